@@ -1,0 +1,2 @@
+//! Load generator and benchmark scenarios.
+fn main() {}

@@ -1,0 +1,11 @@
+//! What every Logweir plugin uses, and no plugin: configuration, expressions, MessagePack, routing, buffers and the
+//! runtime of outputs. Plugins reach the world only through [`plugin`].
+
+pub mod buffer;
+pub mod config;
+pub mod delivery;
+pub mod event;
+pub mod msgpack;
+pub mod plugin;
+pub mod route;
+pub mod telemetry;

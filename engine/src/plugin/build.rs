@@ -1,0 +1,135 @@
+//! From a checked directive to a plugin: the registry and what a build function may ask for.
+
+use super::{Build, Descriptor, Formatter, Kind, Output, Parser};
+use crate::config::{Diagnostic, Params, System};
+use crate::delivery::{EmitError, Receipt};
+use crate::event::EventStream;
+use crate::route::{ErrorEvents, Router};
+use crate::telemetry::PluginLog;
+use std::collections::HashMap;
+use std::sync::{Arc, OnceLock};
+
+/// The `@id` of a plugin, or a generated one.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct PluginId {
+    /// The text.
+    pub text: Arc<str>,
+    /// Whether the user wrote it; a generated one is not shown in logs.
+    pub configured: bool,
+}
+
+/// All plugins of this binary: a plain list, in which the first of a kind and name wins.
+#[derive(Clone)]
+pub struct Registry {
+    plugins: Vec<&'static Descriptor>,
+}
+
+impl Registry {
+    /// A registry of these plugins.
+    pub fn new(plugins: &[&'static Descriptor]) -> Self {
+        Self { plugins: plugins.to_vec() }
+    }
+
+    /// Adds a plugin of the user's own.
+    pub fn with(mut self, plugin: &'static Descriptor) -> Self {
+        self.plugins.push(plugin);
+        self
+    }
+
+    /// The plugin of that kind and `@type`.
+    pub fn find(&self, kind: Kind, name: &str) -> Option<&'static Descriptor> {
+        self.plugins.iter().copied().find(|p| p.kind == kind && (p.name == name || p.aliases.contains(&name)))
+    }
+
+    /// All plugins.
+    pub fn iter(&self) -> impl Iterator<Item = &'static Descriptor> + '_ {
+        self.plugins.iter().copied()
+    }
+}
+
+/// What a build function may ask for.
+pub struct BuildContext<'a> {
+    /// The identity of the plugin that is being built.
+    pub id: PluginId,
+    /// Its logger.
+    pub log: PluginLog,
+    /// Process-wide settings.
+    pub system: &'a System,
+    /// All plugins.
+    pub registry: &'a Registry,
+    /// Where a plugin sends records that it cannot handle.
+    pub errors: ErrorEvents,
+    /// The labels of this configuration; they are filled after all plugins are built.
+    pub labels: &'a mut HashMap<String, LabelRef>,
+    /// Builds an output for a nested section (`<store>`, `<secondary>`), buffer included. Set by the planner.
+    pub nested: &'a mut dyn FnMut(&Params) -> Result<Arc<dyn Output>, Diagnostic>,
+}
+
+impl BuildContext<'_> {
+    /// Builds the parser of the `<parse>` section of `owner`; `default` is its `@type` when none is written.
+    /// With neither, the error says that a `<parse>` section is required.
+    pub fn parser(&mut self, owner: &Params, default: Option<&str>) -> Result<Arc<dyn Parser>, Diagnostic> {
+        let (descriptor, params) = self.text_plugin(owner, "parse", Kind::Parser, default)?;
+        match descriptor.build {
+            Build::Parser(build) => build(&params, self),
+            _ => Err(params.error_here("not a parser")),
+        }
+    }
+
+    /// Builds the formatter of the `<format>` section of `owner`.
+    pub fn formatter(
+        &mut self,
+        owner: &Params,
+        default: Option<&str>,
+    ) -> Result<Arc<dyn Formatter>, Diagnostic> {
+        let (descriptor, params) = self.text_plugin(owner, "format", Kind::Formatter, default)?;
+        match descriptor.build {
+            Build::Formatter(build) => build(&params, self),
+            _ => Err(params.error_here("not a formatter")),
+        }
+    }
+
+    /// Builds the output that a `<store>` or `<secondary>` section configures.
+    pub fn output(&mut self, section: &Params) -> Result<Arc<dyn Output>, Diagnostic> {
+        (self.nested)(section)
+    }
+
+    /// A reference to a label, which is checked and connected once the whole configuration is read.
+    pub fn label(&mut self, name: &str) -> LabelRef {
+        self.labels.entry(name.to_owned()).or_default().clone()
+    }
+
+    fn text_plugin(
+        &mut self,
+        owner: &Params,
+        section: &'static str,
+        kind: Kind,
+        default: Option<&str>,
+    ) -> Result<(&'static Descriptor, Params), Diagnostic> {
+        let params = owner.plugin_section(section, kind, default, self.registry)?;
+        match self.registry.find(kind, params.plugin_type()) {
+            Some(descriptor) => Ok((descriptor, params)),
+            None => Err(params.unknown_plugin(kind, self.registry)),
+        }
+    }
+}
+
+/// A label's router, known once the configuration is complete. Labels may lead to each other in circles, so the
+/// reference is a weak one; the running configuration owns the routers.
+#[derive(Clone, Default)]
+pub struct LabelRef(Arc<OnceLock<std::sync::Weak<Router>>>);
+
+impl LabelRef {
+    /// Connects it; later calls are ignored.
+    pub fn connect(&self, router: &Arc<Router>) {
+        let _ = self.0.set(Arc::downgrade(router));
+    }
+
+    /// Emits into the label.
+    pub async fn emit(&self, stream: EventStream, receipt: &mut Receipt) -> Result<(), EmitError> {
+        match self.0.get().and_then(std::sync::Weak::upgrade) {
+            Some(router) => router.emit(stream, receipt).await,
+            None => Err(EmitError::Shutdown),
+        }
+    }
+}

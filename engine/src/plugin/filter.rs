@@ -1,0 +1,75 @@
+//! What happens to events between an input and an output.
+
+use crate::delivery::Receipt;
+use crate::event::{EventStream, Tag};
+use crate::msgpack::{Event, Splicer};
+use bumpalo::Bump;
+use futures_util::future::BoxFuture;
+use std::sync::Arc;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+/// A filter plugin.
+pub trait Filter: Send + Sync {
+    /// What this filter does to streams of `tag`. Asked once per tag; the answer is kept in the tag's pipeline.
+    fn for_tag(&self, tag: &Tag) -> FilterStep;
+
+    /// Starts timers and connections, if it has any, in `tasks`, until `stop`.
+    fn start(&self, tasks: &TaskTracker, stop: &CancellationToken) {
+        let _ = (tasks, stop);
+    }
+}
+
+/// A filter's work for one tag, from cheapest to dearest.
+pub enum FilterStep {
+    /// Nothing.
+    Pass,
+    /// Edits of top-level fields whose new values do not depend on the record: bytes to bytes.
+    Splice(Splicer),
+    /// Looks at or changes decoded records. Neighbouring steps of this kind share one decoding.
+    Records(Arc<dyn RecordFilter>),
+    /// Takes the stream as a whole.
+    Stream(Arc<dyn StreamFilter>),
+}
+
+/// Works on one record at a time.
+pub trait RecordFilter: Send + Sync {
+    /// Edits `event` in place, or drops it. What lives longer than the call is allocated in `context.arena`.
+    /// An error sends the original event to `@ERROR` and drops it here.
+    fn filter<'a>(&self, event: &mut Event<'a>, context: &FilterContext<'a>) -> Result<Verdict, FilterError>;
+}
+
+/// What a record filter may use.
+pub struct FilterContext<'a> {
+    /// Memory that lives until the stream has been encoded again.
+    pub arena: &'a Bump,
+    /// The stream's tag.
+    pub tag: &'a Tag,
+}
+
+/// Whether an event goes on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Verdict {
+    /// It does.
+    Keep,
+    /// It is dropped, silently, as configured.
+    Drop,
+}
+
+/// Why a record could not be filtered; becomes an error event.
+#[derive(Clone, Debug, thiserror::Error)]
+#[error("{message}")]
+pub struct FilterError {
+    /// Class as Fluentd names it.
+    pub class: &'static str,
+    /// What happened.
+    pub message: String,
+    /// False: to `@ERROR` and not on. True: the event (as edited so far) also goes on.
+    pub keep: bool,
+}
+
+/// Works on streams as a whole: joins, enriches from outside, prints.
+pub trait StreamFilter: Send + Sync {
+    /// Turns a stream into what goes on. May wait.
+    fn filter<'a>(&'a self, stream: EventStream, receipt: &'a mut Receipt) -> BoxFuture<'a, EventStream>;
+}

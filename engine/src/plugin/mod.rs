@@ -1,0 +1,24 @@
+//! The contract between the program and its plugins.
+//!
+//! A plugin is one file or folder in `plugins/` with a `pub static PLUGIN: Descriptor`: what it is called, which
+//! parameters it takes and how it is built. The descriptor's table drives type checks, error messages with
+//! suggestions, `--show-plugin-config` and the reference pages.
+
+mod build;
+mod descriptor;
+mod filter;
+mod input;
+mod output;
+mod text;
+
+pub use build::{BuildContext, LabelRef, PluginId, Registry};
+pub use descriptor::{
+    BufferDefaults, BufferSupport, Build, Compat, DefaultValue, Descriptor, Kind, Param, ParamKind,
+    SectionSpec, Status,
+};
+pub use filter::{Filter, FilterContext, FilterError, FilterStep, RecordFilter, StreamFilter, Verdict};
+pub use input::{Input, InputContext, StartError};
+pub use output::{
+    BufferedOutput, ChunkFormatter, EmitFuture, FormatError, Output, OutputPlugin, WriteError, WriteFuture,
+};
+pub use text::{Formatter, ParseFailure, ParseOutput, Parser};

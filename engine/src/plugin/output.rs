@@ -1,0 +1,125 @@
+//! Where events go.
+
+use super::StartError;
+use crate::buffer::Chunk;
+use crate::delivery::{EmitError, Receipt};
+use crate::event::{EventStream, Tag};
+use futures_util::future::BoxFuture;
+use std::time::Duration;
+
+/// The future of [`Output::emit`].
+pub type EmitFuture<'a> = BoxFuture<'a, Result<(), EmitError>>;
+/// The future of [`BufferedOutput::write`].
+pub type WriteFuture<'a> = BoxFuture<'a, Result<(), WriteError>>;
+
+/// What an output's build function answers.
+pub enum OutputPlugin {
+    /// Takes streams as they come.
+    Direct(Box<dyn Output>),
+    /// Writes chunks; the engine puts a buffer in front of it.
+    Buffered(Box<dyn BufferedOutput>),
+}
+
+/// Takes streams. Implemented by unbuffered outputs, and by the engine for buffered ones.
+pub trait Output: Send + Sync {
+    /// Takes `stream`, or says why not. A buffer that must be waited for adds a commit to `receipt`.
+    fn emit<'a>(&'a self, stream: EventStream, receipt: &'a mut Receipt) -> EmitFuture<'a>;
+
+    /// Before the first emit.
+    fn start(&self) -> BoxFuture<'_, Result<(), StartError>> {
+        Box::pin(async { Ok(()) })
+    }
+
+    /// SIGUSR1: writes out everything that waits, soon.
+    fn flush(&self) {}
+
+    /// After the last emit: flushes as configured and ends its tasks.
+    fn shutdown(&self) -> BoxFuture<'_, ()> {
+        Box::pin(async {})
+    }
+}
+
+/// Writes chunks. Called by the flush threads of its buffer, several at a time if flush_thread_count says so.
+pub trait BufferedOutput: Send + Sync {
+    /// If `Some`, events are turned into bytes when they are appended and chunks hold those bytes (out_file, out_exec);
+    /// if `None`, chunks hold entries.
+    fn formatter(&self) -> Option<&dyn ChunkFormatter> {
+        None
+    }
+
+    /// Writes one chunk to its destination. Called again with the same chunk (same id, same bytes) after
+    /// [`WriteError::Retry`], also after a restart of the program.
+    fn write<'a>(&'a self, chunk: &'a Chunk) -> WriteFuture<'a>;
+
+    /// Before the first write.
+    fn start(&self) -> BoxFuture<'_, Result<(), StartError>> {
+        Box::pin(async { Ok(()) })
+    }
+
+    /// After the last write.
+    fn shutdown(&self) -> BoxFuture<'_, ()> {
+        Box::pin(async {})
+    }
+
+    /// Deadline of one write; `None` for no limit.
+    fn write_timeout(&self) -> Option<Duration> {
+        None
+    }
+}
+
+/// Turns entries into the bytes that a chunk holds (Fluentd's `format` method).
+pub trait ChunkFormatter: Send + Sync {
+    /// Appends the text of one event. `time` is the raw MessagePack time, `record` the raw MessagePack map.
+    fn format(
+        &self,
+        tag: &Tag,
+        time: crate::msgpack::Time,
+        record: &[u8],
+        out: &mut Vec<u8>,
+    ) -> Result<(), FormatError>;
+}
+
+/// A record that cannot be formatted; it goes to `@ERROR`.
+#[derive(Clone, Debug, thiserror::Error)]
+#[error("{0}")]
+pub struct FormatError(pub String);
+
+/// Why a chunk was not written, and what follows.
+#[derive(Debug, thiserror::Error)]
+pub enum WriteError {
+    /// It may work later: the chunk stays and is tried again as retry_* say.
+    #[error("{message}")]
+    Retry {
+        /// Class as Fluentd would name it, for the log (`Errno::ECONNREFUSED`).
+        class: &'static str,
+        /// What happened.
+        message: String,
+    },
+    /// It will never work (Fluentd's UnrecoverableError): to `<secondary>`, else to the backup directory.
+    #[error("{message}")]
+    Reject {
+        /// Class, for the log.
+        class: &'static str,
+        /// What happened.
+        message: String,
+    },
+}
+
+impl WriteError {
+    /// A failure that a retry may mend.
+    pub fn retry(class: &'static str, message: impl Into<String>) -> Self {
+        Self::Retry { class, message: message.into() }
+    }
+
+    /// A failure that no retry mends.
+    pub fn reject(class: &'static str, message: impl Into<String>) -> Self {
+        Self::Reject { class, message: message.into() }
+    }
+
+    /// The class to log.
+    pub fn class(&self) -> &'static str {
+        match self {
+            Self::Retry { class, .. } | Self::Reject { class, .. } => class,
+        }
+    }
+}

@@ -1,0 +1,146 @@
+//! Between text and records.
+
+use super::FormatError;
+use crate::event::{EventTime, Tag};
+use crate::msgpack::Time;
+
+/// Turns text into records.
+pub trait Parser: Send + Sync {
+    /// Parses `text` (one line without its terminator, one datagram, one body) and adds the events to `out`.
+    /// Adds nothing and answers `Ok` if the text means no event.
+    fn parse(&self, text: &[u8], out: &mut ParseOutput) -> Result<(), ParseFailure>;
+}
+
+/// Why text became no event.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum ParseFailure {
+    /// It does not look like what the parser reads (`pattern not matched`).
+    #[error("pattern not matched")]
+    Unmatched,
+    /// It does, but a value in it is wrong (Fluentd's ParserError: `invalid time format: value = ...`).
+    #[error("{0}")]
+    Invalid(String),
+}
+
+/// Entries as they are written by a [`Parser`]: a parser writes each record's MessagePack map straight behind the
+/// place that is kept for its time, so that nothing is copied when the time becomes known.
+///
+/// ```text
+/// 0x92 | d7 00 sec:u32 nsec:u32 | map          (one entry, 11 bytes before the map)
+/// ```
+#[derive(Debug, Default)]
+pub struct ParseOutput {
+    bytes: Vec<u8>,
+    entries: Vec<ParsedEntry>,
+    open: Option<usize>,
+}
+
+/// Where an entry lies in a [`ParseOutput`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ParsedEntry {
+    /// Offset of the entry's first byte (0x92).
+    pub start: usize,
+    /// Offset behind the record's last byte.
+    pub end: usize,
+    /// The time found in the text; without one the place holds the time 0 and the caller sets it.
+    pub time: Option<EventTime>,
+}
+
+impl ParsedEntry {
+    const HEAD: usize = 11;
+
+    /// Offset of the record's map.
+    pub fn record_start(&self) -> usize {
+        self.start + Self::HEAD
+    }
+}
+
+impl ParseOutput {
+    /// Nothing parsed yet.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Forgets all entries; keeps the memory.
+    pub fn clear(&mut self) {
+        self.bytes.clear();
+        self.entries.clear();
+        self.open = None;
+    }
+
+    /// Begins an entry; the caller then appends exactly one MessagePack map to the answered buffer.
+    pub fn begin(&mut self) -> &mut Vec<u8> {
+        self.open = Some(self.bytes.len());
+        self.bytes.extend_from_slice(&[0x92, 0xd7, 0x00, 0, 0, 0, 0, 0, 0, 0, 0]);
+        &mut self.bytes
+    }
+
+    /// The buffer of the entry that is open.
+    pub fn buffer(&mut self) -> &mut Vec<u8> {
+        &mut self.bytes
+    }
+
+    /// Where the open entry's map begins in the buffer.
+    pub fn open_record_start(&self) -> usize {
+        self.open.unwrap_or(self.bytes.len()) + ParsedEntry::HEAD
+    }
+
+    /// Ends the open entry.
+    pub fn commit(&mut self, time: Option<EventTime>) {
+        let Some(start) = self.open.take() else { return };
+        self.entries.push(ParsedEntry { start, end: self.bytes.len(), time });
+        if let Some(time) = time {
+            self.set_time(self.entries.len() - 1, time);
+        }
+    }
+
+    /// Takes the open entry back.
+    pub fn abort(&mut self) {
+        if let Some(start) = self.open.take() {
+            self.bytes.truncate(start);
+        }
+    }
+
+    /// The entries parsed so far.
+    pub fn entries(&self) -> &[ParsedEntry] {
+        &self.entries
+    }
+
+    /// The raw map of entry `index`.
+    pub fn record(&self, index: usize) -> &[u8] {
+        let entry = self.entries[index];
+        &self.bytes[entry.record_start()..entry.end]
+    }
+
+    /// Writes the time of entry `index` into its place.
+    pub fn set_time(&mut self, index: usize, time: EventTime) {
+        let entry = &mut self.entries[index];
+        entry.time = Some(time);
+        let at = entry.start + 3;
+        self.bytes[at..at + 4].copy_from_slice(&(time.sec as u32).to_be_bytes());
+        self.bytes[at + 4..at + 8].copy_from_slice(&time.nsec.to_be_bytes());
+    }
+
+    /// All bytes: concatenated entries, if every time has been set.
+    pub fn bytes(&self) -> &[u8] {
+        &self.bytes
+    }
+
+    /// Takes the bytes out, leaving nothing parsed.
+    pub fn take(&mut self) -> Vec<u8> {
+        self.entries.clear();
+        self.open = None;
+        std::mem::take(&mut self.bytes)
+    }
+}
+
+/// Turns records into text.
+pub trait Formatter: Send + Sync {
+    /// Appends one event's text, with its newline if it has one, to `out`. `record` is a raw MessagePack map.
+    fn format(&self, tag: &Tag, time: Time, record: &[u8], out: &mut Vec<u8>) -> Result<(), FormatError>;
+
+    /// The MIME type of the text, for out_http.
+    fn content_type(&self) -> &'static str {
+        "application/octet-stream"
+    }
+}

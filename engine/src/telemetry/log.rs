@@ -1,0 +1,229 @@
+//! Where log lines go, and in which form.
+//!
+//! Text: `2023-11-14 22:13:20 +0000 [warn]: #0 [plugin_id] message key=value`, as Fluentd prints it. JSON: one object a
+//! line with `time`, `level`, `message`, `worker_id` and the fields. Lines of `info` and above can also be had as
+//! events ([`events`]) for `<label @FLUENT_LOG>`.
+
+use super::{Field, Level};
+use std::fs::{File, OpenOptions};
+use std::io::{self, Write};
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicU8, Ordering};
+use std::sync::{Mutex, MutexGuard, OnceLock};
+use std::time::{Duration, Instant};
+use tokio::sync::mpsc;
+
+/// The form of a line.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub enum LogFormat {
+    /// Fluentd's text.
+    #[default]
+    Text,
+    /// One JSON object a line.
+    Json,
+}
+
+/// What `<system>` and the command line say about the log.
+#[derive(Clone, Debug)]
+pub struct LogSettings {
+    /// Least level that is printed.
+    pub level: Level,
+    /// Form.
+    pub format: LogFormat,
+    /// strftime pattern of the time.
+    pub time_format: String,
+    /// A file instead of standard output.
+    pub path: Option<PathBuf>,
+    /// A message equal to the one before it is not printed again within this time.
+    pub ignore_repeated_interval: Option<Duration>,
+    /// A message is not printed again within this time, whatever came between.
+    pub ignore_same_interval: Option<Duration>,
+    /// Whether `#0` is printed; the program's own start-up lines go without.
+    pub worker_prefix: bool,
+}
+
+impl Default for LogSettings {
+    fn default() -> Self {
+        Self {
+            level: Level::Info,
+            format: LogFormat::Text,
+            time_format: "%Y-%m-%d %H:%M:%S %z".to_owned(),
+            path: None,
+            ignore_repeated_interval: None,
+            ignore_same_interval: None,
+            worker_prefix: true,
+        }
+    }
+}
+
+/// A log line as an event: tag `fluent.LEVEL`, record `{"message": ..., fields}`.
+#[derive(Clone, Debug)]
+pub struct LogEvent {
+    /// Its level.
+    pub level: Level,
+    /// The record.
+    pub record: serde_json::Map<String, serde_json::Value>,
+}
+
+/// At most this many log events wait for the pipeline; more are printed but not routed.
+const EVENTS_WAITING_MAX: usize = 1024;
+/// At most this many different messages are remembered for `ignore_same_log_interval`.
+const SAME_MESSAGES_MAX: usize = 1000;
+
+static LEVEL: AtomicU8 = AtomicU8::new(Level::Info as u8);
+static SINK: OnceLock<Mutex<Sink>> = OnceLock::new();
+
+struct Sink {
+    settings: LogSettings,
+    file: Option<File>,
+    last: Option<(String, Instant)>,
+    recent: std::collections::HashMap<String, Instant>,
+    events: Option<mpsc::Sender<LogEvent>>,
+}
+
+/// The least level that is printed.
+pub fn level() -> Level {
+    let value = LEVEL.load(Ordering::Relaxed);
+    [Level::Trace, Level::Debug, Level::Info, Level::Warn, Level::Error]
+        .into_iter()
+        .find(|level| *level as u8 == value)
+        .unwrap_or(Level::Fatal)
+}
+
+/// Takes new settings into use. On an error the old ones stay.
+pub fn configure(settings: LogSettings) -> io::Result<()> {
+    let file = settings.path.as_ref().map(|path| open(path)).transpose()?;
+    LEVEL.store(settings.level as u8, Ordering::Relaxed);
+    let mut sink = sink();
+    sink.file = file;
+    sink.settings = settings;
+    Ok(())
+}
+
+/// Opens the log file again, after it was rotated.
+pub fn reopen() -> io::Result<()> {
+    let mut sink = sink();
+    if let Some(path) = &sink.settings.path {
+        sink.file = Some(open(path)?);
+    }
+    Ok(())
+}
+
+/// From now on log lines of `info` and above are also events. The last caller gets them.
+pub fn events() -> mpsc::Receiver<LogEvent> {
+    let (sender, receiver) = mpsc::channel(EVENTS_WAITING_MAX);
+    sink().events = Some(sender);
+    receiver
+}
+
+pub(super) fn write(level: Level, plugin_id: Option<&str>, message: &str, fields: &[(&str, &dyn Field)]) {
+    let mut text = String::with_capacity(message.len() + 64);
+    if let Some(id) = plugin_id {
+        text.push('[');
+        text.push_str(id);
+        text.push_str("] ");
+    }
+    text.push_str(message);
+    for (key, value) in fields {
+        text.push(' ');
+        text.push_str(key);
+        text.push('=');
+        value.text(&mut text);
+    }
+    let mut sink = sink();
+    if sink.is_repeated(&text) {
+        return;
+    }
+    let now = jiff::Zoned::now();
+    let time = now.strftime(&sink.settings.time_format).to_string();
+    let prefix = if sink.settings.worker_prefix { "#0 " } else { "" };
+    let line = match sink.settings.format {
+        LogFormat::Text => format!("{time} [{}]: {prefix}{text}\n", level.as_str()),
+        LogFormat::Json => {
+            let mut object = record(message, fields);
+            object.shift_insert(0, "time".to_owned(), time.into());
+            object.shift_insert(1, "level".to_owned(), level.as_str().into());
+            if sink.settings.worker_prefix {
+                object.insert("worker_id".to_owned(), 0.into());
+            }
+            if let Some(id) = plugin_id {
+                object.insert("plugin_id".to_owned(), id.into());
+            }
+            format!("{}\n", serde_json::Value::Object(object))
+        }
+    };
+    sink.print(&line);
+    if level >= Level::Info
+        && let Some(events) = &sink.events
+    {
+        let _ = events.try_send(LogEvent { level, record: record(message, fields) });
+    }
+}
+
+fn record(message: &str, fields: &[(&str, &dyn Field)]) -> serde_json::Map<String, serde_json::Value> {
+    let mut object = serde_json::Map::new();
+    for (key, value) in fields {
+        object.insert((*key).to_owned(), value.json());
+    }
+    let mut text = message.to_owned();
+    for (key, value) in fields {
+        text.push(' ');
+        text.push_str(key);
+        text.push('=');
+        value.text(&mut text);
+    }
+    object.insert("message".to_owned(), text.into());
+    object
+}
+
+impl Sink {
+    fn is_repeated(&mut self, text: &str) -> bool {
+        let now = Instant::now();
+        if let Some(interval) = self.settings.ignore_repeated_interval {
+            if let Some((last, at)) = &self.last
+                && last == text
+                && now.duration_since(*at) <= interval
+            {
+                return true;
+            }
+            self.last = Some((text.to_owned(), now));
+        }
+        if let Some(interval) = self.settings.ignore_same_interval {
+            if self.recent.get(text).is_some_and(|at| now.duration_since(*at) <= interval) {
+                return true;
+            }
+            if self.recent.len() >= SAME_MESSAGES_MAX {
+                self.recent.retain(|_, at| now.duration_since(*at) <= interval);
+            }
+            if self.recent.len() < SAME_MESSAGES_MAX {
+                self.recent.insert(text.to_owned(), now);
+            }
+        }
+        false
+    }
+
+    fn print(&mut self, line: &str) {
+        // A log that cannot be written must not stop the program; there is nowhere to report it.
+        let _ = match &mut self.file {
+            Some(file) => file.write_all(line.as_bytes()),
+            None => io::stdout().lock().write_all(line.as_bytes()),
+        };
+    }
+}
+
+fn open(path: &PathBuf) -> io::Result<File> {
+    OpenOptions::new().create(true).append(true).open(path)
+}
+
+fn sink() -> MutexGuard<'static, Sink> {
+    let sink = SINK.get_or_init(|| {
+        Mutex::new(Sink {
+            settings: LogSettings::default(),
+            file: None,
+            last: None,
+            recent: std::collections::HashMap::new(),
+            events: None,
+        })
+    });
+    sink.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+}
