@@ -6,6 +6,7 @@ pub mod config;
 pub mod delivery;
 pub mod event;
 pub mod msgpack;
+pub mod output;
 pub mod plugin;
 pub mod route;
 pub mod telemetry;
