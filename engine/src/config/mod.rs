@@ -20,6 +20,21 @@ impl Params {
         Diagnostic {}
     }
 
+    /// A problem of one parameter.
+    pub fn error(&self, _name: &str, message: impl Into<String>) -> Diagnostic {
+        self.error_here(message)
+    }
+
+    /// The `@id`, if it is written.
+    pub fn plugin_id(&self) -> Option<&str> {
+        None
+    }
+
+    /// The `@log_level`, if it is written.
+    pub fn log_level(&self) -> Option<crate::telemetry::Level> {
+        None
+    }
+
     /// The `@type`.
     pub fn plugin_type(&self) -> &str {
         ""

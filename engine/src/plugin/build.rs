@@ -1,12 +1,12 @@
 //! From a checked directive to a plugin: the registry and what a build function may ask for.
 
-use super::{Build, Descriptor, Formatter, Kind, Output, Parser};
+use super::{Build, Descriptor, Formatter, Kind, Output, OutputPlugin, Parser};
 use crate::config::{Diagnostic, Params, System};
 use crate::delivery::{EmitError, Receipt};
 use crate::event::EventStream;
 use crate::route::{ErrorEvents, Router};
 use crate::telemetry::PluginLog;
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, OnceLock};
 
 /// The `@id` of a plugin, or a generated one.
@@ -59,10 +59,47 @@ pub struct BuildContext<'a> {
     pub registry: &'a Registry,
     /// Where a plugin sends records that it cannot handle.
     pub errors: ErrorEvents,
-    /// The labels of this configuration; they are filled after all plugins are built.
-    pub labels: &'a mut HashMap<String, LabelRef>,
-    /// Builds an output for a nested section (`<store>`, `<secondary>`), buffer included. Set by the planner.
-    pub nested: &'a mut dyn FnMut(&Params) -> Result<Arc<dyn Output>, Diagnostic>,
+    /// What the plugins of one configuration share while they are built.
+    pub shared: &'a mut Shared,
+}
+
+/// What the plugins of one configuration share while they are built.
+#[derive(Default)]
+pub struct Shared {
+    /// The labels that are referred to; connected after all plugins are built.
+    pub labels: HashMap<String, LabelRef>,
+    /// Every output that was built, those of nested sections included, in the order in which they were built.
+    pub outputs: Vec<BuiltOutput>,
+    /// The `@id`s that are taken.
+    ids: HashSet<String>,
+    generated_ids: u64,
+}
+
+/// An output of the configuration, for starting, stopping and monitoring.
+#[derive(Clone)]
+pub struct BuiltOutput {
+    /// Its identity.
+    pub id: PluginId,
+    /// Its `@type`.
+    pub type_name: &'static str,
+    /// The output, buffer included.
+    pub output: Arc<dyn Output>,
+}
+
+impl Shared {
+    /// The identity of the plugin that `params` configures: its `@id`, or a generated one.
+    pub fn identify(&mut self, params: &Params) -> Result<PluginId, Diagnostic> {
+        let Some(id) = params.plugin_id() else {
+            self.generated_ids += 1;
+            let text = Arc::from(format!("object:{:x}", self.generated_ids));
+            return Ok(PluginId { text, configured: false });
+        };
+        if !self.ids.insert(id.to_owned()) {
+            let message = format!("Duplicated plugin id `{id}`. Check whole configuration and fix it.");
+            return Err(params.error("@id", message));
+        }
+        Ok(PluginId { text: Arc::from(id), configured: true })
+    }
 }
 
 impl BuildContext<'_> {
@@ -89,14 +126,39 @@ impl BuildContext<'_> {
         }
     }
 
-    /// Builds the output that a `<store>` or `<secondary>` section configures.
+    /// Builds the output that `section` (`<match>`, `<store>`, `<secondary>`) configures, with its own identity and
+    /// logger, and with a buffer in front of it where it has one.
     pub fn output(&mut self, section: &Params) -> Result<Arc<dyn Output>, Diagnostic> {
-        (self.nested)(section)
+        let Some(descriptor) = self.registry.find(Kind::Output, section.plugin_type()) else {
+            return Err(section.unknown_plugin(Kind::Output, self.registry));
+        };
+        let Build::Output(build) = descriptor.build else {
+            return Err(section.error_here("not an output"));
+        };
+        let id = self.shared.identify(section)?;
+        let log = PluginLog::new(id.configured.then(|| id.text.clone()), section.log_level());
+        let mut context = BuildContext {
+            id: id.clone(),
+            log,
+            system: self.system,
+            registry: self.registry,
+            errors: self.errors.clone(),
+            shared: &mut *self.shared,
+        };
+        let output: Arc<dyn Output> = match build(section, &mut context)? {
+            OutputPlugin::Direct(output) => Arc::from(output),
+            OutputPlugin::Buffered(output) => {
+                crate::output::with_buffer(section, descriptor.buffer, output, &mut context)?
+            }
+        };
+        let built = BuiltOutput { id, type_name: descriptor.name, output: Arc::clone(&output) };
+        self.shared.outputs.push(built);
+        Ok(output)
     }
 
     /// A reference to a label, which is checked and connected once the whole configuration is read.
     pub fn label(&mut self, name: &str) -> LabelRef {
-        self.labels.entry(name.to_owned()).or_default().clone()
+        self.shared.labels.entry(name.to_owned()).or_default().clone()
     }
 
     fn text_plugin(

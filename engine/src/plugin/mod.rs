@@ -11,7 +11,7 @@ mod input;
 mod output;
 mod text;
 
-pub use build::{BuildContext, LabelRef, PluginId, Registry};
+pub use build::{BuildContext, BuiltOutput, LabelRef, PluginId, Registry, Shared};
 pub use descriptor::{
     BufferDefaults, BufferSupport, Build, Compat, DefaultValue, Descriptor, Kind, Param, ParamKind,
     SectionSpec, Status,

@@ -1,7 +1,9 @@
 //! Which events go where: tag patterns, pipelines, labels.
 
 mod errors;
+mod pattern;
 mod router;
 
-pub use errors::ErrorEvents;
+pub use errors::{ErrorEvent, ErrorEvents};
+pub use pattern::{PatternError, TagPatterns};
 pub use router::Router;

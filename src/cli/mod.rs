@@ -1,0 +1,7 @@
+//! The command line: Fluentd's options (spec config-syntax 9) and Logweir's own sub-commands.
+
+mod options;
+mod usage;
+
+pub use options::{Command, Options, UsageError, parse};
+pub use usage::{FLUENTD_VERSION, USAGE, version_text};

@@ -1,0 +1,305 @@
+//! Arguments to values. Later options win over earlier ones, as in Fluentd.
+
+use lexopt::prelude::*;
+use std::ffi::OsString;
+use std::path::PathBuf;
+
+/// What the user asked for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Command {
+    /// Run a configuration.
+    Run(Box<Options>),
+    /// `check FILE`, or `--dry-run`.
+    Check(Box<Options>),
+    /// `config FILE [--json]`: print the parse tree.
+    ShowConfig {
+        /// The file.
+        file: PathBuf,
+        /// As JSON rather than as Fluentd's dump.
+        json: bool,
+    },
+    /// `buffer list|cat|export PATH [--to DIR]`.
+    Buffer {
+        /// `list`, `cat` or `export`.
+        action: String,
+        /// The buffer's directory or path pattern.
+        path: PathBuf,
+        /// Where `export` writes.
+        to: Option<PathBuf>,
+    },
+    /// `--show-plugin-config=input:tail`, or `doc input:tail`.
+    ShowPlugin(String),
+    /// `--setup DIR`: install a sample configuration.
+    Setup(PathBuf),
+    /// `--version`
+    Version,
+    /// `--help`
+    Help,
+}
+
+/// Options of a run.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Options {
+    /// `-c`; without it `$FLUENT_CONF`, then `/etc/fluent/fluent.conf`.
+    pub config_path: Option<PathBuf>,
+    /// `--config-file-type`: `yaml`, `yml`, `guess`, `v1`.
+    pub config_file_type: Option<String>,
+    /// `-i`, text appended to the configuration.
+    pub inline_config: Option<String>,
+    /// `-o`
+    pub log_path: Option<PathBuf>,
+    /// `--log-rotate-age`
+    pub log_rotate_age: Option<String>,
+    /// `--log-rotate-size`, bytes.
+    pub log_rotate_size: Option<u64>,
+    /// `-v` minus `-q`.
+    pub verbosity: i32,
+    /// `-d PIDFILE`
+    pub daemonize: Option<PathBuf>,
+    /// `--no-supervisor`
+    pub no_supervisor: bool,
+    /// `--workers`
+    pub workers: Option<u32>,
+    /// `--user`
+    pub user: Option<String>,
+    /// `--group`
+    pub group: Option<String>,
+    /// `--umask`, octal.
+    pub umask: Option<String>,
+    /// `--emit-error-log-interval`, seconds.
+    pub emit_error_log_interval: Option<u64>,
+    /// `--without-source`
+    pub without_source: bool,
+    /// `--with-source-only`
+    pub with_source_only: bool,
+    /// `--strict-config-value`
+    pub strict_config_value: bool,
+    /// `--suppress-config-dump`
+    pub suppress_config_dump: bool,
+    /// `--log-event-verbose`
+    pub log_event_verbose: bool,
+    /// `--enable-input-metrics` / `--disable-input-metrics`
+    pub enable_input_metrics: Option<bool>,
+    /// `--enable-size-metrics`
+    pub enable_size_metrics: bool,
+    /// Options that are understood but do nothing here, with the reason.
+    pub ignored: Vec<(String, &'static str)>,
+}
+
+/// What is wrong with the command line.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
+pub struct UsageError(pub String);
+
+impl From<lexopt::Error> for UsageError {
+    fn from(error: lexopt::Error) -> Self {
+        Self(error.to_string())
+    }
+}
+
+const RUBY_ONLY: &str = "Logweir's plugins are built in; Ruby plugins and libraries are not loaded";
+
+/// Parses arguments (without the program's name).
+pub fn parse(args: impl IntoIterator<Item = OsString>) -> Result<Command, UsageError> {
+    let args: Vec<OsString> = args.into_iter().collect();
+    match args.first().and_then(|word| word.to_str()) {
+        Some("run") => parse_run(&args[1..]),
+        Some("check") => parse_check(&args[1..]),
+        Some("config") => parse_show_config(&args[1..]),
+        Some("buffer") => parse_buffer(&args[1..]),
+        Some("doc") => match args.get(1).and_then(|word| word.to_str()) {
+            Some(plugin) => Ok(Command::ShowPlugin(plugin.to_owned())),
+            None => Err(UsageError("doc needs a plugin, such as input:tail".to_owned())),
+        },
+        _ => parse_run(&args),
+    }
+}
+
+fn parse_run(args: &[OsString]) -> Result<Command, UsageError> {
+    let mut options = Options::default();
+    let mut dry_run = false;
+    let mut parser = lexopt::Parser::from_args(args);
+    while let Some(arg) = parser.next()? {
+        match arg {
+            Short('c') | Long("config") => options.config_path = Some(parser.value()?.into()),
+            Short('s') | Long("setup") => {
+                let dir = parser.optional_value().unwrap_or_else(|| "/etc/fluent".into());
+                return Ok(Command::Setup(dir.into()));
+            }
+            Short('V') | Long("version") => return Ok(Command::Version),
+            Short('h') | Long("help") => return Ok(Command::Help),
+            Long("show-plugin-config") => return Ok(Command::ShowPlugin(parser.value()?.string()?)),
+            Long("dry-run") => dry_run = true,
+            Short('d') | Long("daemon") => options.daemonize = Some(parser.value()?.into()),
+            Long("under-supervisor" | "no-supervisor") => options.no_supervisor = true,
+            Long("workers") => options.workers = Some(parser.value()?.parse()?),
+            Long("user") => options.user = Some(parser.value()?.string()?),
+            Long("group") => options.group = Some(parser.value()?.string()?),
+            Long("umask") => options.umask = Some(parser.value()?.string()?),
+            Short('o') | Long("log") => options.log_path = Some(parser.value()?.into()),
+            Long("log-rotate-age") => options.log_rotate_age = Some(rotate_age(parser.value()?.string()?)?),
+            Long("log-rotate-size") => options.log_rotate_size = Some(parser.value()?.parse()?),
+            Long("log-event-verbose") => options.log_event_verbose = true,
+            Short('i') | Long("inline-config") => options.inline_config = Some(parser.value()?.string()?),
+            Long("emit-error-log-interval") => options.emit_error_log_interval = Some(parser.value()?.parse()?),
+            Long("suppress-repeated-stacktrace") => {
+                let _ = parser.optional_value();
+                options.ignored.push(("--suppress-repeated-stacktrace".into(), "Logweir logs no stack traces"));
+            }
+            Long("without-source") => options.without_source = true,
+            Long("with-source-only") => options.with_source_only = true,
+            Long("config-file-type") => options.config_file_type = Some(config_file_type(parser.value()?.string()?)?),
+            Long("use-v1-config") => options.config_file_type = Some("v1".to_owned()),
+            Long("use-v0-config") => {
+                let hint = "the v0 configuration format is not supported; the v1 format has been Fluentd's default \
+                            since 2015 (see `logweir check`)";
+                return Err(UsageError(hint.to_owned()));
+            }
+            Long("strict-config-value") => options.strict_config_value = true,
+            Long("enable-input-metrics") => options.enable_input_metrics = Some(true),
+            Long("disable-input-metrics") => options.enable_input_metrics = Some(false),
+            Long("enable-size-metrics") => options.enable_size_metrics = true,
+            Short('v') | Long("verbose") => options.verbosity += 1,
+            Short('q') | Long("quiet") => options.verbosity -= 1,
+            Long("suppress-config-dump") => options.suppress_config_dump = true,
+            Long("disable-shared-socket") => {
+                options.ignored.push(("--disable-shared-socket".into(), "there is one process, with its own sockets"));
+            }
+            Long("conf-encoding") => conf_encoding(&parser.value()?.string()?)?,
+            Short(c @ ('p' | 'I' | 'r' | 'g' | 'G')) => {
+                let _ = parser.value()?;
+                options.ignored.push((format!("-{c}"), RUBY_ONLY));
+            }
+            Long(name @ ("plugin" | "gemfile" | "gem-path")) => {
+                let name = format!("--{name}");
+                let _ = parser.value()?;
+                options.ignored.push((name, RUBY_ONLY));
+            }
+            Value(extra) => return Err(UsageError(format!("unexpected argument {extra:?}"))),
+            other => return Err(other.unexpected().into()),
+        }
+    }
+    let options = Box::new(options);
+    Ok(if dry_run { Command::Check(options) } else { Command::Run(options) })
+}
+
+fn parse_check(args: &[OsString]) -> Result<Command, UsageError> {
+    let (mut file, mut rest) = (None, Vec::new());
+    for arg in args {
+        if file.is_none() && !arg.to_string_lossy().starts_with('-') {
+            file = Some(PathBuf::from(arg));
+        } else {
+            rest.push(arg.clone());
+        }
+    }
+    match parse_run(&rest)? {
+        Command::Run(mut options) | Command::Check(mut options) => {
+            options.config_path = file.or(options.config_path);
+            Ok(Command::Check(options))
+        }
+        other => Ok(other),
+    }
+}
+
+fn parse_show_config(args: &[OsString]) -> Result<Command, UsageError> {
+    let (mut file, mut json) = (None, false);
+    let mut parser = lexopt::Parser::from_args(args);
+    while let Some(arg) = parser.next()? {
+        match arg {
+            Long("json") => json = true,
+            Short('c') | Long("config") => file = Some(PathBuf::from(parser.value()?)),
+            Value(value) if file.is_none() => file = Some(value.into()),
+            other => return Err(other.unexpected().into()),
+        }
+    }
+    match file {
+        Some(file) => Ok(Command::ShowConfig { file, json }),
+        None => Err(UsageError("config needs a file".to_owned())),
+    }
+}
+
+fn parse_buffer(args: &[OsString]) -> Result<Command, UsageError> {
+    let (mut words, mut to) = (Vec::new(), None);
+    let mut parser = lexopt::Parser::from_args(args);
+    while let Some(arg) = parser.next()? {
+        match arg {
+            Long("to") => to = Some(PathBuf::from(parser.value()?)),
+            Value(value) => words.push(value),
+            other => return Err(other.unexpected().into()),
+        }
+    }
+    let mut words = words.into_iter();
+    let action = words.next().map(|word| word.to_string_lossy().into_owned()).unwrap_or_default();
+    match (action.as_str(), words.next(), words.next()) {
+        ("list" | "cat", Some(path), None) => Ok(Command::Buffer { action, path: path.into(), to }),
+        ("export", Some(path), None) if to.is_some() => Ok(Command::Buffer { action, path: path.into(), to }),
+        ("export", Some(_), None) => Err(UsageError("buffer export needs --to DIR".to_owned())),
+        _ => Err(UsageError("usage: logweir buffer list|cat|export PATH [--to DIR]".to_owned())),
+    }
+}
+
+fn rotate_age(text: String) -> Result<String, UsageError> {
+    if matches!(text.as_str(), "daily" | "weekly" | "monthly") || text.parse::<u32>().is_ok() {
+        return Ok(text);
+    }
+    Err(UsageError("log-rotate-age should be daily, weekly, monthly or a number".to_owned()))
+}
+
+fn config_file_type(text: String) -> Result<String, UsageError> {
+    if matches!(text.as_str(), "yaml" | "yml" | "guess") {
+        return Ok(text);
+    }
+    Err(UsageError("--config-file-type accepts yaml/yml or guess".to_owned()))
+}
+
+fn conf_encoding(name: &str) -> Result<(), UsageError> {
+    if matches!(name.to_ascii_lowercase().as_str(), "utf-8" | "utf8" | "us-ascii" | "ascii" | "ascii-8bit") {
+        return Ok(());
+    }
+    Err(UsageError(format!("--conf-encoding {name}: only UTF-8 configurations are read; convert the file with iconv")))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn run(args: &[&str]) -> Options {
+        match parse(args.iter().map(OsString::from)).unwrap() {
+            Command::Run(options) => *options,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn fluentds_options_are_understood() {
+        let options = run(&["-c", "a.conf", "-vv", "-q", "-o", "l", "--workers", "2", "-p", "/plugins", "-r", "x"]);
+        assert_eq!(options.config_path, Some("a.conf".into()));
+        assert_eq!((options.verbosity, options.workers), (1, Some(2)));
+        assert_eq!(options.ignored.len(), 2);
+    }
+
+    #[test]
+    fn the_last_config_wins() {
+        assert_eq!(run(&["-c", "a", "-c", "b"]).config_path, Some("b".into()));
+    }
+
+    #[test]
+    fn check_takes_a_file_and_options() {
+        let command = parse(["check", "x.conf", "--strict-config-value"].map(OsString::from)).unwrap();
+        let Command::Check(options) = command else { panic!("{command:?}") };
+        assert_eq!(options.config_path, Some("x.conf".into()));
+        assert!(options.strict_config_value);
+    }
+
+    #[test]
+    fn an_unknown_option_is_named() {
+        assert!(parse(["--nope"].map(OsString::from)).unwrap_err().0.contains("--nope"));
+        assert!(parse(["extra"].map(OsString::from)).unwrap_err().0.contains("extra"));
+    }
+
+    #[test]
+    fn export_needs_a_destination() {
+        assert!(parse(["buffer", "export", "x"].map(OsString::from)).is_err());
+        assert!(parse(["buffer", "export", "x", "--to", "y"].map(OsString::from)).is_ok());
+    }
+}

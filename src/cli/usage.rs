@@ -1,0 +1,46 @@
+//! What `--help` and `--version` print.
+
+/// The Fluentd version whose behaviour is kept; printed where tools look for it.
+pub const FLUENTD_VERSION: &str = "1.16.5";
+
+/// `logweir 0.1.0`, and the line that tools which expect `fluentd --version` read.
+pub fn version_text(program: &str) -> String {
+    let own = env!("CARGO_PKG_VERSION");
+    if program == "fluentd" {
+        return format!("fluentd {FLUENTD_VERSION} (logweir {own})");
+    }
+    format!("logweir {own}\nfluentd {FLUENTD_VERSION} (the version whose behaviour this one keeps)")
+}
+
+/// `--help`
+pub const USAGE: &str = "\
+Usage: logweir [run] [OPTIONS]              run a Fluentd configuration
+       logweir check FILE [OPTIONS]         check one and print every problem with its place
+       logweir config FILE [--json]         print its parse tree
+       logweir buffer list|cat PATH         show the chunks of a file buffer, or their records as JSON lines
+       logweir buffer export PATH --to DIR  write its chunks in Fluentd's own format
+       logweir doc KIND:PLUGIN              the parameters of a plugin, such as input:tail
+
+Options of run and check (Fluentd's):
+    -c, --config PATH                config file (default: $FLUENT_CONF, or /etc/fluent/fluent.conf)
+        --dry-run                    check the configuration and exit
+        --config-file-type TYPE      yaml, yml or guess (default: by the file's name)
+    -i, --inline-config TEXT         text appended to the configuration
+    -o, --log PATH                   log file
+        --log-rotate-age AGE         rotated log files to keep, or daily, weekly, monthly
+        --log-rotate-size BYTES      size at which the log file is rotated
+    -v, --verbose / -vv              debug / trace
+    -q, --quiet / -qq                warnings / errors only
+    -d, --daemon PIDFILE             go to the background and write the pid
+        --workers NUM                accepted; Logweir is one process that uses all cores
+        --user NAME, --group NAME    change to them after the start
+        --umask OCTAL                file creation mask
+        --without-source             start no inputs
+        --strict-config-value        refuse values that do not have the form of their type
+        --suppress-config-dump       do not print the configuration at the start
+        --emit-error-log-interval S  at most one 'emit transaction failed' within S seconds
+        --show-plugin-config=PLUGIN  same as doc
+    -s, --setup [DIR]                write a sample configuration
+        --version, -h, --help
+Options for Ruby (-p, -I, -r, -g, -G) are accepted and ignored with a warning.
+";
