@@ -1,13 +1,41 @@
 //! MessagePack as bytes: scanning, reading, writing, splicing, and the borrowed record of filters.
+//!
+//! Bytes from outside pass [`scan_entries`] (or [`skip`]) once; everything else in this room works on bytes that
+//! have passed, and still never panics or recurses on bytes that have not. Terms:
+//!
+//! | term | bytes |
+//! |---|---|
+//! | entry | `[time, record]` or `[[time, metadata], record]` |
+//! | record | a map, usually with strings as keys |
+//! | raw value | the bytes of exactly one value |
 
+mod accessor;
+mod dup;
+mod entry;
+mod event;
+mod marker;
+mod reader;
+mod record;
+mod scan;
+mod skip;
+mod splice;
 mod time;
+mod value;
+mod view;
+mod write;
 
+pub use accessor::{Accessor, AccessorError, PathPart};
+pub use entry::{Entries, Entry, write_entry};
+pub use event::Event;
+pub use reader::{Kind, ReadError, ReadErrorKind, Reader, ValueRef};
+pub use record::{Field, Key, Record};
+pub use scan::{EntryScan, Limits, Violation, ViolationKind, scan_entries, scan_entries_with};
+pub use skip::{DEPTH_MAX, ScanError, ScanErrorKind, skip};
+pub use splice::Splicer;
 pub use time::Time;
-
-/// An event that a record filter edits.
-pub struct Event<'a> {
-    _arena: std::marker::PhantomData<&'a ()>,
-}
-
-/// Edits of a record's top-level fields, compiled to copies of byte ranges.
-pub struct Splicer {}
+pub use value::Value;
+pub use view::{Pairs, RecordView};
+pub use write::{
+    BIG_INT_EXT, add_fields, write_array_len, write_big_int, write_bin, write_bool, write_event_time,
+    write_ext, write_f64, write_i64, write_map_len, write_nil, write_str, write_u64,
+};

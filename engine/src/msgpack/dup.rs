@@ -1,0 +1,64 @@
+//! Finds keys that a map has more than once, at next to no cost for the maps that have none.
+
+use std::collections::HashMap;
+
+/// What tells keys apart: whether the key is a string, and its bytes (of another kind: its raw bytes).
+pub(super) type Identity<'a> = (bool, &'a [u8]);
+
+/// Keys seen so far in one map. Small maps use a bit set as a filter in front of a linear search; large ones a hash
+/// table, so that a hostile map costs linear time.
+pub(super) struct Duplicates<'a> {
+    bits: [u64; 4],
+    table: Option<HashMap<Identity<'a>, usize>>,
+}
+
+/// Up to this many pairs are searched linearly.
+const SMALL_PAIRS: usize = 64;
+
+impl<'a> Duplicates<'a> {
+    /// For a map of about `pairs` pairs.
+    #[inline]
+    pub(super) fn new(pairs: usize) -> Self {
+        Self { bits: [0; 4], table: (pairs > SMALL_PAIRS).then(HashMap::new) }
+    }
+
+    /// The place that `key` was given before, or `None`: then it is given `place`. `key_at` answers the key of a
+    /// place below `place`.
+    #[inline]
+    pub(super) fn find(
+        &mut self,
+        key: Identity<'a>,
+        place: usize,
+        key_at: impl Fn(usize) -> Option<Identity<'a>>,
+    ) -> Option<usize> {
+        if let Some(table) = &mut self.table {
+            return match table.entry(key) {
+                std::collections::hash_map::Entry::Occupied(earlier) => Some(*earlier.get()),
+                std::collections::hash_map::Entry::Vacant(free) => {
+                    free.insert(place);
+                    None
+                }
+            };
+        }
+        let hash = hash(key.1);
+        let word = &mut self.bits[usize::from(hash >> 6)];
+        let bit = 1u64 << (hash & 63);
+        if *word & bit == 0 {
+            *word |= bit;
+            return None;
+        }
+        (0..place).find(|&at| key_at(at) == Some(key))
+    }
+}
+
+/// Eight bits of length, first, middle and last byte.
+#[inline]
+fn hash(bytes: &[u8]) -> u8 {
+    let (Some(&first), Some(&last)) = (bytes.first(), bytes.last()) else { return 0 };
+    let middle = bytes[bytes.len() / 2];
+    (bytes.len() as u8)
+        .wrapping_mul(167)
+        .wrapping_add(first.wrapping_mul(31))
+        .wrapping_add(middle.wrapping_mul(59))
+        .wrapping_add(last.wrapping_mul(101))
+}

@@ -1,0 +1,117 @@
+//! Walks over entries that have been scanned.
+
+use super::marker::{Head, head};
+use super::skip::skip_scanned;
+use super::time::Time;
+
+/// One entry, as bytes.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Entry<'a> {
+    /// The whole entry.
+    pub raw: &'a [u8],
+    /// Its time.
+    pub time: Time,
+    /// The raw time, without metadata.
+    pub time_raw: &'a [u8],
+    /// The raw metadata map of `[[time, metadata], record]`.
+    pub metadata: Option<&'a [u8]>,
+    /// The raw record: a map.
+    pub record: &'a [u8],
+}
+
+impl<'a> Entry<'a> {
+    /// The entry's bytes before the record: array header and the time (with its metadata).
+    #[inline]
+    pub fn head(&self) -> &'a [u8] {
+        &self.raw[..self.raw.len() - self.record.len()]
+    }
+}
+
+/// Iterates over concatenated entries that [`scan_entries`](super::scan_entries) has checked. Values that are no
+/// entries are passed over; at bytes that are no MessagePack the iteration ends.
+#[derive(Clone, Debug)]
+pub struct Entries<'a> {
+    bytes: &'a [u8],
+    at: usize,
+}
+
+impl<'a> Entries<'a> {
+    /// Entries of `bytes`.
+    pub fn new(bytes: &'a [u8]) -> Self {
+        Self { bytes, at: 0 }
+    }
+
+    /// Offset of the next entry.
+    pub fn position(&self) -> usize {
+        self.at
+    }
+}
+
+impl<'a> Iterator for Entries<'a> {
+    type Item = Entry<'a>;
+
+    #[inline]
+    fn next(&mut self) -> Option<Entry<'a>> {
+        loop {
+            let start = self.at;
+            if let Some([0x92, 0xd7, 0x00, ..]) = self.bytes.get(start..start.checked_add(12)?)
+                && matches!(self.bytes[start + 11], 0x80..=0x8f | 0xde | 0xdf)
+            {
+                let end = skip_scanned(self.bytes, start + 11)?;
+                self.at = end;
+                let raw = &self.bytes[start..end];
+                let time_raw = &raw[1..11];
+                return Some(Entry {
+                    raw,
+                    time: Time::read(time_raw),
+                    time_raw,
+                    metadata: None,
+                    record: &raw[11..],
+                });
+            }
+            let end = skip_scanned(self.bytes, start)?;
+            self.at = end;
+            if let Some(entry) = read(&self.bytes[start..end]) {
+                return Some(entry);
+            }
+        }
+    }
+}
+
+/// Appends an entry `[time, record]`, or `[[time, metadata], record]`.
+pub fn write_entry(out: &mut Vec<u8>, time: Time, metadata: Option<&[u8]>, record: &[u8]) {
+    out.push(0x92);
+    if let Some(metadata) = metadata {
+        out.push(0x92);
+        time.write(out);
+        out.extend_from_slice(metadata);
+    } else {
+        time.write(out);
+    }
+    out.extend_from_slice(record);
+}
+
+/// Takes an entry apart; `None` if the value has another shape.
+fn read(raw: &[u8]) -> Option<Entry<'_>> {
+    let (time, record) = pair(raw)?;
+    if !matches!(record.first()?, 0x80..=0x8f | 0xde | 0xdf) {
+        return None;
+    }
+    let (time_raw, metadata) = match pair(time) {
+        Some((inner, metadata)) if matches!(metadata.first()?, 0x80..=0x8f | 0xde | 0xdf) => {
+            (inner, Some(metadata))
+        }
+        Some(_) => return None,
+        None => (time, None),
+    };
+    Some(Entry { raw, time: Time::read(time_raw), time_raw, metadata, record })
+}
+
+fn pair(raw: &[u8]) -> Option<(&[u8], &[u8])> {
+    if !matches!(raw.first()?, 0x90..=0x9f | 0xdc | 0xdd) {
+        return None;
+    }
+    let Head::Container(first, 2) = head(raw, 0) else { return None };
+    let second = skip_scanned(raw, first)?;
+    Some((raw.get(first..second)?, raw.get(second..)?))
+}

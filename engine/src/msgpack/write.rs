@@ -1,0 +1,218 @@
+//! Writes MessagePack, each value in its shortest encoding, as Ruby's packer does.
+
+use super::marker::{Head, head};
+use crate::event::EventTime;
+
+/// Ext type of an integer that needs more than 64 bits (Ruby's Bignum, which MessagePack cannot express). Its
+/// payload is the number in decimal ASCII digits, with `-` if negative. Such numbers come from JSON texts and
+/// expressions and would be an error in Fluentd once packed; here they reach the outputs, ClickHouse's 128 and 256 bit
+/// columns among them.
+pub const BIG_INT_EXT: i8 = 73;
+
+/// Appends nil.
+#[inline]
+pub fn write_nil(out: &mut Vec<u8>) {
+    out.push(0xc0);
+}
+
+/// Appends a boolean.
+#[inline]
+pub fn write_bool(out: &mut Vec<u8>, value: bool) {
+    out.push(if value { 0xc3 } else { 0xc2 });
+}
+
+/// Appends an integer.
+#[inline]
+pub fn write_i64(out: &mut Vec<u8>, value: i64) {
+    if value >= 0 {
+        return write_u64(out, value as u64);
+    }
+    if value >= -32 {
+        out.push(value as u8);
+    } else if let Ok(small) = i8::try_from(value) {
+        out.extend_from_slice(&[0xd0, small as u8]);
+    } else if let Ok(small) = i16::try_from(value) {
+        marked(out, 0xd1, small.to_be_bytes());
+    } else if let Ok(small) = i32::try_from(value) {
+        marked(out, 0xd2, small.to_be_bytes());
+    } else {
+        marked(out, 0xd3, value.to_be_bytes());
+    }
+}
+
+/// Appends an integer.
+#[inline]
+pub fn write_u64(out: &mut Vec<u8>, value: u64) {
+    if value < 0x80 {
+        out.push(value as u8);
+    } else if let Ok(small) = u8::try_from(value) {
+        out.extend_from_slice(&[0xcc, small]);
+    } else if let Ok(small) = u16::try_from(value) {
+        marked(out, 0xcd, small.to_be_bytes());
+    } else if let Ok(small) = u32::try_from(value) {
+        marked(out, 0xce, small.to_be_bytes());
+    } else {
+        marked(out, 0xcf, value.to_be_bytes());
+    }
+}
+
+/// Appends an integer of more than 64 bits given by its decimal digits (with a leading `-` if negative), as ext type
+/// [`BIG_INT_EXT`].
+pub fn write_big_int(out: &mut Vec<u8>, digits: &[u8]) {
+    write_ext(out, BIG_INT_EXT, digits);
+}
+
+/// Appends a float64.
+#[inline]
+pub fn write_f64(out: &mut Vec<u8>, value: f64) {
+    marked(out, 0xcb, value.to_be_bytes());
+}
+
+/// Appends a string; its bytes need not be UTF-8. What is longer than MessagePack's limit of 4 GiB is cut there.
+#[inline]
+pub fn write_str(out: &mut Vec<u8>, value: &[u8]) {
+    let length = value.len();
+    if length < 32 {
+        out.push(0xa0 | length as u8);
+    } else if let Ok(small) = u8::try_from(length) {
+        out.extend_from_slice(&[0xd9, small]);
+    } else if let Ok(small) = u16::try_from(length) {
+        marked(out, 0xda, small.to_be_bytes());
+    } else {
+        marked(out, 0xdb, len32(length).to_be_bytes());
+    }
+    out.extend_from_slice(&value[..length.min(u32::MAX as usize)]);
+}
+
+/// Appends a byte array. What is longer than MessagePack's limit of 4 GiB is cut there.
+#[inline]
+pub fn write_bin(out: &mut Vec<u8>, value: &[u8]) {
+    let length = value.len();
+    if let Ok(small) = u8::try_from(length) {
+        out.extend_from_slice(&[0xc4, small]);
+    } else if let Ok(small) = u16::try_from(length) {
+        marked(out, 0xc5, small.to_be_bytes());
+    } else {
+        marked(out, 0xc6, len32(length).to_be_bytes());
+    }
+    out.extend_from_slice(&value[..length.min(u32::MAX as usize)]);
+}
+
+/// Appends the header of an array; `length` values must follow.
+#[inline]
+pub fn write_array_len(out: &mut Vec<u8>, length: usize) {
+    if length < 16 {
+        out.push(0x90 | length as u8);
+    } else if let Ok(small) = u16::try_from(length) {
+        marked(out, 0xdc, small.to_be_bytes());
+    } else {
+        marked(out, 0xdd, len32(length).to_be_bytes());
+    }
+}
+
+/// Appends the header of a map; `length` keys, each followed by its value, must follow.
+#[inline]
+pub fn write_map_len(out: &mut Vec<u8>, length: usize) {
+    let (header, size) = map_header(length);
+    out.extend_from_slice(&header[..size]);
+}
+
+/// Appends an extension value. What is longer than MessagePack's limit of 4 GiB is cut there.
+pub fn write_ext(out: &mut Vec<u8>, kind: i8, payload: &[u8]) {
+    let length = payload.len();
+    match length {
+        1 => out.push(0xd4),
+        2 => out.push(0xd5),
+        4 => out.push(0xd6),
+        8 => out.push(0xd7),
+        16 => out.push(0xd8),
+        _ => {
+            if let Ok(small) = u8::try_from(length) {
+                out.extend_from_slice(&[0xc7, small]);
+            } else if let Ok(small) = u16::try_from(length) {
+                marked(out, 0xc8, small.to_be_bytes());
+            } else {
+                marked(out, 0xc9, len32(length).to_be_bytes());
+            }
+        }
+    }
+    out.push(kind as u8);
+    out.extend_from_slice(&payload[..length.min(u32::MAX as usize)]);
+}
+
+/// Appends an EventTime: `d7 00`, the low 32 bits of the seconds, the nanoseconds.
+#[inline]
+pub fn write_event_time(out: &mut Vec<u8>, time: EventTime) {
+    let [a, b, c, d] = (time.sec as u32).to_be_bytes();
+    let [e, f, g, h] = time.nsec.to_be_bytes();
+    out.extend_from_slice(&[0xd7, 0x00, a, b, c, d, e, f, g, h]);
+}
+
+/// Adds fields at the end of the map that lies in `out` from `map_at` to the end: `write` appends keys and values in
+/// turn and answers how many pairs it wrote; then the map's header is corrected, which moves its body if the header
+/// grows. Keys that the map has already are not looked for. Does nothing if there is no map at `map_at`.
+///
+/// ```
+/// # use logweir_engine::msgpack::*;
+/// let mut out = vec![0x81, 0xa1, b'a', 1];
+/// add_fields(&mut out, 0, |out| {
+///     write_str(out, b"b");
+///     write_i64(out, 2);
+///     1
+/// });
+/// assert_eq!(out, [0x82, 0xa1, b'a', 1, 0xa1, b'b', 2]);
+/// ```
+pub fn add_fields(out: &mut Vec<u8>, map_at: usize, write: impl FnOnce(&mut Vec<u8>) -> usize) {
+    if !matches!(out.get(map_at), Some(0x80..=0x8f | 0xde | 0xdf)) {
+        return;
+    }
+    let Head::Container(body_at, children) = head(out, map_at) else { return };
+    let added = write(out);
+    let (header, size) = map_header(children / 2 + added);
+    let old = body_at - map_at;
+    if size <= old && old <= 5 {
+        // A header may be wider than needed: sized as it was, so that the body stays where it is.
+        rewrite_header(&mut out[map_at..body_at], children / 2 + added);
+    } else {
+        out.splice(map_at..body_at, header[..size].iter().copied());
+    }
+}
+
+/// The header of a map in its shortest form, and that form's size.
+#[inline]
+pub(super) fn map_header(length: usize) -> ([u8; 5], usize) {
+    if length < 16 {
+        ([0x80 | length as u8, 0, 0, 0, 0], 1)
+    } else if let Ok(small) = u16::try_from(length) {
+        let [a, b] = small.to_be_bytes();
+        ([0xde, a, b, 0, 0], 3)
+    } else {
+        let [a, b, c, d] = len32(length).to_be_bytes();
+        ([0xdf, a, b, c, d], 5)
+    }
+}
+
+fn rewrite_header(header: &mut [u8], length: usize) {
+    match header {
+        [one] => *one = 0x80 | (length as u8 & 0x0f),
+        [marker, rest @ ..] if rest.len() == 2 => {
+            *marker = 0xde;
+            rest.copy_from_slice(&(length as u16).to_be_bytes());
+        }
+        [marker, rest @ ..] if rest.len() == 4 => {
+            *marker = 0xdf;
+            rest.copy_from_slice(&len32(length).to_be_bytes());
+        }
+        _ => {}
+    }
+}
+
+#[inline]
+fn marked<const N: usize>(out: &mut Vec<u8>, marker: u8, bytes: [u8; N]) {
+    out.push(marker);
+    out.extend_from_slice(&bytes);
+}
+
+fn len32(length: usize) -> u32 {
+    u32::try_from(length).unwrap_or(u32::MAX)
+}
