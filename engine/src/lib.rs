@@ -8,5 +8,6 @@ pub mod event;
 pub mod msgpack;
 pub mod output;
 pub mod plugin;
+pub mod regexp;
 pub mod route;
 pub mod telemetry;
