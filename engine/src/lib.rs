@@ -5,6 +5,7 @@ pub mod buffer;
 pub mod config;
 pub mod delivery;
 pub mod event;
+pub mod io;
 pub mod msgpack;
 pub mod output;
 pub mod plugin;

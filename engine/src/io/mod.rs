@@ -1,0 +1,15 @@
+//! Where Logweir touches the disk and the clock: two small traits, so that a test can stop time and cut the power.
+//!
+//! Everything that decides whether a record survives goes through [`Fs`] and [`Clock`]. [`RealFs`] and [`RealClock`] are
+//! the ones that run; a simulated file system implements the same contract and forgets, when it "crashes", whatever
+//! the contract does not promise to keep.
+
+mod clock;
+mod fs;
+mod lock;
+mod real_fs;
+
+pub use clock::{Clock, RealClock, Timestamp};
+pub use fs::{Access, File, FileStat, Fs, durable_replace};
+pub use lock::{DirectoryLock, LockError};
+pub use real_fs::RealFs;
