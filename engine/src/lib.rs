@@ -7,7 +7,8 @@ pub mod delivery;
 pub mod event;
 pub mod io;
 pub mod msgpack;
-pub mod output;
+
+pub mod net;
 pub mod plugin;
 pub mod regexp;
 pub mod route;
