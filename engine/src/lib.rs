@@ -7,8 +7,8 @@ pub mod delivery;
 pub mod event;
 pub mod io;
 pub mod msgpack;
-
 pub mod net;
+pub mod output;
 pub mod plugin;
 pub mod regexp;
 pub mod route;

@@ -90,8 +90,9 @@ impl TlsClient {
     /// Shakes hands on `tcp`. `name` is what the certificate must name; without one, it is the peer's address.
     pub async fn connect(&self, tcp: TcpStream, name: Option<&str>) -> io::Result<TlsStream<TcpStream>> {
         let server = match name {
-            Some(name) => ServerName::try_from(name.to_owned())
-                .map_err(|_| io::Error::new(io::ErrorKind::InvalidInput, format!("{name} is not a host name")))?,
+            Some(name) => ServerName::try_from(name.to_owned()).map_err(|_| {
+                io::Error::new(io::ErrorKind::InvalidInput, format!("{name} is not a host name"))
+            })?,
             None => ServerName::IpAddress(canonical(tcp.peer_addr()?.ip()).into()),
         };
         Ok(TlsStream::Client(self.connector.connect(server, tcp).await?))

@@ -8,14 +8,20 @@ use aes::cipher::block_padding::Pkcs7;
 use aes::cipher::{BlockModeDecrypt, KeyIvInit};
 use md5::{Digest, Md5};
 use rustls::pki_types::pem::PemObject;
-use rustls::pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs1KeyDer, PrivatePkcs8KeyDer, PrivateSec1KeyDer};
+use rustls::pki_types::{
+    CertificateDer, PrivateKeyDer, PrivatePkcs1KeyDer, PrivatePkcs8KeyDer, PrivateSec1KeyDer,
+};
 
 /// All certificates of a PEM file, in order. None is an error.
-pub(super) fn certificates(parameter: &'static str, path: &str) -> Result<Vec<CertificateDer<'static>>, TlsError> {
+pub(super) fn certificates(
+    parameter: &'static str,
+    path: &str,
+) -> Result<Vec<CertificateDer<'static>>, TlsError> {
     let text = read(parameter, path)?;
-    let certificates: Vec<_> = CertificateDer::pem_slice_iter(&text)
-        .collect::<Result<_, _>>()
-        .map_err(|error| TlsError::new(parameter, format!("{path}: not a PEM file of certificates: {error}")))?;
+    let certificates: Vec<_> =
+        CertificateDer::pem_slice_iter(&text).collect::<Result<_, _>>().map_err(|error| {
+            TlsError::new(parameter, format!("{path}: not a PEM file of certificates: {error}"))
+        })?;
     if certificates.is_empty() {
         return Err(TlsError::new(
             parameter,

@@ -34,3 +34,5 @@ pub fn system_roots() -> (RootCertStore, Vec<String>) {
     (roots, loaded.errors.iter().map(ToString::to_string).collect())
 }
 
+#[cfg(test)]
+mod tests;

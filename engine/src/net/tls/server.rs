@@ -60,9 +60,10 @@ pub fn server_config(
                 Some(path) => file_roots("ca_path", path)?,
                 None => super::system_roots().0,
             });
-            let verifier = WebPkiClientVerifier::builder_with_provider(roots, provider)
-                .build()
-                .map_err(|error| TlsError::new("ca_path", format!("no CA for client certificates: {error}")))?;
+            let verifier =
+                WebPkiClientVerifier::builder_with_provider(roots, provider).build().map_err(|error| {
+                    TlsError::new("ca_path", format!("no CA for client certificates: {error}"))
+                })?;
             builder.with_client_cert_verifier(verifier)
         }
     };

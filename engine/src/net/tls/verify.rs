@@ -131,9 +131,7 @@ fn has_common_name(certificate: &CertificateDer<'_>, name: &ServerName<'_>) -> b
     parsed.subject().iter_common_name().filter_map(|attribute| attribute.as_str().ok()).any(|common| {
         common.eq_ignore_ascii_case(&name)
             || match (common.strip_prefix("*."), name.split_once('.')) {
-                (Some(parent), Some((_, rest))) => {
-                    parent.contains('.') && parent.eq_ignore_ascii_case(rest)
-                }
+                (Some(parent), Some((_, rest))) => parent.contains('.') && parent.eq_ignore_ascii_case(rest),
                 _ => false,
             }
     })
