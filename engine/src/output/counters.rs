@@ -1,5 +1,7 @@
 //! What an output has done so far, for monitor_agent and Prometheus. All counters only grow, apart from the gauges.
 
+use crate::buffer::Stats;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 /// The counters of one output, buffered or not. Reading and writing them never waits.
@@ -31,6 +33,17 @@ pub struct OutputCounters {
     pub backup_count: AtomicU64,
 }
 
+/// What monitoring shows of an output.
+#[derive(Clone, Debug)]
+pub struct OutputStatus {
+    /// What it has done so far.
+    pub counters: Arc<OutputCounters>,
+    /// What its buffer holds; `None` without a buffer, or before it is open.
+    pub buffer: Option<Stats>,
+    /// The retry state; `None` while nothing fails.
+    pub retry: Option<RetryStatus>,
+}
+
 /// The retry state as monitoring shows it (`retry`).
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct RetryStatus {
@@ -40,6 +53,15 @@ pub struct RetryStatus {
     pub start: f64,
     /// When it is tried next, seconds since the epoch.
     pub next_time: f64,
+}
+
+impl OutputStatus {
+    /// The share of total_limit_size that is free, in percent (`buffer_available_buffer_space_ratios`).
+    pub fn available_space_percent(&self) -> Option<f64> {
+        let stats = self.buffer?;
+        let used = (stats.staged_bytes + stats.queued_bytes) as f64 / stats.total_bytes_max.max(1) as f64;
+        Some(((1.0 - used) * 1000.0).round() / 10.0)
+    }
 }
 
 impl OutputCounters {

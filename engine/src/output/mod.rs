@@ -1,28 +1,38 @@
 //! What stands between the router and an output: chunking, the buffer, flushing, retries, the secondary.
+//!
+//! ```text
+//! emit -> chunking -> Buffer -> flush tasks -> BufferedOutput::write -> commit
+//!                       ^                          | fails
+//!                       '------- retry state <-----+-> <secondary> -> backup directory
+//! ```
 
+mod backup;
+mod buffered;
+mod chunking;
 mod counters;
-mod jitter;
+mod direct;
+mod failure;
+mod flush;
+mod keys;
+mod location;
+mod placeholders;
 mod retry;
+mod runtime;
+mod secondary;
 mod section;
+mod settings;
+mod slices;
+mod zone;
 
-pub use counters::{OutputCounters, RetryStatus};
+pub use buffered::{Buffered, with_buffer};
+pub use counters::{OutputCounters, OutputStatus, RetryStatus};
+pub use direct::without_buffer;
+pub use keys::{ChunkKeys, FieldKey};
+pub use placeholders::Template;
 pub use retry::{RetryRules, RetryState, RetryType};
 pub use section::{
     BUFFER_SECTION, FILE_CHUNK_BYTES, FILE_TOTAL_BYTES, MEMORY_CHUNK_BYTES, MEMORY_TOTAL_BYTES,
     OUTPUT_PARAMS, SECONDARY_SECTION,
 };
-
-use crate::config::{Diagnostic, Params};
-use crate::plugin::{BufferSupport, BufferedOutput, BuildContext, Output};
-use std::sync::Arc;
-
-/// Puts the buffer that `params` configures in front of `output`. Called for every output that
-/// [`BuildContext::output`] builds.
-pub fn with_buffer(
-    params: &Params,
-    _support: BufferSupport,
-    _output: Box<dyn BufferedOutput>,
-    _context: &mut BuildContext<'_>,
-) -> Result<Arc<dyn Output>, Diagnostic> {
-    Err(params.error_here("no buffers yet"))
-}
+pub use slices::{SliceFinder, TimeSlices};
+pub use zone::Zone;

@@ -8,8 +8,6 @@
 //! secondary:  from `threshold` of the whole retry time on, the sequence begins again
 //! ```
 
-use super::jitter::Jitter;
-
 /// Share of an interval by which a randomized retry may come earlier or later.
 const RANDOMIZE_WIDTH: f64 = 0.125;
 
@@ -145,8 +143,8 @@ impl RetryState {
         !self.rules.forever && self.secondary.is_some_and(|s| s.since.is_some() || now >= s.transition_at)
     }
 
-    /// Another failure, at or after `next_time`.
-    pub fn step(&mut self, now: f64, jitter: &mut Jitter) {
+    /// Another failure, at or after `next_time`. `chance` is uniform in -1.0..1.0.
+    pub fn step(&mut self, now: f64, chance: f64) {
         self.steps += 1;
         if !self.rules.forever
             && let Some(secondary) = &mut self.secondary
@@ -155,7 +153,7 @@ impl RetryState {
         {
             secondary.since = Some(self.steps);
         }
-        self.next_time = self.calculate_next(now, jitter);
+        self.next_time = self.calculate_next(now, chance);
         if self.reached_timeout {
             self.timed_out = self.next_time >= self.timeout_at;
         } else {
@@ -164,8 +162,8 @@ impl RetryState {
     }
 
     /// A failure before `next_time` (of another flush thread): a new random wait, but no step.
-    pub fn postpone(&mut self, now: f64, jitter: &mut Jitter) {
-        self.next_time = self.calculate_next(now, jitter);
+    pub fn postpone(&mut self, now: f64, chance: f64) {
+        self.next_time = self.calculate_next(now, chance);
     }
 
     /// Whether it is time to give up.
@@ -173,18 +171,14 @@ impl RetryState {
         !self.rules.forever && (self.timed_out || self.rules.max_times.is_some_and(|max| self.steps >= max))
     }
 
-    fn calculate_next(&self, now: f64, jitter: &mut Jitter) -> f64 {
+    fn calculate_next(&self, now: f64, chance: f64) -> f64 {
         let steps = match self.secondary {
             Some(Secondary { since: Some(since), .. }) if !self.rules.forever => self.steps - since,
             _ => self.steps,
         };
         let interval = self.rules.interval(steps);
         let naive = now
-            + if self.rules.randomize {
-                interval + interval * RANDOMIZE_WIDTH * jitter.signed_unit()
-            } else {
-                interval
-            };
+            + if self.rules.randomize { interval + interval * RANDOMIZE_WIDTH * chance } else { interval };
         if self.rules.forever {
             return naive;
         }
@@ -214,13 +208,12 @@ mod tests {
     /// Fails each time exactly at the next time and notes (seconds since the start, secondary?) of each try until
     /// it is over.
     fn tries(rules: &RetryRules, count: usize) -> Vec<(f64, bool)> {
-        let mut jitter = Jitter::seeded(1);
         let mut state = RetryState::new(rules, 1000.0);
         let mut seen = Vec::new();
         while !state.is_over() && seen.len() < count {
             let now = state.next_time();
             seen.push((now - 1000.0, state.is_secondary(now)));
-            state.step(now, &mut jitter);
+            state.step(now, 0.0);
         }
         seen
     }
@@ -320,27 +313,21 @@ mod tests {
     #[test]
     fn random_waits_stay_within_an_eighth() {
         let rules = RetryRules { randomize: true, ..exponential(8.0, 2.0, 1e9) };
-        let mut jitter = Jitter::seeded(7);
         let mut state = RetryState::new(&rules, 0.0);
-        state.step(8.0, &mut jitter);
-        let mut different = std::collections::BTreeSet::new();
-        for _ in 0..1000 {
-            state.postpone(100.0, &mut jitter);
-            let wait = state.next_time() - 100.0;
-            assert!((14.0..=18.0).contains(&wait), "{wait}");
-            different.insert(wait.to_bits());
+        state.step(8.0, 0.0);
+        for (chance, wait) in [(-1.0, 14.0), (-0.5, 15.0), (0.0, 16.0), (1.0, 18.0)] {
+            state.postpone(100.0, chance);
+            assert_eq!(state.next_time() - 100.0, wait);
         }
-        assert!(different.len() > 900);
         assert_eq!(state.steps(), 1);
     }
 
     #[test]
     fn endless_growth_stays_a_number() {
         let rules = RetryRules { forever: true, ..exponential(1.0, 2.0, 1.0) };
-        let mut jitter = Jitter::seeded(1);
         let mut state = RetryState::new(&rules, 0.0);
         for _ in 0..2000 {
-            state.step(0.0, &mut jitter);
+            state.step(0.0, 0.0);
         }
         assert_eq!(state.next_time(), 2f64.powi(1023));
     }

@@ -1,9 +1,10 @@
 //! From a checked directive to a plugin: the registry and what a build function may ask for.
 
-use super::{Build, Descriptor, Formatter, Kind, Output, OutputPlugin, Parser};
+use super::{BufferSupport, Build, Descriptor, Formatter, Kind, Output, OutputPlugin, Parser};
 use crate::config::{Diagnostic, Params, System};
 use crate::delivery::{EmitError, Receipt};
 use crate::event::EventStream;
+use crate::output::ChunkKeys;
 use crate::route::{ErrorEvents, Router};
 use crate::telemetry::PluginLog;
 use std::collections::{HashMap, HashSet};
@@ -61,6 +62,8 @@ pub struct BuildContext<'a> {
     pub errors: ErrorEvents,
     /// What the plugins of one configuration share while they are built.
     pub shared: &'a mut Shared,
+    /// For an output in `<secondary>`: the chunk keys of its primary, whose chunks it will be given.
+    pub secondary_of: Option<Arc<ChunkKeys>>,
 }
 
 /// What the plugins of one configuration share while they are built.
@@ -70,6 +73,8 @@ pub struct Shared {
     pub labels: HashMap<String, LabelRef>,
     /// Every output that was built, those of nested sections included, in the order in which they were built.
     pub outputs: Vec<BuiltOutput>,
+    /// The paths of file buffers, with the `@type` of the output that each belongs to.
+    pub buffer_paths: HashMap<String, String>,
     /// The `@id`s that are taken.
     ids: HashSet<String>,
     generated_ids: u64,
@@ -144,9 +149,10 @@ impl BuildContext<'_> {
             registry: self.registry,
             errors: self.errors.clone(),
             shared: &mut *self.shared,
+            secondary_of: None,
         };
         let output: Arc<dyn Output> = match build(section, &mut context)? {
-            OutputPlugin::Direct(output) => Arc::from(output),
+            OutputPlugin::Direct(output) => crate::output::without_buffer(section, output)?,
             OutputPlugin::Buffered(output) => {
                 crate::output::with_buffer(section, descriptor.buffer, output, &mut context)?
             }
@@ -154,6 +160,14 @@ impl BuildContext<'_> {
         let built = BuiltOutput { id, type_name: descriptor.name, output: Arc::clone(&output) };
         self.shared.outputs.push(built);
         Ok(output)
+    }
+
+    /// The chunk keys that an output's parameters may refer to: those of its own `<buffer>`, or those of its primary.
+    pub fn chunk_keys(&self, params: &Params, support: BufferSupport) -> Result<Arc<ChunkKeys>, Diagnostic> {
+        match &self.secondary_of {
+            Some(keys) => Ok(Arc::clone(keys)),
+            None => ChunkKeys::of(params, support),
+        }
     }
 
     /// A reference to a label, which is checked and connected once the whole configuration is read.

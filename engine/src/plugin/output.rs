@@ -4,6 +4,7 @@ use super::StartError;
 use crate::buffer::Chunk;
 use crate::delivery::{EmitError, Receipt};
 use crate::event::{EventStream, Tag};
+use crate::output::OutputStatus;
 use futures_util::future::BoxFuture;
 use std::time::Duration;
 
@@ -33,9 +34,17 @@ pub trait Output: Send + Sync {
     /// SIGUSR1: writes out everything that waits, soon.
     fn flush(&self) {}
 
+    /// The program is about to stop: an emit that waits for room gives up, so that inputs can end.
+    fn stopping(&self) {}
+
     /// After the last emit: flushes as configured and ends its tasks.
     fn shutdown(&self) -> BoxFuture<'_, ()> {
         Box::pin(async {})
+    }
+
+    /// What monitoring shows of it.
+    fn status(&self) -> Option<OutputStatus> {
+        None
     }
 }
 
@@ -50,6 +59,16 @@ pub trait BufferedOutput: Send + Sync {
     /// Writes one chunk to its destination. Called again with the same chunk (same id, same bytes) after
     /// [`WriteError::Retry`], also after a restart of the program.
     fn write<'a>(&'a self, chunk: &'a Chunk) -> WriteFuture<'a>;
+
+    /// Where a file buffer lies if neither its `path` nor root_dir says (out_file keeps it beside its files).
+    fn buffer_path(&self) -> Option<&str> {
+        None
+    }
+
+    /// A chunk was made, and events are about to be appended to it.
+    fn chunk_created(&self, chunk: &Chunk) {
+        let _ = chunk;
+    }
 
     /// Before the first write.
     fn start(&self) -> BoxFuture<'_, Result<(), StartError>> {

@@ -1,0 +1,195 @@
+//! What follows a write: the commit, or the way back into the queue, to the secondary, to the backup directory.
+
+use super::counters::OutputCounters;
+use super::flush::attempt;
+use super::retry::RetryState;
+use super::runtime::Runtime;
+use crate::buffer::Chunk;
+use crate::plugin::WriteError;
+use crate::telemetry::Shown;
+use crate::{log_debug, log_error, log_info, log_warn};
+use std::sync::Arc;
+
+impl Runtime {
+    /// The chunk was written: it leaves the buffer, and the output is well again.
+    pub(super) async fn commit(&self, chunk: &Arc<Chunk>, secondary: bool) {
+        self.purge(chunk).await;
+        if self.retry().take().is_none() {
+            return;
+        }
+        if secondary {
+            log_warn!(self.environment.log, "retry succeeded by secondary.", chunk_id = chunk.id());
+        } else {
+            log_warn!(self.environment.log, "retry succeeded.", chunk_id = chunk.id());
+        }
+    }
+
+    /// The chunk was not written: it goes back to the head of the queue, and the retry state goes on.
+    pub(super) async fn take_back(&self, chunk: &Arc<Chunk>, secondary: bool, error: Option<WriteError>) {
+        let id = chunk.id();
+        // Before the chunk can be taken again: whoever takes it next must find the retry state.
+        let is_over = self.note_failure(chunk, secondary, error.as_ref());
+        if self.with_buffer(move |buffer| buffer.rollback(id)).await == Some(true) {
+            OutputCounters::add(&self.counters.rollback_count, 1);
+        }
+        if is_over {
+            self.drop_queue(error.as_ref()).await;
+        }
+    }
+
+    /// No retry mends it: to the secondary, or to the backup directory.
+    pub(super) async fn reject(&self, chunk: &Arc<Chunk>, using_secondary: bool, error: WriteError) {
+        let log = &self.environment.log;
+        let class = Shown(error.class());
+        match &self.secondary {
+            None => log_warn!(
+                log,
+                "got unrecoverable error in primary and no secondary",
+                error_class = class,
+                error = error.to_string()
+            ),
+            Some(_) if using_secondary => log_warn!(
+                log,
+                "got unrecoverable error in secondary.",
+                error_class = class,
+                error = error.to_string()
+            ),
+            Some(secondary) if secondary.same_type => log_warn!(
+                log,
+                "got unrecoverable error in primary and secondary type is same as primary. Skip secondary",
+                error_class = class,
+                error = error.to_string()
+            ),
+            Some(secondary) => {
+                log_warn!(
+                    log,
+                    "got unrecoverable error in primary. Skip retry and flush chunk to secondary",
+                    error_class = class,
+                    error = error.to_string()
+                );
+                match attempt(&*secondary.output, chunk).await {
+                    Ok(()) => return self.commit(chunk, true).await,
+                    Err(error) => log_warn!(
+                        log,
+                        "got an error in secondary for unrecoverable error",
+                        error_class = Shown(error.class()),
+                        error = error.to_string()
+                    ),
+                }
+            }
+        }
+        self.back_up(chunk, using_secondary).await;
+    }
+
+    async fn back_up(&self, chunk: &Arc<Chunk>, secondary: bool) {
+        let log = &self.environment.log;
+        if self.flush.disable_chunk_backup {
+            log_warn!(log, format!("disable_chunk_backup is true. {} chunk is thrown away", chunk.id()));
+            OutputCounters::add(&self.counters.dropped_records, chunk.records());
+            return self.commit(chunk, secondary).await;
+        }
+        let (backup, environment) = (self.backup.clone(), self.environment.clone());
+        let copy = Arc::clone(chunk);
+        let saved = tokio::task::spawn_blocking(move || backup.reject(&copy, &environment)).await;
+        match saved.map_err(std::io::Error::other).and_then(|result| result) {
+            Ok(()) => {
+                OutputCounters::add(&self.counters.backup_count, 1);
+                self.commit(chunk, secondary).await;
+            }
+            Err(error) => {
+                // Better to hold up the queue than to lose the chunk; the disk may have room later.
+                let message = format!("can't save the chunk in {}: {error}", self.backup.rejected.display());
+                self.take_back(chunk, secondary, Some(WriteError::retry("IOError", message))).await;
+            }
+        }
+    }
+
+    /// Makes or advances the retry state; answers whether it is time to give up.
+    fn note_failure(&self, chunk: &Chunk, secondary: bool, error: Option<&WriteError>) -> bool {
+        OutputCounters::add(&self.counters.num_errors, 1);
+        let (now, chance) = (self.seconds(), self.chance());
+        let mut retry = self.retry();
+        let state = match &mut *retry {
+            Some(state) => {
+                // With several flush tasks only the first failure of a round is a step.
+                if now >= state.next_time() {
+                    state.step(now, chance);
+                } else {
+                    state.postpone(now, chance);
+                }
+                state
+            }
+            none => none.insert(RetryState::new(&self.flush.retry, now)),
+        };
+        if state.is_over() {
+            return true;
+        }
+        let (steps, next_time) = (state.steps(), state.next_time());
+        drop(retry);
+        let Some(error) = error else { return false };
+        let message = if secondary {
+            "failed to flush the buffer with secondary output."
+        } else {
+            "failed to flush the buffer."
+        };
+        log_warn!(
+            self.environment.log,
+            message,
+            retry_times = steps,
+            next_retry_time = shown_time(self.wall_seconds(next_time)),
+            chunk = chunk.id(),
+            error_class = Shown(error.class()),
+            error = error.to_string()
+        );
+        false
+    }
+
+    /// The limit of retries is reached: everything that is queued is given up. What has a file is copied first.
+    async fn drop_queue(&self, error: Option<&WriteError>) {
+        let Some(buffer) = self.buffer() else { return };
+        let log = &self.environment.log;
+        let steps = self.retry().take().map_or(0, |state| state.steps());
+        let records = buffer.queued_records();
+        OutputCounters::add(&self.counters.dropped_records, records);
+        if let Some(error) = error {
+            log_error!(
+                log,
+                "Hit limit for retries. dropping all chunks in the buffer queue.",
+                retry_times = steps,
+                records = records,
+                error_class = Shown(error.class()),
+                error = error.to_string()
+            );
+        }
+        let (backup, environment) = (self.backup.clone(), self.environment.clone());
+        let evacuate = buffer.is_persistent() && !self.flush.disable_chunk_backup;
+        self.with_buffer(move |buffer| {
+            while let Some(chunk) = evacuate.then(|| buffer.take()).flatten() {
+                if let Err(error) = backup.evacuate(&chunk, &environment) {
+                    log_error!(
+                        environment.log,
+                        "unexpected error while evacuating chunk files.",
+                        error = error.to_string()
+                    );
+                }
+                buffer.purge(chunk.id());
+            }
+            buffer.clear_queue();
+        })
+        .await;
+        log_debug!(log, "buffer queue cleared");
+    }
+
+    async fn purge(&self, chunk: &Chunk) {
+        let id = chunk.id();
+        if self.with_buffer(move |buffer| buffer.purge(id)).await != Some(true) {
+            log_info!(self.environment.log, "chunk was no longer in the buffer", chunk_id = id);
+        }
+    }
+}
+
+/// A time as Ruby inspects it, to the second: `2023-11-14 22:13:20 +0000`.
+pub(super) fn shown_time(seconds: f64) -> Shown<String> {
+    let time = jiff::Timestamp::from_second(seconds.round() as i64).unwrap_or_default();
+    Shown(time.to_zoned(jiff::tz::TimeZone::system()).strftime("%Y-%m-%d %H:%M:%S %z").to_string())
+}

@@ -1,0 +1,189 @@
+//! Flush tasks: they take queued chunks one after the other and write them.
+//!
+//! Each of flush_thread_count tasks goes round this loop; the times are Fluentd's:
+//!
+//! ```text
+//! pause:  burst_interval after a chunk if more are queued, thread_interval if none are,
+//!         until the next retry while the output is failing
+//! write:  the chunk at the head of the queue
+//! ```
+//!
+//! An emit that finds queued chunks ends the pause of one task; so does, while nothing was queued, a chunk that
+//! becomes ready. A pause for a retry is never cut short.
+
+use super::counters::OutputCounters;
+use super::runtime::Runtime;
+use super::settings::FlushMode;
+use crate::buffer::Chunk;
+use crate::plugin::{BufferedOutput, WriteError};
+use crate::{log_debug, log_warn};
+use futures_util::FutureExt;
+use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
+use std::time::Duration;
+
+/// Fluentd's threads begin to look at chunks this long after the start.
+const FIRST_ENQUEUE: Duration = Duration::from_millis(500);
+/// Longest sleep between two looks at the clock.
+const SLEEP_MAX: f64 = 86400.0;
+
+/// How a write ended.
+enum Written {
+    Done,
+    TimedOut,
+    Failed(WriteError),
+}
+
+impl Runtime {
+    /// One flush task, until [`Runtime::ended`].
+    pub(super) async fn flush_task(self: Arc<Self>) {
+        let mut next = self.seconds() + self.flush.thread_interval.as_secs_f64();
+        let mut idle = true;
+        let Some(buffer) = self.buffer().cloned() else { return };
+        log_debug!(self.environment.log, "flush_thread actually running");
+        while !self.ended.is_cancelled() {
+            let now = self.seconds();
+            let retry_at = self.retry().as_ref().map(|state| state.next_time());
+            let until = retry_at.map_or(next, |at| at.max(next));
+            if until > now {
+                tokio::select! {
+                    () = self.ended.cancelled() => return,
+                    () = self.wake.notified() => next = now,
+                    () = buffer.ready(), if idle && retry_at.is_none() => next = now,
+                    () = tokio::time::sleep(duration(until - now)) => {}
+                }
+                continue;
+            }
+            match buffer.take() {
+                Some(chunk) => {
+                    idle = false;
+                    self.flush_chunk(&chunk).await;
+                    let draining = self.draining.load(Relaxed);
+                    next = match buffer.has_queued() {
+                        true if draining => self.seconds(),
+                        true => self.seconds() + self.flush.burst_interval.as_secs_f64(),
+                        false => self.seconds() + self.flush.thread_interval.as_secs_f64(),
+                    };
+                    idle |= !buffer.has_queued();
+                    self.settled.notify_waiters();
+                }
+                None => {
+                    idle = true;
+                    next = now + self.flush.thread_interval.as_secs_f64().max(0.01);
+                }
+            }
+        }
+    }
+
+    /// Queues chunks by their age and by their time slice, until [`Runtime::ended`].
+    pub(super) async fn enqueue_task(self: Arc<Self>, interval: Duration) {
+        let mut pause = FIRST_ENQUEUE;
+        log_debug!(self.environment.log, "enqueue_thread actually running");
+        loop {
+            tokio::select! {
+                () = self.ended.cancelled() => return,
+                () = tokio::time::sleep(pause) => {}
+            }
+            self.enqueue_due().await;
+            pause = interval;
+        }
+    }
+
+    /// Queues what is due now.
+    pub(super) async fn enqueue_due(&self) {
+        let now = self.environment.clock.now().secs();
+        if self.flush.mode == FlushMode::Interval {
+            let born_until = now.saturating_sub(self.flush.interval_secs).saturating_mul(1_000_000);
+            let is_old =
+                move |chunk: &Chunk| i64::try_from(chunk.created().0).is_ok_and(|born| born <= born_until);
+            self.with_buffer(move |buffer| buffer.enqueue_where(is_old)).await;
+        }
+        if let Some(slices) = self.flush.keys.time.clone() {
+            let wait = self.flush.timekey_wait;
+            let is_over = move |chunk: &Chunk| {
+                chunk.metadata().timekey.is_some_and(|timekey| slices.is_due(timekey, wait, now))
+            };
+            self.with_buffer(move |buffer| buffer.enqueue_where(is_over)).await;
+        }
+    }
+
+    /// Writes one chunk that was taken, and sees to what follows.
+    async fn flush_chunk(&self, chunk: &Arc<Chunk>) {
+        let now = self.seconds();
+        let is_secondary = self.retry().as_ref().is_some_and(|state| state.is_secondary(now));
+        let secondary = self.secondary.as_ref().filter(|_| is_secondary);
+        OutputCounters::add(&self.counters.write_count, 1);
+        if secondary.is_some() {
+            OutputCounters::add(&self.counters.write_secondary_count, 1);
+        }
+        let output = secondary.map_or(&*self.output, |secondary| &*secondary.output);
+        match write(output, chunk).await {
+            Written::Done => {
+                self.note_duration(self.seconds() - now);
+                self.commit(chunk, secondary.is_some()).await;
+            }
+            Written::TimedOut => {
+                log_warn!(
+                    self.environment.log,
+                    "failed to flush the buffer chunk, timeout to commit.",
+                    chunk_id = chunk.id(),
+                    flushed_at = super::failure::shown_time(self.wall_seconds(now))
+                );
+                self.take_back(chunk, secondary.is_some(), None).await;
+            }
+            Written::Failed(error @ WriteError::Retry { .. }) => {
+                self.take_back(chunk, secondary.is_some(), Some(error)).await;
+            }
+            Written::Failed(error @ WriteError::Reject { .. }) => {
+                self.reject(chunk, secondary.is_some(), error).await;
+            }
+        }
+    }
+
+    fn note_duration(&self, elapsed: f64) {
+        OutputCounters::add(&self.counters.flush_time_ms, (elapsed * 1000.0) as u64);
+        if elapsed > self.flush.slow_flush {
+            OutputCounters::add(&self.counters.slow_flush_count, 1);
+            log_warn!(
+                self.environment.log,
+                "buffer flush took longer time than slow_flush_log_threshold:",
+                elapsed_time = elapsed,
+                slow_flush_log_threshold = self.flush.slow_flush,
+                plugin_id = self.id.text
+            );
+        }
+    }
+}
+
+/// Writes `chunk`; a panic of the plugin counts as an error that no retry mends, like a NoMethodError in Ruby.
+pub(super) async fn attempt(output: &dyn BufferedOutput, chunk: &Chunk) -> Result<(), WriteError> {
+    match AssertUnwindSafe(output.write(chunk)).catch_unwind().await {
+        Ok(result) => result,
+        Err(panic) => {
+            let message = panic
+                .downcast_ref::<&str>()
+                .map(|text| (*text).to_owned())
+                .or_else(|| panic.downcast_ref::<String>().cloned());
+            Err(WriteError::reject("Logweir::Panic", message.unwrap_or_else(|| "plugin panicked".to_owned())))
+        }
+    }
+}
+
+async fn write(output: &dyn BufferedOutput, chunk: &Chunk) -> Written {
+    let result = match output.write_timeout() {
+        None => attempt(output, chunk).await,
+        Some(limit) => match tokio::time::timeout(limit, attempt(output, chunk)).await {
+            Ok(result) => result,
+            Err(_) => return Written::TimedOut,
+        },
+    };
+    match result {
+        Ok(()) => Written::Done,
+        Err(error) => Written::Failed(error),
+    }
+}
+
+fn duration(seconds: f64) -> Duration {
+    Duration::from_secs_f64(seconds.clamp(0.001, SLEEP_MAX))
+}
