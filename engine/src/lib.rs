@@ -6,6 +6,7 @@ pub mod config;
 pub mod delivery;
 pub mod event;
 pub mod io;
+pub mod json;
 pub mod msgpack;
 pub mod net;
 pub mod output;

@@ -8,7 +8,7 @@ pub(super) type Identity<'a> = (bool, &'a [u8]);
 /// Keys seen so far in one map. Small maps use a bit set as a filter in front of a linear search; large ones a hash
 /// table, so that a hostile map costs linear time.
 pub(super) struct Duplicates<'a> {
-    bits: [u64; 4],
+    bits: KeyBits,
     table: Option<HashMap<Identity<'a>, usize>>,
 }
 
@@ -19,7 +19,7 @@ impl<'a> Duplicates<'a> {
     /// For a map of about `pairs` pairs.
     #[inline]
     pub(super) fn new(pairs: usize) -> Self {
-        Self { bits: [0; 4], table: (pairs > SMALL_PAIRS).then(HashMap::new) }
+        Self { bits: KeyBits::default(), table: (pairs > SMALL_PAIRS).then(HashMap::new) }
     }
 
     /// The place that `key` was given before, or `None`: then it is given `place`. `key_at` answers the key of a
@@ -40,14 +40,27 @@ impl<'a> Duplicates<'a> {
                 }
             };
         }
-        let hash = hash(key.1);
-        let word = &mut self.bits[usize::from(hash >> 6)];
-        let bit = 1u64 << (hash & 63);
-        if *word & bit == 0 {
-            *word |= bit;
+        if !self.bits.insert(key.1) {
             return None;
         }
         (0..place).find(|&at| key_at(at) == Some(key))
+    }
+}
+
+/// A set of keys that may take one for another.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct KeyBits([u64; 4]);
+
+impl KeyBits {
+    /// Adds `key`; answers whether it may have been there before. `false` is certain.
+    #[inline]
+    pub(crate) fn insert(&mut self, key: &[u8]) -> bool {
+        let hash = hash(key);
+        let word = &mut self.0[usize::from(hash >> 6)];
+        let bit = 1u64 << (hash & 63);
+        let known = *word & bit != 0;
+        *word |= bit;
+        known
     }
 }
 

@@ -25,6 +25,7 @@ mod view;
 mod write;
 
 pub use accessor::{Accessor, AccessorError, PathPart};
+pub(crate) use dup::KeyBits;
 pub use entry::{Entries, Entry, write_entry};
 pub use event::Event;
 pub use reader::{Kind, ReadError, ReadErrorKind, Reader, ValueRef};

@@ -4,6 +4,7 @@
 //! that exists keeps its place when it is set, a new one goes last, and a key that was dropped and then set goes last.
 
 use bumpalo::Bump;
+use smallvec::SmallVec;
 
 use super::marker::{Class, Head, MARKERS, head};
 use super::record::Record;
@@ -297,9 +298,7 @@ impl Stage {
         pairs: usize,
         out: &mut Vec<u8>,
     ) -> Option<usize> {
-        // Where the key's first and the value's last occurrence lie, for each field to keep.
-        let mut places: smallvec::SmallVec<[Option<(usize, usize, usize, usize)>; 16]> =
-            smallvec::smallvec![None; keep.len()];
+        let mut places: SmallVec<[Option<Place>; 16]> = smallvec::smallvec![None; keep.len()];
         let mut at = body_at;
         for _ in 0..pairs {
             let key_at = at;
@@ -307,8 +306,8 @@ impl Stage {
             at = end_of(bytes, key_end)?;
             let Some(name) = key_name(&bytes[key_at..key_end]) else { continue };
             if let Some(index) = keep.iter().position(|key| **key == *name) {
-                let (first, first_end) = places[index].map_or((key_at, key_end), |(a, b, ..)| (a, b));
-                places[index] = Some((first, first_end, key_end, at));
+                let place = places[index].get_or_insert(Place { key: (key_at, key_end), value: (0, 0) });
+                place.value = (key_end, at);
             }
         }
         let header_at = out.len();
@@ -317,7 +316,9 @@ impl Stage {
         let mut seen = Seen::new(self.edits.len());
         let mut count = 0;
         for (key, place) in keep.iter().zip(&places) {
-            let &Some((key_at, key_end, value_at, value_end)) = place else { continue };
+            let Some(Place { key: (key_at, key_end), value: (value_at, value_end) }) = *place else {
+                continue;
+            };
             let edit = self.find(key);
             match edit.map(|index| (index, &self.edits[index].action)) {
                 None => {
@@ -354,9 +355,16 @@ impl Stage {
     }
 }
 
+/// Where a field to keep lies: its key's first and its value's last occurrence.
+#[derive(Clone, Copy)]
+struct Place {
+    key: (usize, usize),
+    value: (usize, usize),
+}
+
 /// The set of edits that found their key.
 struct Seen {
-    bits: smallvec::SmallVec<[u64; 2]>,
+    bits: SmallVec<[u64; 2]>,
 }
 
 impl Seen {

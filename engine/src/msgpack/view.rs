@@ -1,6 +1,9 @@
 //! Reads a raw map in place.
 
+use smallvec::SmallVec;
+
 use super::accessor::PathPart;
+use super::dup::{Duplicates, Identity};
 use super::marker::{Head, head};
 use super::reader::ValueRef;
 use super::skip::skip_scanned;
@@ -48,6 +51,38 @@ impl<'a> RecordView<'a> {
     /// The raw value at the end of `path`.
     pub fn get_path(&self, path: &[PathPart]) -> Option<&'a [u8]> {
         dig(self.raw, path)
+    }
+
+    /// The pairs with each key once, at its first place and with its last value, as a Ruby Hash has them; `None` if no key is
+    /// there more than once, which is what [`RecordView::iter`] gives then.
+    pub fn distinct(&self) -> Option<Vec<(&'a [u8], &'a [u8])>> {
+        let pairs = self.iter();
+        let mut duplicates = Duplicates::new(pairs.left);
+        let mut seen: SmallVec<[Identity<'a>; 16]> = SmallVec::new();
+        for (key, _) in pairs {
+            let identity = identity(key);
+            if duplicates.find(identity, seen.len(), |at| seen.get(at).copied()).is_some() {
+                return Some(self.unite());
+            }
+            seen.push(identity);
+        }
+        None
+    }
+
+    #[cold]
+    fn unite(&self) -> Vec<(&'a [u8], &'a [u8])> {
+        let pairs = self.iter();
+        let mut duplicates = Duplicates::new(pairs.left);
+        let mut united: Vec<(&[u8], &[u8])> = Vec::new();
+        for (key, value) in pairs {
+            match duplicates
+                .find(identity(key), united.len(), |at| united.get(at).map(|pair| identity(pair.0)))
+            {
+                Some(at) => united[at].1 = value,
+                None => united.push((key, value)),
+            }
+        }
+        united
     }
 
     /// The pairs: raw key, raw value. A key that is there more than once appears as often.
@@ -106,6 +141,14 @@ pub(super) fn key_name(raw: &[u8]) -> Option<&[u8]> {
         [0xda | 0xc5, _, _, name @ ..] => Some(name),
         [0xdb | 0xc6, _, _, _, _, name @ ..] => Some(name),
         _ => None,
+    }
+}
+
+#[inline]
+fn identity(raw: &[u8]) -> Identity<'_> {
+    match key_name(raw) {
+        Some(name) => (true, name),
+        None => (false, raw),
     }
 }
 
