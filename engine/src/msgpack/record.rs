@@ -160,6 +160,18 @@ impl<'a> Record<'a> {
         }
     }
 
+    /// [`Record::set`] with a key of any kind, such as one of another record.
+    pub fn set_key(&mut self, key: Key<'a>, value: Value<'a>) {
+        let same = |other: &Key<'a>| match (key.name(), other.name()) {
+            (Some(a), Some(b)) => a == b,
+            _ => key == *other,
+        };
+        match self.fields.iter_mut().find(|field| same(&field.key)) {
+            Some(field) => field.value = value,
+            None => self.fields.push(Field { key, value }),
+        }
+    }
+
     /// [`Record::set`] with a key that does not live as long as the record; it is copied if it is new.
     pub fn set_copied(&mut self, key: &[u8], value: Value<'a>) {
         match self.get_mut(key) {

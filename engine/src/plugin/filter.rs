@@ -2,7 +2,7 @@
 
 use crate::delivery::Receipt;
 use crate::event::{EventStream, Tag};
-use crate::msgpack::{Event, Splicer};
+use crate::msgpack::{Event, Record, Splicer};
 use bumpalo::Bump;
 use futures_util::future::BoxFuture;
 use std::sync::Arc;
@@ -13,6 +13,11 @@ use tokio_util::task::TaskTracker;
 pub trait Filter: Send + Sync {
     /// What this filter does to streams of `tag`. Asked once per tag; the answer is kept in the tag's pipeline.
     fn for_tag(&self, tag: &Tag) -> FilterStep;
+
+    /// Whether Fluentd's filter of this name has `filter_stream`, which changes what follows an error in its chain.
+    fn takes_streams(&self) -> bool {
+        false
+    }
 
     /// Starts timers and connections, if it has any, in `tasks`, until `stop`.
     fn start(&self, tasks: &TaskTracker, stop: &CancellationToken) {
@@ -26,10 +31,22 @@ pub enum FilterStep {
     Pass,
     /// Edits of top-level fields whose new values do not depend on the record: bytes to bytes.
     Splice(Splicer),
+    /// Keeps or drops records without changing them.
+    Select(Arc<dyn Select>),
     /// Looks at or changes decoded records. Neighbouring steps of this kind share one decoding.
     Records(Arc<dyn RecordFilter>),
     /// Takes the stream as a whole.
     Stream(Arc<dyn StreamFilter>),
+}
+
+/// Decides which records go on. Asked with the raw record where nothing before it had to decode, else with the decoded
+/// one; both must answer the same.
+pub trait Select: Send + Sync {
+    /// Whether the record, a raw MessagePack map, goes on.
+    fn keeps_raw(&self, record: &[u8]) -> bool;
+
+    /// Whether the decoded record goes on.
+    fn keeps(&self, record: &Record<'_>) -> bool;
 }
 
 /// Works on one record at a time.
@@ -64,8 +81,20 @@ pub struct FilterError {
     pub class: &'static str,
     /// What happened.
     pub message: String,
-    /// False: to `@ERROR` and not on. True: the event (as edited so far) also goes on.
-    pub keep: bool,
+    /// Whether the event also goes on, as edited so far.
+    pub then: AfterError,
+}
+
+/// What becomes of an event whose error has gone to `@ERROR`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum AfterError {
+    /// It ends there.
+    Drop,
+    /// It also goes on.
+    Keep,
+    /// As when a filter of Fluentd 1.16 raises: it goes on, unless a filter of the chain takes whole streams
+    /// ([`Filter::takes_streams`]), then it ends.
+    AsRaised,
 }
 
 /// Works on streams as a whole: joins, enriches from outside, prints.

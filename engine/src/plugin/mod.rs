@@ -16,7 +16,9 @@ pub use descriptor::{
     BufferDefaults, BufferSupport, Build, Compat, DefaultValue, Descriptor, Kind, Param, ParamKind,
     SectionSpec, Status,
 };
-pub use filter::{Filter, FilterContext, FilterError, FilterStep, RecordFilter, StreamFilter, Verdict};
+pub use filter::{
+    AfterError, Filter, FilterContext, FilterError, FilterStep, RecordFilter, Select, StreamFilter, Verdict,
+};
 pub use input::{Input, InputContext, StartError};
 pub use output::{
     BufferedOutput, ChunkFormatter, EmitFuture, FormatError, Output, OutputPlugin, WriteError, WriteFuture,

@@ -2,8 +2,10 @@
 
 mod errors;
 mod pattern;
+mod pipeline;
 mod router;
+mod unmatched;
 
 pub use errors::{ErrorEvent, ErrorEvents};
 pub use pattern::{PatternError, TagPatterns};
-pub use router::Router;
+pub use router::{Collector, Router};

@@ -1,14 +1,114 @@
 //! One label's ordered list of filters and matches.
 
+use super::errors::ErrorEvents;
+use super::pattern::TagPatterns;
+use super::pipeline::Pipeline;
+use super::unmatched::Unmatched;
 use crate::delivery::{EmitError, Receipt};
-use crate::event::EventStream;
+use crate::event::{EventStream, Tag};
+use crate::plugin::{Filter, Output};
+use crate::telemetry::PluginLog;
+use std::collections::HashMap;
+use std::sync::{Arc, PoisonError, RwLock};
+
+/// What a directive does with the streams that match it.
+pub enum Collector {
+    /// Changes them and lets them on.
+    Filter(Arc<dyn Filter>),
+    /// Takes them; they go no further.
+    Output(Arc<dyn Output>),
+}
 
 /// Routes streams of one label (or of the top level) by their tag.
-pub struct Router {}
+pub struct Router {
+    rules: Vec<(TagPatterns, Collector)>,
+    errors: ErrorEvents,
+    unmatched: Unmatched,
+    cache: RwLock<Cache>,
+}
+
+/// Tags whose pipeline is remembered, in each of two generations. Senders choose tags, so this bounds memory.
+const CACHED_TAGS_MAX: usize = 16_384;
+
+/// When `young` is full it becomes `old`, and what was old and not asked for since is forgotten.
+#[derive(Default)]
+struct Cache {
+    young: HashMap<Tag, Arc<Pipeline>>,
+    old: HashMap<Tag, Arc<Pipeline>>,
+}
 
 impl Router {
-    /// Takes `stream` through the filters that match its tag and into the first output that does.
-    pub async fn emit(&self, _stream: EventStream, _receipt: &mut Receipt) -> Result<(), EmitError> {
-        Ok(())
+    /// Rules in the order of the configuration. `quiet` does not warn of streams that no rule takes.
+    pub fn new(
+        rules: Vec<(TagPatterns, Collector)>,
+        errors: ErrorEvents,
+        log: PluginLog,
+        quiet: bool,
+    ) -> Arc<Self> {
+        let unmatched = Unmatched::new(log, quiet);
+        Arc::new(Self { rules, errors, unmatched, cache: RwLock::default() })
+    }
+
+    /// Takes `stream` through the filters that match its tag and into the first output that does. A stream that no
+    /// output takes is counted, logged and dropped. An error has been logged; a stream whose error an
+    /// `@ERROR` label absorbed is no error.
+    pub async fn emit(&self, stream: EventStream, receipt: &mut Receipt) -> Result<(), EmitError> {
+        if stream.is_empty() {
+            return Ok(());
+        }
+        let pipeline = self.pipeline(&stream.tag);
+        let stream = pipeline.filter(stream, &self.errors, receipt).await;
+        if stream.is_empty() {
+            return Ok(());
+        }
+        let Some(output) = &pipeline.output else {
+            self.unmatched.take(&stream.tag);
+            return Ok(());
+        };
+        match output.emit(stream.clone(), receipt).await {
+            Ok(()) => Ok(()),
+            Err(error) => self.errors.refused(stream, error, receipt).await,
+        }
+    }
+
+    /// Whether an output takes streams of `tag`.
+    pub fn takes(&self, tag: &Tag) -> bool {
+        self.pipeline(tag).output.is_some()
+    }
+
+    /// Streams that no output took.
+    pub fn unmatched_count(&self) -> u64 {
+        self.unmatched.count()
+    }
+
+    fn pipeline(&self, tag: &Tag) -> Arc<Pipeline> {
+        {
+            let cache = self.cache.read().unwrap_or_else(PoisonError::into_inner);
+            if let Some(pipeline) = cache.young.get(tag) {
+                return Arc::clone(pipeline);
+            }
+        }
+        let mut cache = self.cache.write().unwrap_or_else(PoisonError::into_inner);
+        let pipeline = cache.old.remove(tag).unwrap_or_else(|| Arc::new(self.build(tag)));
+        if cache.young.len() >= CACHED_TAGS_MAX {
+            cache.old = std::mem::take(&mut cache.young);
+        }
+        cache.young.insert(tag.clone(), Arc::clone(&pipeline));
+        pipeline
+    }
+
+    fn build(&self, tag: &Tag) -> Pipeline {
+        let mut filters = Vec::new();
+        for (patterns, collector) in &self.rules {
+            if patterns.matches(tag.as_str()) {
+                match collector {
+                    Collector::Filter(filter) => filters.push(Arc::clone(filter)),
+                    Collector::Output(output) => {
+                        return Pipeline::new(tag, &filters, Some(Arc::clone(output)));
+                    }
+                }
+            }
+        }
+        Pipeline::new(tag, &filters, None)
     }
 }

@@ -4,8 +4,8 @@
 //! line with `time`, `level`, `message`, `worker_id` and the fields. Lines of `info` and above can also be had as
 //! events ([`events`]) for `<label @FLUENT_LOG>`.
 
+use super::rotate::{LogFile, Rotation};
 use super::{Field, Level};
-use std::fs::{File, OpenOptions};
 use std::io::{self, Write};
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU8, Ordering};
@@ -34,6 +34,8 @@ pub struct LogSettings {
     pub time_format: String,
     /// A file instead of standard output.
     pub path: Option<PathBuf>,
+    /// When that file is rotated.
+    pub rotation: Option<Rotation>,
     /// A message equal to the one before it is not printed again within this time.
     pub ignore_repeated_interval: Option<Duration>,
     /// A message is not printed again within this time, whatever came between.
@@ -49,6 +51,7 @@ impl Default for LogSettings {
             format: LogFormat::Text,
             time_format: "%Y-%m-%d %H:%M:%S %z".to_owned(),
             path: None,
+            rotation: None,
             ignore_repeated_interval: None,
             ignore_same_interval: None,
             worker_prefix: true,
@@ -75,7 +78,7 @@ static SINK: OnceLock<Mutex<Sink>> = OnceLock::new();
 
 struct Sink {
     settings: LogSettings,
-    file: Option<File>,
+    file: Option<LogFile>,
     last: Option<(String, Instant)>,
     recent: std::collections::HashMap<String, Instant>,
     events: Option<mpsc::Sender<LogEvent>>,
@@ -92,7 +95,7 @@ pub fn level() -> Level {
 
 /// Takes new settings into use. On an error the old ones stay.
 pub fn configure(settings: LogSettings) -> io::Result<()> {
-    let file = settings.path.as_ref().map(|path| open(path)).transpose()?;
+    let file = open(&settings)?;
     LEVEL.store(settings.level as u8, Ordering::Relaxed);
     let mut sink = sink();
     sink.file = file;
@@ -103,10 +106,13 @@ pub fn configure(settings: LogSettings) -> io::Result<()> {
 /// Opens the log file again, after it was rotated.
 pub fn reopen() -> io::Result<()> {
     let mut sink = sink();
-    if let Some(path) = &sink.settings.path {
-        sink.file = Some(open(path)?);
-    }
+    sink.file = open(&sink.settings)?;
     Ok(())
+}
+
+/// Prints bytes as they are to where log lines go: the events of `@type stdout`.
+pub fn print_raw(bytes: &[u8]) {
+    sink().print(bytes, jiff::Zoned::now().date());
 }
 
 /// From now on log lines of `info` and above are also events. The last caller gets them.
@@ -152,7 +158,7 @@ pub(super) fn write(level: Level, plugin_id: Option<&str>, message: &str, fields
             format!("{}\n", serde_json::Value::Object(object))
         }
     };
-    sink.print(&line);
+    sink.print(line.as_bytes(), now.date());
     if level >= Level::Info
         && let Some(events) = &sink.events
     {
@@ -202,17 +208,17 @@ impl Sink {
         false
     }
 
-    fn print(&mut self, line: &str) {
+    fn print(&mut self, bytes: &[u8], today: jiff::civil::Date) {
         // A log that cannot be written must not stop the program; there is nowhere to report it.
         let _ = match &mut self.file {
-            Some(file) => file.write_all(line.as_bytes()),
-            None => io::stdout().lock().write_all(line.as_bytes()),
+            Some(file) => file.write(bytes, today),
+            None => io::stdout().lock().write_all(bytes),
         };
     }
 }
 
-fn open(path: &PathBuf) -> io::Result<File> {
-    OpenOptions::new().create(true).append(true).open(path)
+fn open(settings: &LogSettings) -> io::Result<Option<LogFile>> {
+    settings.path.as_deref().map(|path| LogFile::open(path, settings.rotation.clone())).transpose()
 }
 
 fn sink() -> MutexGuard<'static, Sink> {

@@ -1,9 +1,13 @@
 //! Logweir's own log and metrics.
 
 mod field;
+mod library;
 mod log;
 mod plugin_log;
+mod rotate;
 
 pub use field::{Field, Shown, inspect};
-pub use log::{LogEvent, LogFormat, LogSettings, configure, events, level, reopen};
+pub use library::listen_to_libraries;
+pub use log::{LogEvent, LogFormat, LogSettings, configure, events, level, print_raw, reopen};
 pub use plugin_log::{Level, PluginLog};
+pub use rotate::{Period, Rotation};

@@ -1,0 +1,20 @@
+# syntax=docker/dockerfile:1
+FROM rust:1.95-slim-bookworm AS build
+RUN apt-get update && apt-get install -y --no-install-recommends gcc libc6-dev make && rm -rf /var/lib/apt/lists/*
+WORKDIR /src
+COPY . .
+RUN cargo build --release --locked --bin logweir
+
+FROM debian:bookworm-slim
+RUN apt-get update && apt-get install -y --no-install-recommends ca-certificates tzdata && rm -rf /var/lib/apt/lists/* \
+    && useradd --uid 65532 --no-create-home --shell /usr/sbin/nologin logweir \
+    && mkdir -p /etc/fluent /var/log/logweir && chown logweir /var/log/logweir
+COPY --from=build /src/target/release/logweir /usr/local/bin/logweir
+# A drop-in for images that call fluentd.
+RUN ln -s logweir /usr/local/bin/fluentd
+COPY conf/sample.conf /etc/fluent/fluent.conf
+USER 65532
+EXPOSE 24224/tcp 24224/udp
+STOPSIGNAL SIGTERM
+ENTRYPOINT ["/usr/local/bin/logweir"]
+CMD ["-c", "/etc/fluent/fluent.conf"]
