@@ -12,11 +12,13 @@ pub struct Limits {
     pub depth: usize,
     /// Whether MessagePack's own timestamp (ext type -1) is a time (`enable_msgpack_time_support`).
     pub timestamp_ext: bool,
+    /// The scan ends behind this many entries; for a list of entries with something else behind it.
+    pub count_max: usize,
 }
 
 impl Default for Limits {
     fn default() -> Self {
-        Self { depth: DEPTH_MAX, timestamp_ext: false }
+        Self { depth: DEPTH_MAX, timestamp_ext: false, count_max: usize::MAX }
     }
 }
 
@@ -83,7 +85,7 @@ pub fn scan_entries_with(
     let mut stack = Stack::new();
     let mut scan = EntryScan::default();
     let mut at = 0;
-    while at < bytes.len() {
+    while at < bytes.len() && scan.count < limits.count_max {
         let shaped = match usual_time_end(bytes, at) {
             Some(record_at)
                 if matches!(bytes.get(record_at), Some(0x80..=0x8f | 0xde | 0xdf)) && depth_max > 0 =>
