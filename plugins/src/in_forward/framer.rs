@@ -11,7 +11,7 @@
 //! entry: [time, record] | [[time, metadata], record]
 //! ```
 
-use logweir_engine::msgpack::{BIG_INT_EXT, DEPTH_MAX, Kind, skip};
+use logweir_engine::msgpack::{BIG_INT_EXT, DEPTH_MAX, Kind, Limits, scan_entries};
 use smallvec::SmallVec;
 
 /// What a framed message looks like. Offsets count from the message's first byte.
@@ -34,7 +34,7 @@ pub(super) struct Layout {
     /// Whether all entries of a Forward message are `[time, record]` or `[[time, metadata], record]` with a time
     /// other than nil and 0 and with a map.
     pub(super) entries_usual: bool,
-    /// Whether there is an extension value other than an EventTime.
+    /// Whether there is an extension value other than an EventTime, the entries of a Forward message not counted.
     pub(super) unknown_extension: bool,
 }
 
@@ -65,6 +65,10 @@ pub(super) struct Framer {
     layout: Layout,
 }
 
+/// Levels of the message around an entry. An entry may be as deep as [`DEPTH_MAX`] in every mode, as other scans of it
+/// expect.
+const LEVELS_AROUND: usize = 2;
+
 /// Depths of the values that the layout looks at; 0 is the message.
 const SLOT: usize = 1;
 const ENTRY: usize = 2;
@@ -82,7 +86,7 @@ impl Framer {
             let Some(rest) = usize::try_from(self.at).ok().and_then(|at| bytes.get(at..)) else {
                 return Ok(None);
             };
-            if self.open.len() == ENTRY && self.skip_usual_entry(rest) {
+            if self.open.len() == ENTRY && self.in_entries() && self.scan_entries(rest) {
                 continue;
             }
             let Some(header) = Header::read(rest)? else { return Ok(None) };
@@ -106,18 +110,18 @@ impl Framer {
         self.layout.mode.map(|_| self.layout.slots[0]..self.layout.slots[1])
     }
 
-    /// The way of nearly all entries, `[EventTime, map]` that is complete: one call for the whole record. An entry
-    /// that is cut off is tried here once, and then read value by value.
-    fn skip_usual_entry(&mut self, rest: &[u8]) -> bool {
-        if !self.in_entries() || !rest.starts_with(&[0x92, 0xd7, 0x00]) {
+    /// Takes all complete entries at once, as a scan of packed entries does. An entry that is cut off, or that the scan
+    /// refuses, is then read value by value. Answers whether there was any.
+    fn scan_entries(&mut self, rest: &[u8]) -> bool {
+        let limits = Limits { count_max: self.open[1] as usize, ..Limits::default() };
+        let Ok(scan) = scan_entries(rest, limits) else { return false };
+        if scan.count == 0 {
             return false;
         }
-        if !matches!(rest.get(11), Some(0x80..=0x8f | 0xde | 0xdf)) {
-            return false;
-        }
-        // The message and its list of entries are two levels around the entry.
-        let Ok(end) = skip(rest, 11) else { return false };
-        self.at += end as u64;
+        self.layout.entries_usual &=
+            scan.violations + scan.zero_times + scan.nil_times + scan.float_times + scan.timestamps == 0;
+        self.at += scan.end as u64;
+        self.open[1] -= scan.count as u64 - 1;
         self.close();
         true
     }
@@ -127,7 +131,7 @@ impl Framer {
         if depth <= METADATA_PART {
             self.look(depth, header, raw);
         }
-        if header.kind == Kind::Ext && !is_known_extension(raw) {
+        if header.kind == Kind::Ext && !self.in_entries() && !is_known_extension(raw) {
             self.layout.unknown_extension = true;
         }
         self.at = self.at.saturating_add(header.size);
@@ -137,7 +141,7 @@ impl Framer {
         }
         if header.children == 0 {
             self.close();
-        } else if depth < DEPTH_MAX {
+        } else if depth < DEPTH_MAX + if self.in_entries() { LEVELS_AROUND } else { 0 } {
             self.open.push(header.children);
         } else {
             return Err(FrameError::TooDeep);
@@ -207,7 +211,8 @@ impl Framer {
 
     /// Whether the second slot is being read and is an array.
     fn in_entries(&self) -> bool {
-        self.layout.mode == Some(Kind::Array) && self.open[0] + 1 == self.layout.count
+        self.layout.mode == Some(Kind::Array)
+            && self.open.first().is_some_and(|pending| pending + 1 == self.layout.count)
     }
 
     fn finish(&mut self) -> Layout {

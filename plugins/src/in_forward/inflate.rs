@@ -1,0 +1,134 @@
+//! Inflates payloads step by step under a limit: gzip with all its members, zstd with all its frames.
+
+use super::options::Compressed;
+use bytes::Bytes;
+use flate2::bufread::MultiGzDecoder;
+use std::io::{self, Cursor, Read};
+
+/// Why a payload was not inflated.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub(super) enum InflateError {
+    #[error("Unknown compression type: {0}")]
+    Unknown(String),
+    #[error("the {0} payload is damaged: {1}")]
+    Damaged(&'static str, String),
+    #[error("the inflated payload is larger than decompression_size_limit ({0} bytes)")]
+    TooLarge(u64),
+}
+
+/// A payload that is being inflated. The caller decides when to go on, so that it can reserve memory and let others
+/// work in between.
+pub(super) struct Inflater {
+    name: &'static str,
+    reader: Box<dyn Read + Send>,
+    bytes_max: u64,
+}
+
+/// Largest window of a zstd frame that is accepted, as a power of two (128 MiB, what decoders take by default). The
+/// window is allocated before anything comes out, so it is also kept within the limit for the output.
+const ZSTD_WINDOW_LOG_MAX: u32 = 27;
+const ZSTD_WINDOW_LOG_MIN: u32 = 10;
+
+impl Inflater {
+    /// An inflater for `payload`, or `None` if there is nothing to inflate. At most `bytes_max` bytes come out.
+    pub(super) fn new(
+        compressed: &Compressed,
+        payload: &Bytes,
+        bytes_max: u64,
+    ) -> Result<Option<Self>, InflateError> {
+        let (name, reader): (_, Box<dyn Read + Send>) = match compressed {
+            Compressed::Unknown(name) => return Err(InflateError::Unknown(name.clone())),
+            Compressed::None => return Ok(None),
+            // Fluentd takes an empty payload for no entries.
+            _ if payload.is_empty() => return Ok(None),
+            Compressed::Gzip => ("gzip", Box::new(MultiGzDecoder::new(Cursor::new(payload.clone())))),
+            Compressed::Zstd => {
+                let damaged = |error: io::Error| InflateError::Damaged("zstd", error.to_string());
+                let mut decoder =
+                    zstd::stream::read::Decoder::with_buffer(Cursor::new(payload.clone())).map_err(damaged)?;
+                let window = bytes_max.max(1 << ZSTD_WINDOW_LOG_MIN).ilog2().min(ZSTD_WINDOW_LOG_MAX);
+                decoder.window_log_max(window).map_err(damaged)?;
+                ("zstd", Box::new(decoder))
+            }
+        };
+        Ok(Some(Self { name, reader, bytes_max }))
+    }
+
+    /// Appends at most `bytes` more bytes to `out`. Answers whether that was all.
+    pub(super) fn step(&mut self, out: &mut Vec<u8>, bytes: usize) -> Result<bool, InflateError> {
+        let count = (&mut self.reader)
+            .take(bytes as u64)
+            .read_to_end(out)
+            .map_err(|error| InflateError::Damaged(self.name, error.to_string()))?;
+        if out.len() as u64 > self.bytes_max {
+            return Err(InflateError::TooLarge(self.bytes_max));
+        }
+        Ok(count < bytes)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::io::Write;
+
+    fn gzip(bytes: &[u8]) -> Vec<u8> {
+        let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+        encoder.write_all(bytes).unwrap();
+        encoder.finish().unwrap()
+    }
+
+    fn inflate(compressed: Compressed, payload: &[u8], bytes_max: u64) -> Result<Vec<u8>, InflateError> {
+        let payload = Bytes::copy_from_slice(payload);
+        let mut out = Vec::new();
+        if let Some(mut inflater) = Inflater::new(&compressed, &payload, bytes_max)? {
+            while !inflater.step(&mut out, 7)? {}
+        }
+        Ok(out)
+    }
+
+    #[test]
+    fn all_members_and_frames_are_inflated() {
+        let members = [gzip(b"first "), gzip(b""), gzip(b"second")].concat();
+        assert_eq!(inflate(Compressed::Gzip, &members, 100), Ok(b"first second".to_vec()));
+        let frames = [zstd::encode_all(&b"first "[..], 1), zstd::encode_all(&b"second"[..], 1)];
+        let frames = frames.map(Result::unwrap).concat();
+        assert_eq!(inflate(Compressed::Zstd, &frames, 100), Ok(b"first second".to_vec()));
+        assert_eq!(inflate(Compressed::Gzip, b"", 100), Ok(Vec::new()));
+    }
+
+    #[test]
+    fn what_is_damaged_or_cut_off_is_an_error() {
+        let whole = gzip(b"some text that is long enough");
+        for end in 1..whole.len() {
+            assert!(inflate(Compressed::Gzip, &whole[..end], 100).is_err(), "cut at {end}");
+        }
+        let mut flipped = whole.clone();
+        let at = flipped.len() - 6;
+        flipped[at] ^= 1;
+        assert!(inflate(Compressed::Gzip, &flipped, 100).is_err(), "wrong checksum");
+        let garbage_behind = [&whole[..], b"garbage"].concat();
+        assert!(inflate(Compressed::Gzip, &garbage_behind, 100).is_err());
+        let whole = zstd::encode_all(&b"some text that is long enough"[..], 1).unwrap();
+        for end in 1..whole.len() {
+            assert!(inflate(Compressed::Zstd, &whole[..end], 100).is_err(), "cut at {end}");
+        }
+    }
+
+    #[test]
+    fn a_bomb_stops_at_the_limit() {
+        let zeros = vec![0; 10 << 20];
+        let bomb = gzip(&zeros);
+        assert_eq!(inflate(Compressed::Gzip, &bomb, 1 << 20), Err(InflateError::TooLarge(1 << 20)));
+        assert_eq!(inflate(Compressed::Gzip, &bomb, 10 << 20), Ok(zeros.clone()));
+        let bomb = zstd::encode_all(&zeros[..], 1).unwrap();
+        assert!(inflate(Compressed::Zstd, &bomb, 1 << 20).is_err());
+        assert_eq!(inflate(Compressed::Zstd, &bomb, 10 << 20), Ok(zeros));
+    }
+
+    #[test]
+    fn unknown_compression_is_refused_by_name() {
+        let error = inflate(Compressed::Unknown("lzma".to_owned()), b"x", 9).unwrap_err();
+        assert_eq!(error.to_string(), "Unknown compression type: lzma");
+    }
+}
