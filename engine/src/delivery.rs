@@ -22,6 +22,11 @@ pub enum Origin {
         chunk: Bytes,
         /// The peer's address (without port) or its self_hostname.
         peer: Arc<str>,
+        /// Which use of the id this is within this process. Ids may be derived from the payload, so that two honest,
+        /// equal payloads share one. in_forward tells a re-send (same number as the first time) from a new use (another
+        /// number), so a buffer that meets the id again must compare the number too, except for marks that are from
+        /// before the program's start: whatever comes with such an id is the re-send, once.
+        arrival: u64,
     },
     /// A span of a tailed file that ends (exclusively) at byte `end`.
     Tail {
