@@ -14,3 +14,4 @@ pub mod plugin;
 pub mod regexp;
 pub mod route;
 pub mod telemetry;
+pub mod time;
