@@ -202,6 +202,7 @@ impl<'a> Checker<'a> {
                 return None;
             }
             RawValue::Default => None,
+            RawValue::Invalid => return None,
             RawValue::Nil => Some(Value::Nil),
             RawValue::Text(text) => match Value::parse(param.kind, text, self.session.strict, param.name) {
                 Ok(value) => Some(value),

@@ -1,6 +1,7 @@
 //! A problem of the configuration: what, where, and what to do about it.
 
 use super::Span;
+use super::excerpt::excerpt;
 use annotate_snippets::{AnnotationKind, Group, Level, Renderer, Snippet};
 use std::fmt;
 
@@ -23,7 +24,7 @@ struct Details {
     severity: Severity,
     class: &'static str,
     message: String,
-    excerpt: Option<String>,
+    position: Option<Span>,
     span: Option<Span>,
     label: Option<String>,
     notes: Vec<String>,
@@ -41,12 +42,19 @@ impl Diagnostic {
         Self::new(Severity::Warning, message.into())
     }
 
+    /// A syntax error. `position` is where Fluentd says that it is, which may be far behind the cause.
+    pub(super) fn syntax(message: impl Into<String>, position: Span) -> Self {
+        let mut error = Self::error(message).class_name("Fluent::ConfigParseError");
+        error.0.position = Some(position);
+        error
+    }
+
     fn new(severity: Severity, message: String) -> Self {
         Self(Box::new(Details {
             severity,
             class: "Fluent::ConfigError",
             message,
-            excerpt: None,
+            position: None,
             span: None,
             label: None,
             notes: Vec::new(),
@@ -89,13 +97,6 @@ impl Diagnostic {
         self
     }
 
-    /// How Fluentd goes on after the message: ` at FILE line L,C` with its excerpt of the file.
-    #[must_use]
-    pub(super) fn excerpt(mut self, text: String) -> Self {
-        self.0.excerpt = Some(text);
-        self
-    }
-
     /// How bad it is.
     pub fn severity(&self) -> Severity {
         self.0.severity
@@ -118,8 +119,8 @@ impl Diagnostic {
 
     /// The text that Fluentd's exception has: the phrase, and for syntax errors ` at FILE line L,C` with an excerpt.
     pub fn fluentd_message(&self) -> String {
-        match &self.0.excerpt {
-            Some(excerpt) => format!("{} at {excerpt}", self.0.message),
+        match &self.0.position {
+            Some(position) => format!("{} at {}", self.0.message, excerpt(position)),
             None => self.0.message.clone(),
         }
     }
@@ -185,6 +186,7 @@ impl std::error::Error for Diagnostic {}
 #[derive(Clone, Debug, Default)]
 pub struct Diagnostics {
     list: Vec<Diagnostic>,
+    error_count: usize,
 }
 
 impl Diagnostics {
@@ -195,12 +197,15 @@ impl Diagnostics {
 
     /// Adds one.
     pub fn push(&mut self, diagnostic: Diagnostic) {
+        self.error_count += usize::from(diagnostic.is_error());
         self.list.push(diagnostic);
     }
 
     /// Adds many.
     pub fn extend(&mut self, diagnostics: impl IntoIterator<Item = Diagnostic>) {
-        self.list.extend(diagnostics);
+        for diagnostic in diagnostics {
+            self.push(diagnostic);
+        }
     }
 
     /// All of them.
@@ -218,9 +223,14 @@ impl Diagnostics {
         self.list.iter().filter(|diagnostic| !diagnostic.is_error())
     }
 
+    /// How many stop the start.
+    pub fn error_count(&self) -> usize {
+        self.error_count
+    }
+
     /// Whether the configuration must be refused.
     pub fn has_errors(&self) -> bool {
-        self.errors().next().is_some()
+        self.error_count > 0
     }
 
     /// Whether there is nothing to say.

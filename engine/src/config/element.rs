@@ -1,6 +1,7 @@
 //! The configuration as a tree of directives.
 
 use super::Span;
+use crate::plugin::Param;
 
 /// A value as it was written, after quotes, escapes and embedded expressions are dealt with.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -11,6 +12,8 @@ pub enum RawValue {
     Nil,
     /// `"#{use_default}"`: the parameter counts as not given.
     Default,
+    /// It could not be read, which has been reported.
+    Invalid,
 }
 
 impl RawValue {
@@ -18,7 +21,7 @@ impl RawValue {
     pub fn text(&self) -> Option<&str> {
         match self {
             Self::Text(text) => Some(text),
-            Self::Nil | Self::Default => None,
+            Self::Nil | Self::Default | Self::Invalid => None,
         }
     }
 }
@@ -34,6 +37,20 @@ pub struct Attr {
     pub name_span: Span,
     /// Where the value stands, quotes included; the end of the name if there is none.
     pub value_span: Span,
+    /// The parameter that it sets; known after the check.
+    pub declared: Option<&'static Param>,
+}
+
+impl Attr {
+    /// A parameter that has not been checked.
+    pub fn new(name: impl Into<String>, value: RawValue, name_span: Span, value_span: Span) -> Self {
+        Self { name: name.into(), value, name_span, value_span, declared: None }
+    }
+
+    /// What to mark when the value is wrong: the value, or the name if nothing follows it.
+    pub fn place(&self) -> &Span {
+        if self.value_span.range().is_empty() { &self.name_span } else { &self.value_span }
+    }
 }
 
 /// A directive or section: `<name arg> ... </name>`. The root of a file is an element named `ROOT`.

@@ -1,22 +1,36 @@
 //! Fluentd's configuration language: text to directives with spans, directives to typed parameters.
 
 mod check;
+mod cursor;
 mod diagnostic;
+mod document;
+mod dump;
 mod element;
 mod embedded;
+mod excerpt;
+mod glob;
+mod include;
+mod json_literal;
+mod literal;
 mod number;
 mod params;
+mod parser;
 mod regexp_text;
 mod span;
 mod suggest;
 mod system;
 pub mod value;
+mod yaml;
 
 pub use check::{Checker, Session};
 pub use diagnostic::{Diagnostic, Diagnostics, Severity};
+pub use document::{Document, Format, ParseOptions, parse_file, parse_text};
 pub use element::{Attr, Element, RawValue};
 pub use embedded::{Evaluate, Evaluated};
 pub use params::Params;
 pub use regexp_text::RegexpText;
 pub use span::{Source, Span};
 pub use system::{LogSection, RotateAge, System};
+
+#[cfg(test)]
+mod syntax_tests;

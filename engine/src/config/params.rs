@@ -180,7 +180,7 @@ impl Params {
         self.0.element.attrs.iter().filter_map(|attr| match &attr.value {
             RawValue::Text(text) => Some((attr.name.as_str(), text.as_str())),
             RawValue::Nil => Some((attr.name.as_str(), "")),
-            RawValue::Default => None,
+            RawValue::Default | RawValue::Invalid => None,
         })
     }
 

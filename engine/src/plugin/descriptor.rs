@@ -111,7 +111,7 @@ pub enum Compat {
 }
 
 /// One parameter: its type, default and meaning.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, Debug)]
 pub struct Param {
     /// Its name.
     pub name: &'static str,
