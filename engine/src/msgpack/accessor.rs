@@ -228,7 +228,7 @@ fn bracket_notation(text: &str) -> Result<Vec<PathPart>, AccessorError> {
             let Some((index, behind)) = inside.split_once(']') else {
                 return Err(config_error(format!("'[' found but ']' not found. Invalid syntax: {text}")));
             };
-            parts.push(PathPart::Index(index_value(index, inside, text)?));
+            parts.push(PathPart::Index(index_value(index, inside, inside)?));
             behind
         };
     }
@@ -238,7 +238,7 @@ fn bracket_notation(text: &str) -> Result<Vec<PathPart>, AccessorError> {
     Ok(parts)
 }
 
-/// The number between brackets; `rest` is the text from the bracket on.
+/// The number between brackets; `rest` is what follows the opening one. Of bracket notation Fluentd shows only that.
 fn index_value(index: &str, rest: &str, text: &str) -> Result<i64, AccessorError> {
     if rest == "]" {
         return Err(config_error(format!("missing array index in '[]'. Invalid syntax: {text}")));
@@ -285,4 +285,170 @@ fn key(name: &str) -> PathPart {
 
 fn config_error(message: String) -> AccessorError {
     AccessorError { class: "Fluent::ConfigError", message }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use bumpalo::Bump;
+
+    fn parsed(text: &str) -> Result<String, String> {
+        let accessor = Accessor::parse(text).map_err(|error| format!("{}: {error}", error.class))?;
+        let part = |part: &PathPart| match part {
+            PathPart::Key(name) => format!("{:?}", String::from_utf8_lossy(name)),
+            PathPart::Index(index) => index.to_string(),
+        };
+        Ok(accessor.parts().iter().map(part).collect::<Vec<_>>().join(", "))
+    }
+
+    /// As answered by Fluentd's `Accessor.parse_parameter`.
+    #[test]
+    fn paths() {
+        for (text, parts) in [
+            ("key", r#""key""#),
+            ("a.b", r#""a.b""#),
+            ("$x", r#""$x""#),
+            ("", r#""""#),
+            ("$", r#""$""#),
+            ("$.a", r#""a""#),
+            ("$.a.b", r#""a", "b""#),
+            ("$..a", r#""", "a""#),
+            ("$.a..b", r#""a", "", "b""#),
+            ("$.a.", r#""a""#),
+            ("$.a[0]", r#""a", 0"#),
+            ("$.a[-1].b", r#""a", -1, "b""#),
+            ("$.a[0][1]", r#""a", 0, 1"#),
+            ("$.[0]", "0"),
+            ("$.a[", r#""a""#),
+            ("$.a[0]b[1]", r#""a", 0, 1"#),
+            ("$.a[0][", r#""a", 0"#),
+            ("$.a[ 1 ]", r#""a", 1"#),
+            ("$.a[0x10]", r#""a", 16"#),
+            ("$.a[010]", r#""a", 8"#),
+            ("$.a[1_0]", r#""a", 10"#),
+            ("$.a[+1]", r#""a", 1"#),
+            ("$.a[0b11]", r#""a", 3"#),
+            ("$.a[0o17]", r#""a", 15"#),
+            ("$.a[0d9]", r#""a", 9"#),
+            ("$.a[0_7]", r#""a", 7"#),
+            ("$.a[-0x1f]", r#""a", -31"#),
+            ("$.a[00]", r#""a", 0"#),
+            ("$.a]", r#""a]""#),
+            ("$['a']", r#""a""#),
+            ("$[\"a\"]", r#""a""#),
+            ("$['a'][\"b.c\"]", r#""a", "b.c""#),
+            ("$['a'][0]", r#""a", 0"#),
+            ("$[0]", "0"),
+            ("$[-2]", "-2"),
+            ("$[']", r#""]""#),
+            ("$['']", r#""""#),
+            ("$['a']b['c']", r#""a", "c""#),
+            ("$['a'][", r#""a""#),
+            ("$['a']['b']['c d']", r#""a", "b", "c d""#),
+            ("$['é'][1]['b']", r#""é", 1, "b""#),
+        ] {
+            assert_eq!(parsed(text).as_deref(), Ok(parts), "{text}");
+        }
+    }
+
+    /// As raised by Fluentd.
+    #[test]
+    fn texts_that_are_no_paths() {
+        for (text, error) in [
+            ("$.", "Fluent::ConfigError: empty keys in dot notation"),
+            ("$.a[]", "Fluent::ConfigError: missing array index in '[]'. Invalid syntax: $.a[]"),
+            ("$.a[]b", "ArgumentError: invalid value for Integer(): \"]b\""),
+            ("$.a[0", "Fluent::ConfigError: '[' found but ']' not found. Invalid syntax: $.a[0"),
+            ("$.a[x]", "ArgumentError: invalid value for Integer(): \"x\""),
+            ("$.a[08]", "ArgumentError: invalid value for Integer(): \"08\""),
+            ("$.a[1__0]", "ArgumentError: invalid value for Integer(): \"1__0\""),
+            ("$.a[1_]", "ArgumentError: invalid value for Integer(): \"1_\""),
+            ("$.a[_1]", "ArgumentError: invalid value for Integer(): \"_1\""),
+            ("$.a[- 1]", "ArgumentError: invalid value for Integer(): \"- 1\""),
+            ("$.a[0x]", "ArgumentError: invalid value for Integer(): \"0x\""),
+            ("$.a[ ]", "ArgumentError: invalid value for Integer(): \" \""),
+            ("$.a['b']", "ArgumentError: invalid value for Integer(): \"'b'\""),
+            ("$.a[0]b", "Fluent::ConfigError: found more characters after ']'. Invalid syntax: $.a[0]b"),
+            ("$.a[0.5]", "Fluent::ConfigError: '[' found but ']' not found. Invalid syntax: $.a[0.5]"),
+            (
+                "$.a b",
+                "Fluent::ConfigError: whitespace character is not allowed in dot notation. Use bracket notation: a b",
+            ),
+            ("$[", "Fluent::ConfigError: empty keys in bracket notation"),
+            ("$[]", "Fluent::ConfigError: missing array index in '[]'. Invalid syntax: ]"),
+            ("$[x]", "ArgumentError: invalid value for Integer(): \"x\""),
+            ("$['a'", "Fluent::ConfigError: Incomplete bracket. Invalid syntax: $['a'"),
+            ("$['a\"]", "Fluent::ConfigError: Mismatched quotes. Invalid syntax: $['a\"]"),
+            ("$['a']b", "Fluent::ConfigError: found more characters after ']'. Invalid syntax: $['a']b"),
+        ] {
+            assert_eq!(parsed(text), Err(error.to_owned()), "{text}");
+        }
+    }
+
+    /// `{"a": {"b": [1, {"c": 2}], 7: "x"}, "s": "text"}`
+    const RECORD: &[u8] = b"\x82\xa1a\x82\xa1b\x92\x01\x81\xa1c\x02\x07\xa1x\xa1s\xa4text";
+
+    #[test]
+    fn gets_from_raw_and_decoded_records() {
+        let arena = Bump::new();
+        for (path, value) in [
+            ("s", Some(&b"\xa4text"[..])),
+            ("$.a.b[0]", Some(b"\x01")),
+            ("$.a.b[-1].c", Some(b"\x02")),
+            ("$.a[7]", Some(b"\xa1x")),
+            ("$['a']['b']", Some(b"\x92\x01\x81\xa1c\x02")),
+            ("$.a.b[2]", None),
+            ("$.a.b[-3]", None),
+            ("$.a.b.c", None),
+            ("$.s.b", None),
+            ("$.none.b", None),
+            ("$[0]", None),
+        ] {
+            let accessor = Accessor::parse(path).unwrap();
+            assert_eq!(accessor.get(RECORD), value, "{path}");
+            let mut record = Record::decode(RECORD, &arena).unwrap();
+            for _ in 0..2 {
+                let mut out = Vec::new();
+                let found = accessor.get_in(&record);
+                found.iter().for_each(|found| found.write(&mut out));
+                assert_eq!(found.is_some().then_some(&*out), value, "{path}");
+                // Once more with everything opened.
+                record.dig_mut(Accessor::parse("$.a.b[1]").unwrap().parts());
+            }
+        }
+    }
+
+    fn edited(edit: impl Fn(&mut Record<'_>)) -> Vec<u8> {
+        let arena = Bump::new();
+        let mut record = Record::decode(RECORD, &arena).unwrap();
+        edit(&mut record);
+        let mut out = Vec::new();
+        record.encode(&mut out);
+        out
+    }
+
+    #[test]
+    fn deletes() {
+        let delete = |path: &str| edited(|record| drop(Accessor::parse(path).unwrap().delete(record)));
+        assert_eq!(delete("$.a.b"), b"\x82\xa1a\x81\x07\xa1x\xa1s\xa4text");
+        assert_eq!(delete("$.a.b[0]"), b"\x82\xa1a\x82\xa1b\x91\x81\xa1c\x02\x07\xa1x\xa1s\xa4text");
+        assert_eq!(delete("$.a[7]"), b"\x82\xa1a\x81\xa1b\x92\x01\x81\xa1c\x02\xa1s\xa4text");
+        assert_eq!(delete("s"), b"\x81\xa1a\x82\xa1b\x92\x01\x81\xa1c\x02\x07\xa1x");
+        for path in ["$.a.x", "$.x.y", "$.s.t", "$.a.b[9]", "$.a.b.c", "$[1]"] {
+            assert_eq!(delete(path), RECORD, "{path}");
+        }
+    }
+
+    #[test]
+    fn sets_without_making_parents() {
+        let set = |path: &str| edited(|record| Accessor::parse(path).unwrap().set(record, Value::Bool(true)));
+        assert_eq!(set("$.a.b"), b"\x82\xa1a\x82\xa1b\xc3\x07\xa1x\xa1s\xa4text");
+        assert_eq!(set("$.a.b[-1].c"), b"\x82\xa1a\x82\xa1b\x92\x01\x81\xa1c\xc3\x07\xa1x\xa1s\xa4text");
+        assert_eq!(set("$.a[7]"), b"\x82\xa1a\x82\xa1b\x92\x01\x81\xa1c\x02\x07\xc3\xa1s\xa4text");
+        assert_eq!(set("$.a.b[3]"), b"\x82\xa1a\x82\xa1b\x94\x01\x81\xa1c\x02\xc0\xc3\x07\xa1x\xa1s\xa4text");
+        assert_eq!(set("n"), b"\x83\xa1a\x82\xa1b\x92\x01\x81\xa1c\x02\x07\xa1x\xa1s\xa4text\xa1n\xc3");
+        for path in ["$.x.y", "$.s.t", "$.a.b[-9]", "$.a.b[999999999999]", "$.a.b.c"] {
+            assert_eq!(set(path), RECORD, "{path}");
+        }
+    }
 }

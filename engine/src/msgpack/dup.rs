@@ -75,3 +75,24 @@ fn hash(bytes: &[u8]) -> u8 {
         .wrapping_add(middle.wrapping_mul(59))
         .wrapping_add(last.wrapping_mul(101))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn finds_the_first_place_of_small_and_large_maps() {
+        for distinct in [1usize, 2, 63, 64, 65, 300] {
+            let names: Vec<String> = (0..distinct).map(|n| format!("key{n}")).collect();
+            let mut duplicates = Duplicates::new(distinct);
+            let at = |place: usize| names.get(place).map(|name| (true, name.as_bytes()));
+            for place in 0..distinct {
+                assert_eq!(duplicates.find(at(place).unwrap(), place, at), None);
+            }
+            for place in 0..distinct {
+                assert_eq!(duplicates.find(at(place).unwrap(), distinct, at), Some(place));
+            }
+            assert_eq!(duplicates.find((false, b"key0"), distinct, at), None);
+        }
+    }
+}

@@ -115,3 +115,38 @@ fn pair(raw: &[u8]) -> Option<(&[u8], &[u8])> {
     let second = skip_scanned(raw, first)?;
     Some((raw.get(first..second)?, raw.get(second..)?))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::event::EventTime;
+
+    #[test]
+    fn takes_entries_apart() {
+        let usual = b"\x92\xd7\x00\0\0\0\x05\0\0\0\x01\x81\xa1k\xa1v";
+        let plain = b"\x92\x07\x80";
+        let wide = b"\xdc\x00\x02\x92\x07\x81\x01\x02\xde\x00\x00";
+        let bytes = [&usual[..], b"\xa1x", plain, b"\x92\x01\xc0", wide, b"\x92\xd7"].concat();
+        let entries: Vec<Entry<'_>> = Entries::new(&bytes).collect();
+        assert_eq!(entries.len(), 3);
+        assert_eq!(entries[0].raw, usual);
+        assert_eq!(entries[0].time, Time::Event(EventTime { sec: 5, nsec: 1 }));
+        assert_eq!(entries[0].head(), &usual[..11]);
+        assert_eq!(entries[0].record, b"\x81\xa1k\xa1v");
+        assert_eq!((entries[1].time, entries[1].metadata), (Time::Int(7), None));
+        assert_eq!((entries[2].time_raw, entries[2].metadata), (&b"\x07"[..], Some(&b"\x81\x01\x02"[..])));
+        assert_eq!(entries[2].head(), &wide[..8]);
+        assert_eq!(entries[2].record, b"\xde\x00\x00");
+    }
+
+    #[test]
+    fn writes_what_it_reads() {
+        let mut bytes = Vec::new();
+        write_entry(&mut bytes, Time::Int(5), None, &[0x80]);
+        write_entry(&mut bytes, Time::Event(EventTime::from_secs(6)), Some(b"\x81\x01\x02"), &[0x80]);
+        let entries: Vec<Entry<'_>> = Entries::new(&bytes).collect();
+        assert_eq!((entries[0].time, entries[0].metadata), (Time::Int(5), None));
+        assert_eq!(entries[1].time, Time::Event(EventTime::from_secs(6)));
+        assert_eq!(entries[1].metadata, Some(&b"\x81\x01\x02"[..]));
+    }
+}

@@ -61,3 +61,48 @@ impl<'a> Event<'a> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::event::EventTime;
+    use crate::msgpack::{Entries, Value};
+
+    fn through(raw: &[u8], edit: impl for<'a> Fn(&mut Event<'a>)) -> Vec<u8> {
+        let arena = Bump::new();
+        let tag = Tag::new("t");
+        let entry = Entries::new(raw).next().unwrap();
+        let mut event = Event::decode(&tag, &entry, &arena).unwrap();
+        edit(&mut event);
+        let mut out = Vec::new();
+        event.encode(&mut out);
+        out
+    }
+
+    #[test]
+    fn an_unchanged_time_keeps_its_bytes() {
+        for head in [
+            &b"\x92\xc7\x08\x00\0\0\0\x05\0\0\0\x01"[..],
+            b"\x92\xca\x3f\x80\0\0",
+            b"\xdc\x00\x02\x92\xce\0\0\0\x05\x81\x01\x02",
+            b"\x92\xa1t",
+        ] {
+            let raw = [head, b"\x80"].concat();
+            assert_eq!(
+                through(&raw, |event| event.record.set(b"a", Value::Nil)),
+                [head, b"\x81\xa1a\xc0"].concat()
+            );
+        }
+    }
+
+    #[test]
+    fn a_changed_time_is_written_with_the_metadata() {
+        let set = |event: &mut Event<'_>| event.time = Time::Event(EventTime { sec: 5, nsec: 1 });
+        let time = b"\xd7\x00\0\0\0\x05\0\0\0\x01";
+        assert_eq!(through(b"\x92\x01\x80", set), [b"\x92", &time[..], b"\x80"].concat());
+        assert_eq!(
+            through(b"\x92\x92\x01\x81\x01\x02\x80", set),
+            [b"\x92\x92", &time[..], b"\x81\x01\x02\x80"].concat()
+        );
+    }
+}

@@ -381,3 +381,66 @@ impl<'a> Reader<'a> {
 fn fixed<const N: usize>(bytes: &[u8]) -> [u8; N] {
     bytes.first_chunk().copied().unwrap_or([0; N])
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn integers_of_every_width() {
+        for (raw, value) in [
+            (&b"\x7f"[..], 127i64),
+            (b"\xe0", -32),
+            (b"\xcc\xff", 255),
+            (b"\xcd\xff\xff", 65535),
+            (b"\xce\xff\xff\xff\xff", 4294967295),
+            (b"\xcf\x7f\xff\xff\xff\xff\xff\xff\xff", i64::MAX),
+            (b"\xd0\x80", -128),
+            (b"\xd1\x80\x00", -32768),
+            (b"\xd2\x80\x00\x00\x00", -2147483648),
+            (b"\xd3\x80\x00\x00\x00\x00\x00\x00\x00", i64::MIN),
+        ] {
+            assert_eq!(Reader::new(raw).read_i64(), Ok(value));
+            assert_eq!(Reader::new(raw).read_u64().ok(), u64::try_from(value).ok());
+            assert_eq!(Reader::new(raw).read_f64(), Ok(value as f64));
+        }
+        let large = b"\xcf\xff\xff\xff\xff\xff\xff\xff\xff";
+        assert_eq!(ValueRef::read(large), Ok(ValueRef::UInt(u64::MAX)));
+        assert_eq!(Reader::new(large).read_u64(), Ok(u64::MAX));
+        assert_eq!(Reader::new(large).read_i64(), Err(ReadError { at: 0, kind: ReadErrorKind::OutOfRange }));
+    }
+
+    #[test]
+    fn one_of_each_kind() {
+        let bytes = b"\xc0\xc2\xc3\xca\x3f\x80\x00\x00\xa1s\xd9\x01t\xc4\x01b\x91\x01\x81\x01\x02\xd4\x05\x06\xc7\x01\xff\x07";
+        let mut reader = Reader::new(bytes);
+        assert_eq!(reader.peek(), Ok(Kind::Nil));
+        assert_eq!(reader.read_nil(), Ok(()));
+        assert_eq!(reader.read_bool(), Ok(false));
+        assert_eq!(reader.read_bool(), Ok(true));
+        assert_eq!(reader.read_f64(), Ok(1.0));
+        assert_eq!(reader.read_str(), Ok(&b"s"[..]));
+        assert_eq!(reader.read_bytes(), Ok(&b"t"[..]));
+        assert_eq!(reader.read_bytes(), Ok(&b"b"[..]));
+        assert_eq!(reader.read_value(), Ok(ValueRef::Array(b"\x91\x01")));
+        assert_eq!(reader.read_map_len(), Ok(1));
+        assert_eq!(reader.read_raw(), Ok(&b"\x01"[..]));
+        assert_eq!(reader.skip(), Ok(()));
+        assert_eq!(reader.read_ext(), Ok((5, &b"\x06"[..])));
+        assert_eq!(reader.read_value(), Ok(ValueRef::Ext(-1, b"\x07")));
+        assert!(reader.is_at_end());
+        assert!(reader.read_value().is_err());
+    }
+
+    #[test]
+    fn an_error_names_both_kinds_and_moves_nothing() {
+        let mut reader = Reader::new(b"\xa1s");
+        let error = reader.read_i64().unwrap_err();
+        assert_eq!(error.to_string(), "a string where an integer was expected at byte 0");
+        assert_eq!(reader.read_str(), Ok(&b"s"[..]));
+        assert_eq!(
+            Reader::new(b"\x92\x01").read_value().unwrap_err().to_string(),
+            "value that is cut off at byte 2"
+        );
+    }
+}

@@ -295,3 +295,66 @@ fn identity<'a>(key: &Key<'a>) -> (bool, &'a [u8]) {
         Key::Other(raw) => (false, raw),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn edited(raw: &[u8], edit: impl for<'a> Fn(&mut Record<'a>)) -> Vec<u8> {
+        let arena = Bump::new();
+        let mut record = Record::decode(raw, &arena).unwrap();
+        edit(&mut record);
+        let mut out = Vec::new();
+        record.encode(&mut out);
+        out
+    }
+
+    const ABC: &[u8] = b"\x83\xa1a\x01\xa1b\x02\xa1c\x03";
+
+    #[test]
+    fn untouched_it_encodes_as_it_was() {
+        let raw = b"\x86\xa1a\x82\x01\x02\xa1b\x03\x07\x91\xc0\xc4\x01b\xc4\x01x\xc0\xd4\x05\x06\xc3\xcb\0\0\0\0\0\0\0\0\x05\xc2";
+        assert_eq!(edited(raw, |_| {}), raw);
+    }
+
+    #[test]
+    fn of_equal_keys_the_last_value_at_the_first_place() {
+        let raw = b"\x84\xa1a\x01\xa1b\x02\xa1a\x03\xa1a\x04";
+        assert_eq!(edited(raw, |_| {}), b"\x82\xa1a\x04\xa1b\x02");
+    }
+
+    #[test]
+    fn order_is_that_of_a_ruby_hash() {
+        assert_eq!(edited(ABC, |record| record.set(b"a", Value::Nil)), b"\x83\xa1a\xc0\xa1b\x02\xa1c\x03");
+        assert_eq!(
+            edited(ABC, |record| record.set(b"d", Value::Nil)),
+            b"\x84\xa1a\x01\xa1b\x02\xa1c\x03\xa1d\xc0"
+        );
+        let moved = |record: &mut Record<'_>| {
+            record.remove(b"a");
+            record.set(b"a", Value::Int(9));
+        };
+        assert_eq!(edited(ABC, moved), b"\x83\xa1b\x02\xa1c\x03\xa1a\x09");
+        assert_eq!(edited(ABC, |record| record.keep(&["c", "x", "a"])), b"\x82\xa1c\x03\xa1a\x01");
+        assert_eq!(
+            edited(ABC, |record| assert!(record.rename(b"b", b"x"))),
+            b"\x83\xa1a\x01\xa1x\x02\xa1c\x03"
+        );
+        assert_eq!(edited(ABC, |record| assert!(record.rename(b"b", b"a"))), b"\x82\xa1a\x02\xa1c\x03");
+        assert_eq!(edited(ABC, |record| assert!(!record.rename(b"x", b"a"))), ABC);
+        assert_eq!(
+            edited(ABC, |record| record.retain(|field| field.key.name() != Some(b"b"))),
+            b"\x82\xa1a\x01\xa1c\x03"
+        );
+    }
+
+    #[test]
+    fn hostile_lengths_cost_no_memory() {
+        let arena = Bump::new();
+        assert!(Record::decode(b"\xdf\xff\xff\xff\xff\xa1a\x01", &arena).is_err());
+        let mut value = Value::Raw(b"\xdd\xff\xff\xff\xff\x01");
+        assert!(value.open(&arena).is_nil());
+        assert!(arena.allocated_bytes() < 10_000);
+        assert!(Record::decode(b"\x90", &arena).is_err());
+    }
+}

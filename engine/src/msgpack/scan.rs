@@ -171,3 +171,122 @@ fn halves(raw: &[u8]) -> Result<(&[u8], &[u8]), ViolationKind> {
     let second = super::skip::skip_scanned(raw, first).ok_or(ViolationKind::Length)?;
     Ok((&raw[first..second], &raw[second..]))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const USUAL: &[u8] = b"\x92\xd7\x00\x65\x53\xf1\x00\x07\x5b\xcd\x15\x81\xa1k\xa1v";
+
+    fn scan(bytes: &[u8]) -> Result<EntryScan, ScanError> {
+        scan_entries(bytes, Limits::default())
+    }
+
+    fn violations(bytes: &[u8], limits: Limits) -> Vec<(Range<usize>, ViolationKind)> {
+        let mut found = Vec::new();
+        let scan =
+            scan_entries_with(bytes, limits, |violation| found.push((violation.range, violation.kind)))
+                .unwrap();
+        assert_eq!(scan.violations, found.len());
+        found
+    }
+
+    #[test]
+    fn counts_entries() {
+        assert_eq!(scan(b""), Ok(EntryScan::default()));
+        let scan = scan(&USUAL.repeat(3)).unwrap();
+        assert_eq!(scan, EntryScan { count: 3, end: 3 * USUAL.len(), ..EntryScan::default() });
+    }
+
+    #[test]
+    fn a_last_entry_that_is_cut_off_is_left_out() {
+        let bytes = USUAL.repeat(2);
+        for cut in USUAL.len()..bytes.len() {
+            let scan = scan(&bytes[..cut]).unwrap();
+            assert_eq!((scan.count, scan.end), (1, USUAL.len()), "cut at {cut}");
+            assert_eq!(scan.is_truncated(&bytes[..cut]), cut > USUAL.len());
+        }
+    }
+
+    #[test]
+    fn garbage_is_an_error_even_within_a_cut_off_entry() {
+        let bytes = [USUAL, b"\x92\x01\xc1"].concat();
+        assert_eq!(scan(&bytes), Err(ScanError { at: USUAL.len() + 2, kind: ScanErrorKind::Reserved }));
+        let bytes = [USUAL, b"\x92\x01\x82\xc1"].concat();
+        assert_eq!(scan(&bytes), Err(ScanError { at: USUAL.len() + 3, kind: ScanErrorKind::Reserved }));
+    }
+
+    #[test]
+    fn depth_counts_the_entry() {
+        let entry = |head: &[u8], depth: usize| {
+            [head, &[0x81, 0xa1, b'k'], &[0x91].repeat(depth - 2)[..], &[0xc0]].concat()
+        };
+        for head in [&USUAL[..11], b"\x92\x01"] {
+            assert_eq!(scan(&entry(head, DEPTH_MAX)).unwrap().count, 1);
+            assert_eq!(scan(&entry(head, DEPTH_MAX + 1)).unwrap_err().kind, ScanErrorKind::TooDeep);
+            let limits = Limits { depth: 4, ..Limits::default() };
+            assert_eq!(scan_entries(&entry(head, 4), limits).unwrap().count, 1);
+            assert_eq!(scan_entries(&entry(head, 5), limits).unwrap_err().kind, ScanErrorKind::TooDeep);
+            assert!(scan_entries(&entry(head, 4), Limits { depth: 0, ..limits }).is_err());
+        }
+    }
+
+    #[test]
+    fn kinds_of_time() {
+        let bytes = [
+            &b"\x92\x00\x80"[..],
+            b"\x92\xc0\x80",
+            b"\x92\xcb\x3f\xf0\0\0\0\0\0\0\x80",
+            b"\x92\xca\x3f\xf0\0\0\x80",
+            b"\x92\xce\x65\x53\xf1\x00\x80",
+            b"\x92\xc7\x08\x00\0\0\0\0\0\0\0\0\x80",
+            b"\x92\x92\xd7\x00\0\0\0\0\0\0\0\0\x80\x80",
+            b"\x92\x92\x00\x81\xa1k\x01\x80",
+            b"\xdc\x00\x02\x01\xde\x00\x00",
+            b"\xdd\x00\x00\x00\x02\x01\xdf\x00\x00\x00\x00",
+        ]
+        .concat();
+        let expected = EntryScan {
+            count: 10,
+            end: bytes.len(),
+            zero_times: 2,
+            nil_times: 1,
+            float_times: 2,
+            with_metadata: 2,
+            ..EntryScan::default()
+        };
+        assert_eq!(scan(&bytes), Ok(expected));
+    }
+
+    #[test]
+    fn timestamps_only_where_they_are_switched_on() {
+        let bytes = b"\x92\xd6\xff\0\0\0\x01\x80";
+        assert_eq!(violations(bytes, Limits::default()), [(0..8, ViolationKind::Time)]);
+        let limits = Limits { timestamp_ext: true, ..Limits::default() };
+        assert_eq!(violations(bytes, limits), []);
+        assert_eq!(scan_entries(bytes, limits).unwrap().timestamps, 1);
+    }
+
+    #[test]
+    fn violations_come_with_their_bytes() {
+        for (bytes, kind) in [
+            (&b"\x01"[..], ViolationKind::NotAnArray),
+            (b"\x80", ViolationKind::NotAnArray),
+            (b"\x90", ViolationKind::Length),
+            (b"\x91\x01", ViolationKind::Length),
+            (b"\x93\x01\x80\x80", ViolationKind::Length),
+            (b"\x92\xa1t\x80", ViolationKind::Time),
+            (b"\x92\x92\x01\x01\x80", ViolationKind::Time),
+            (b"\x92\x91\x01\x80", ViolationKind::Time),
+            (b"\x92\xd7\x05\0\0\0\0\0\0\0\0\x80", ViolationKind::Time),
+            (b"\x92\x01\xc0", ViolationKind::NilRecord),
+            (b"\x92\xd7\x00\0\0\0\0\0\0\0\0\xc0", ViolationKind::NilRecord),
+            (b"\x92\x01\xa1r", ViolationKind::Record),
+            (b"\x92\x01\x90", ViolationKind::Record),
+        ] {
+            let stream = [USUAL, bytes, USUAL].concat();
+            let place = USUAL.len()..USUAL.len() + bytes.len();
+            assert_eq!(violations(&stream, Limits::default()), [(place, kind)]);
+        }
+    }
+}

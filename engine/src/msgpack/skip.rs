@@ -113,3 +113,72 @@ pub(super) fn skip_scanned(bytes: &[u8], mut at: usize) -> Option<usize> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn kind(bytes: &[u8]) -> Result<usize, ScanErrorKind> {
+        skip(bytes, 0).map_err(|error| error.kind)
+    }
+
+    #[test]
+    fn every_marker_alone_and_cut_off() {
+        for marker in 0..=255u8 {
+            // Lengths of zero, and enough bytes for whatever has a fixed size.
+            let bytes = [&[marker][..], &[0; 40]].concat();
+            if marker == 0xc1 {
+                assert_eq!(kind(&bytes), Err(ScanErrorKind::Reserved));
+                continue;
+            }
+            let end = kind(&bytes).unwrap();
+            assert_eq!(skip_scanned(&bytes, 0), Some(end));
+            assert_eq!(kind(&bytes[..end]), Ok(end), "{marker:#x}");
+            for cut in 0..end {
+                assert_eq!(kind(&bytes[..cut]), Err(ScanErrorKind::Truncated), "{marker:#x} cut at {cut}");
+                assert_eq!(skip_scanned(&bytes[..cut], 0), None, "{marker:#x} cut at {cut}");
+            }
+        }
+    }
+
+    #[test]
+    fn lengths_that_lie() {
+        for bytes in [
+            &b"\xdb\xff\xff\xff\xffabc"[..],
+            b"\xc6\xff\xff\xff\xffabc",
+            b"\xc9\xff\xff\xff\xff\x00abc",
+            b"\xdd\xff\xff\xff\xff\x01\x02",
+            b"\xdf\xff\xff\xff\xff\x01\x02",
+            b"\xde\xff\xff\x01",
+        ] {
+            assert_eq!(kind(bytes), Err(ScanErrorKind::Truncated));
+            assert_eq!(skip_scanned(bytes, 0), None);
+        }
+    }
+
+    #[test]
+    fn nested_up_to_the_limit() {
+        for open in [&[0x91][..], &[0x81, 0xa1, b'k'], &[0xdc, 0, 1]] {
+            let nested = |depth: usize| [open.repeat(depth), vec![0xc0]].concat();
+            assert_eq!(kind(&nested(DEPTH_MAX)), Ok(open.len() * DEPTH_MAX + 1));
+            assert_eq!(kind(&nested(DEPTH_MAX + 1)), Err(ScanErrorKind::TooDeep));
+            // An empty container at the bottom is no further level, as in Ruby's unpacker.
+            let mut empty = nested(DEPTH_MAX);
+            empty.pop();
+            empty.push(0x90);
+            assert_eq!(kind(&empty), Ok(empty.len()));
+        }
+    }
+
+    #[test]
+    fn many_levels_that_end_together() {
+        let bytes = [&[0x92, 1][..], &[0x91; 100], &[0x80], &[7]].concat();
+        assert_eq!(kind(&bytes), Ok(bytes.len() - 1));
+    }
+
+    #[test]
+    fn an_offset_behind_the_end() {
+        assert_eq!(skip(&[1], 1), Err(ScanError { at: 1, kind: ScanErrorKind::Truncated }));
+        assert_eq!(skip(&[1], 9), Err(ScanError { at: 9, kind: ScanErrorKind::Truncated }));
+    }
+}

@@ -193,3 +193,36 @@ fn element(raw: &[u8], index: i64) -> Option<&[u8]> {
     }
     raw.get(at..skip_scanned(raw, at)?)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn finds_by_string_and_by_byte_array() {
+        let view = RecordView::new(b"\x85\xa1a\x01\xc4\x01b\x02\x07\x03\xd9\x01c\x04\xc0\x05");
+        assert_eq!(view.len(), 5);
+        assert_eq!(view.get(b"a"), Some(&b"\x01"[..]));
+        assert_eq!(view.get(b"b"), Some(&b"\x02"[..]));
+        assert_eq!(view.get(b"c"), Some(&b"\x04"[..]));
+        assert_eq!(view.get(b"d"), None);
+        assert_eq!(view.distinct(), None);
+    }
+
+    #[test]
+    fn the_last_of_equal_keys_counts() {
+        let view = RecordView::new(b"\x85\xa1a\x01\x09\x02\xa1b\x03\xc4\x01a\x04\x09\x05");
+        assert_eq!(view.get(b"a"), Some(&b"\x04"[..]));
+        let expected: [(&[u8], &[u8]); 3] = [(b"\xa1a", b"\x04"), (b"\x09", b"\x05"), (b"\xa1b", b"\x03")];
+        assert_eq!(view.distinct().unwrap(), expected);
+    }
+
+    #[test]
+    fn what_is_no_map_is_empty() {
+        for raw in [&b""[..], b"\x01", b"\x90", b"\xde\x00", b"\xa1a"] {
+            assert!(RecordView::new(raw).is_empty());
+            assert_eq!(RecordView::new(raw).iter().next(), None);
+        }
+        assert_eq!(RecordView::new(b"\x82\xa1a\x01\xa1").iter().count(), 1);
+    }
+}

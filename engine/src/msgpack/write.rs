@@ -216,3 +216,114 @@ fn marked<const N: usize>(out: &mut Vec<u8>, marker: u8, bytes: [u8; N]) {
 fn len32(length: usize) -> u32 {
     u32::try_from(length).unwrap_or(u32::MAX)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::msgpack::{Reader, ValueRef, skip};
+
+    fn written(write: impl FnOnce(&mut Vec<u8>)) -> Vec<u8> {
+        let mut out = Vec::new();
+        write(&mut out);
+        out
+    }
+
+    #[test]
+    fn integers_in_their_shortest_form() {
+        for (value, size) in [
+            (0i64, 1),
+            (127, 1),
+            (128, 2),
+            (255, 2),
+            (256, 3),
+            (65535, 3),
+            (65536, 5),
+            (u32::MAX.into(), 5),
+            (1 << 32, 9),
+            (i64::MAX, 9),
+            (-1, 1),
+            (-32, 1),
+            (-33, 2),
+            (-128, 2),
+            (-129, 3),
+            (-32768, 3),
+            (-32769, 5),
+            (i32::MIN.into(), 5),
+            (i64::from(i32::MIN) - 1, 9),
+            (i64::MIN, 9),
+        ] {
+            let raw = written(|out| write_i64(out, value));
+            assert_eq!(raw.len(), size, "{value}");
+            assert_eq!(ValueRef::read(&raw), Ok(ValueRef::Int(value)));
+        }
+    }
+
+    #[test]
+    fn lengths_around_every_header_size() {
+        for length in [0usize, 1, 2, 3, 4, 5, 8, 15, 16, 17, 31, 32, 255, 256, 65535, 65536] {
+            let bytes = vec![0xc0; length];
+            assert_eq!(ValueRef::read(&written(|out| write_str(out, &bytes))), Ok(ValueRef::Str(&bytes)));
+            assert_eq!(ValueRef::read(&written(|out| write_bin(out, &bytes))), Ok(ValueRef::Bin(&bytes)));
+            assert_eq!(
+                ValueRef::read(&written(|out| write_ext(out, -9, &bytes))),
+                Ok(ValueRef::Ext(-9, &bytes))
+            );
+            let array = written(|out| {
+                write_array_len(out, length);
+                out.extend_from_slice(&bytes);
+            });
+            assert_eq!(skip(&array, 0), Ok(array.len()));
+            assert_eq!(Reader::new(&array).read_array_len(), Ok(length));
+            let map = written(|out| {
+                write_map_len(out, length);
+                out.extend_from_slice(&bytes.repeat(2));
+            });
+            assert_eq!(skip(&map, 0), Ok(map.len()));
+            assert_eq!(Reader::new(&map).read_map_len(), Ok(length));
+        }
+    }
+
+    #[test]
+    fn added_fields_widen_the_header_when_they_must() {
+        for (before, added) in
+            [(0usize, 0usize), (0, 1), (14, 1), (15, 1), (15, 65525), (65535, 1), (65536, 1)]
+        {
+            let mut out = b"before".to_vec();
+            let field = |out: &mut Vec<u8>| out.extend_from_slice(&[1, 2]);
+            write_map_len(&mut out, before);
+            (0..before).for_each(|_| field(&mut out));
+            add_fields(&mut out, 6, |out| {
+                (0..added).for_each(|_| field(out));
+                added
+            });
+            assert_eq!(&out[..6], b"before");
+            assert_eq!(Reader::new(&out[6..]).read_map_len(), Ok(before + added));
+            assert_eq!(skip(&out, 6), Ok(out.len()), "{before} + {added}");
+        }
+    }
+
+    #[test]
+    fn a_header_wider_than_needed_keeps_its_width() {
+        for header in [&b"\xde\x00\x01"[..], b"\xdf\x00\x00\x00\x01"] {
+            let mut out = [header, &[1, 2]].concat();
+            add_fields(&mut out, 0, |out| {
+                out.extend_from_slice(&[3, 4]);
+                1
+            });
+            assert_eq!(out.len(), header.len() + 4);
+            assert_eq!(Reader::new(&out).read_map_len(), Ok(2));
+        }
+    }
+
+    #[test]
+    fn nothing_is_added_where_there_is_no_map() {
+        for bytes in [&b""[..], b"\x90", b"\xde\x00"] {
+            let mut out = bytes.to_vec();
+            add_fields(&mut out, 0, |out| {
+                out.push(1);
+                1
+            });
+            assert_eq!(out, bytes);
+        }
+    }
+}
