@@ -107,7 +107,11 @@ impl Buffered {
             stopping: CancellationToken::new(),
             ended: CancellationToken::new(),
         };
-        Ok(Self { runtime: Arc::new(runtime), tasks: Mutex::new(JoinSet::new()) })
+        Ok(Self::new(runtime))
+    }
+
+    pub(super) fn new(runtime: Runtime) -> Self {
+        Self { runtime: Arc::new(runtime), tasks: Mutex::new(JoinSet::new()) }
     }
 
     /// What it has done so far.

@@ -57,15 +57,16 @@ impl Runtime {
             }
             match buffer.take() {
                 Some(chunk) => {
-                    idle = false;
                     self.flush_chunk(&chunk).await;
-                    let draining = self.draining.load(Relaxed);
-                    next = match buffer.has_queued() {
-                        true if draining => self.seconds(),
-                        true => self.seconds() + self.flush.burst_interval.as_secs_f64(),
-                        false => self.seconds() + self.flush.thread_interval.as_secs_f64(),
+                    idle = !buffer.has_queued();
+                    let pause = if idle {
+                        self.flush.thread_interval
+                    } else if self.draining.load(Relaxed) || self.retry().is_some() {
+                        Duration::ZERO // a retry has its own time
+                    } else {
+                        self.flush.burst_interval
                     };
-                    idle |= !buffer.has_queued();
+                    next = self.seconds() + pause.as_secs_f64();
                     self.settled.notify_waiters();
                 }
                 None => {
@@ -110,7 +111,7 @@ impl Runtime {
 
     /// Writes one chunk that was taken, and sees to what follows.
     async fn flush_chunk(&self, chunk: &Arc<Chunk>) {
-        let now = self.seconds();
+        let (started, now) = (self.environment.clock.monotonic(), self.seconds());
         let is_secondary = self.retry().as_ref().is_some_and(|state| state.is_secondary(now));
         let secondary = self.secondary.as_ref().filter(|_| is_secondary);
         OutputCounters::add(&self.counters.write_count, 1);
@@ -120,7 +121,7 @@ impl Runtime {
         let output = secondary.map_or(&*self.output, |secondary| &*secondary.output);
         match write(output, chunk).await {
             Written::Done => {
-                self.note_duration(self.seconds() - now);
+                self.note_duration(self.environment.clock.monotonic().saturating_sub(started));
                 self.commit(chunk, secondary.is_some()).await;
             }
             Written::TimedOut => {
@@ -141,8 +142,9 @@ impl Runtime {
         }
     }
 
-    fn note_duration(&self, elapsed: f64) {
-        OutputCounters::add(&self.counters.flush_time_ms, (elapsed * 1000.0) as u64);
+    fn note_duration(&self, elapsed: Duration) {
+        OutputCounters::add(&self.counters.flush_time_ms, elapsed.as_millis() as u64);
+        let elapsed = elapsed.as_secs_f64();
         if elapsed > self.flush.slow_flush {
             OutputCounters::add(&self.counters.slow_flush_count, 1);
             log_warn!(

@@ -22,6 +22,8 @@ mod secondary;
 mod section;
 mod settings;
 mod slices;
+#[cfg(test)]
+mod tests;
 mod zone;
 
 pub use buffered::{Buffered, with_buffer};

@@ -1,0 +1,7 @@
+//! The runtime of buffered outputs on tokio's paused clock: every time below is exact.
+
+mod flushing;
+mod harness;
+mod overflow;
+mod retrying;
+mod shutdown;
