@@ -24,7 +24,6 @@ mod settings;
 mod slices;
 #[cfg(test)]
 mod tests;
-mod zone;
 
 pub use buffered::{Buffered, with_buffer};
 pub use counters::{OutputCounters, OutputStatus, RetryStatus};
@@ -37,4 +36,3 @@ pub use section::{
     OUTPUT_PARAMS, SECONDARY_SECTION,
 };
 pub use slices::{SliceFinder, TimeSlices};
-pub use zone::Zone;

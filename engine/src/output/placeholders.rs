@@ -5,14 +5,14 @@
 //! tags and fields come from outside.
 
 use super::keys::ChunkKeys;
-use super::zone::Zone;
 use crate::buffer::{Chunk, Variable};
 use crate::config::{Diagnostic, Params};
 use crate::event::{EventTime, Tag};
+use crate::json::ruby_to_s;
 use crate::log_warn;
-use crate::msgpack::ValueRef;
 use crate::plugin::WriteError;
 use crate::telemetry::PluginLog;
+use crate::time::{TimeFormat, Zone};
 use std::sync::Arc;
 
 /// A parameter with placeholders.
@@ -27,7 +27,7 @@ pub struct Template {
 
 #[derive(Clone, Debug)]
 enum Segment {
-    Text(String),
+    Text(String, TimeFormat),
     Tag,
     TagPart(i64),
     ChunkId,
@@ -164,7 +164,7 @@ impl Template {
 
     /// Whether each chunk gives the same text.
     pub fn is_constant(&self) -> bool {
-        !self.has_time() && self.segments.iter().all(|segment| matches!(segment, Segment::Text(_)))
+        !self.has_time() && self.segments.iter().all(|segment| matches!(segment, Segment::Text(..)))
     }
 
     /// The text for `chunk`. Fails (for good) if a value would lead out of a folder.
@@ -204,40 +204,43 @@ impl Template {
     }
 
     fn fill(&self, chunk: ChunkFacts<'_>) -> Result<String, WriteError> {
-        let mut out = String::with_capacity(self.text.len() + 32);
         if chunk.timekey.is_none() && chunk.tag.is_none() && chunk.fields.is_none() {
             // A chunk without keys (of an older version, or whose metadata was lost): only its id is known.
             return Ok(self.text.replacen("${chunk_id}", chunk.id, 1));
         }
+        let mut out = Vec::with_capacity(self.text.len() + 32);
         for segment in &self.segments {
             match segment {
-                Segment::Text(text) => match (&self.keys.time, chunk.timekey) {
-                    (None, _) => out.push_str(text),
+                Segment::Text(text, format) => match (&self.keys.time, chunk.timekey) {
+                    (None, _) => out.extend_from_slice(text.as_bytes()),
                     (Some(slices), Some(timekey)) => {
-                        slices.zone.format(timekey, text, &mut out);
+                        format.format(EventTime::from_secs(timekey), &slices.zone, &mut out);
                     }
                     (Some(_), None) => {
                         return Err(refusal("chunk has no time although 'time' is a chunk key"));
                     }
                 },
-                Segment::ChunkId => out.push_str(chunk.id),
+                Segment::ChunkId => out.extend_from_slice(chunk.id.as_bytes()),
                 Segment::Tag | Segment::TagPart(_) if !self.keys.tag => {
-                    let placeholder = segment.placeholder();
-                    log_warn!(
-                        self.log,
-                        format!("chunk key placeholder '{placeholder}' not replaced. template:{}", self.text)
-                    );
-                    out.push_str(&format!("${{{placeholder}}}"));
+                    self.warn_not_replaced(&segment.placeholder());
+                    out.extend_from_slice(format!("${{{}}}", segment.placeholder()).as_bytes());
                 }
-                Segment::Tag => out.push_str(self.tag(chunk)?),
-                Segment::TagPart(index) => out.push_str(part(self.tag(chunk)?, *index)),
+                Segment::Tag => out.extend_from_slice(self.tag(chunk)?.as_bytes()),
+                Segment::TagPart(index) => out.extend_from_slice(part(self.tag(chunk)?, *index).as_bytes()),
                 Segment::Field(name) => self.push_field(name, chunk, &mut out)?,
             }
         }
+        let out = String::from_utf8(out)
+            .unwrap_or_else(|error| String::from_utf8_lossy(error.as_bytes()).into_owned());
         if parents(&out) > parents(&self.text) {
             return Err(refusal(format!("Invalid path component detected, replaced to: {out}")));
         }
         Ok(out)
+    }
+
+    fn warn_not_replaced(&self, placeholder: &str) {
+        let text = &self.text;
+        log_warn!(self.log, format!("chunk key placeholder '{placeholder}' not replaced. template:{text}"));
     }
 
     fn tag<'a>(&self, chunk: ChunkFacts<'a>) -> Result<&'a str, WriteError> {
@@ -250,26 +253,21 @@ impl Template {
         Ok(tag.as_str())
     }
 
-    fn push_field(&self, name: &str, chunk: ChunkFacts<'_>, out: &mut String) -> Result<(), WriteError> {
+    fn push_field(&self, name: &str, chunk: ChunkFacts<'_>, out: &mut Vec<u8>) -> Result<(), WriteError> {
         let known = self.keys.field_names().any(|key| key == name);
         let (Some(fields), true) = (chunk.fields, known) else {
-            log_warn!(
-                self.log,
-                format!("chunk key placeholder '{name}' not replaced. template:{}", self.text)
-            );
-            if self.keys.fields.is_empty() || chunk.fields.is_none() {
-                out.push_str(&format!("${{{name}}}"));
+            self.warn_not_replaced(name);
+            if chunk.fields.is_none() {
+                out.extend_from_slice(format!("${{{name}}}").as_bytes());
             }
             return Ok(());
         };
         let Some(variable) = fields.iter().find(|variable| *variable.name == *name) else { return Ok(()) };
         let start = out.len();
-        push_text_of(&variable.value, out);
-        if leads_out(&out[start..]) {
-            return Err(refusal(format!(
-                "Invalid path component detected in ${{{name}}}: {}",
-                &out[start..]
-            )));
+        ruby_to_s(&variable.value, out);
+        let value = String::from_utf8_lossy(&out[start..]);
+        if leads_out(&value) {
+            return Err(refusal(format!("Invalid path component detected in ${{{name}}}: {value}")));
         }
         Ok(())
     }
@@ -277,13 +275,13 @@ impl Template {
     /// The finest part of time that the text shows.
     fn finest_time(&self) -> Option<(i64, &'static str, &'static str)> {
         let shown = |sec: i64| {
-            let mut out = String::new();
+            let mut out = Vec::new();
             for segment in &self.segments {
                 match segment {
-                    Segment::Text(text) => {
-                        Zone::utc().format(sec, text, &mut out);
+                    Segment::Text(_, format) => {
+                        format.format(EventTime::from_secs(sec), &Zone::UTC, &mut out)
                     }
-                    _ => out.push('$'),
+                    _ => out.push(b'$'),
                 }
             }
             out
@@ -296,7 +294,7 @@ impl Template {
 impl Segment {
     fn placeholder(&self) -> String {
         match self {
-            Self::Text(text) => text.clone(),
+            Self::Text(text, _) => text.clone(),
             Self::Tag => "tag".to_owned(),
             Self::TagPart(index) => format!("tag[{index}]"),
             Self::ChunkId => "chunk_id".to_owned(),
@@ -335,7 +333,9 @@ fn segments(text: &str) -> Vec<Segment> {
 
 fn push_text(segments: &mut Vec<Segment>, literal: &mut String) {
     if !literal.is_empty() {
-        segments.push(Segment::Text(std::mem::take(literal)));
+        let text = std::mem::take(literal);
+        let format = TimeFormat::new(&text);
+        segments.push(Segment::Text(text, format));
     }
 }
 
@@ -375,16 +375,153 @@ fn parents(text: &str) -> usize {
     text.matches("../").count() + text.matches("..\\").count()
 }
 
-/// Appends a field's value as Ruby's `to_s` shows it.
-fn push_text_of(raw: &[u8], out: &mut String) {
-    match ValueRef::read(raw) {
-        Ok(ValueRef::Nil) | Err(_) => {}
-        Ok(ValueRef::Bool(value)) => out.push_str(if value { "true" } else { "false" }),
-        Ok(ValueRef::Int(value)) => out.push_str(&value.to_string()),
-        Ok(ValueRef::UInt(value)) => out.push_str(&value.to_string()),
-        Ok(ValueRef::F32(value)) => out.push_str(&format!("{value:?}")),
-        Ok(ValueRef::F64(value)) => out.push_str(&format!("{value:?}")),
-        Ok(ValueRef::Str(bytes) | ValueRef::Bin(bytes)) => out.push_str(&String::from_utf8_lossy(bytes)),
-        Ok(ValueRef::Array(_) | ValueRef::Map(_) | ValueRef::Ext(..)) => {}
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::output::keys::KeyNames;
+    use crate::output::slices::TimeSlices;
+    use bytes::Bytes;
+
+    const ID: &str = "660e9d87b4b5c4db99a9bc94b404346a";
+
+    fn keys(names: &[&str], unit: f64, zone: &str) -> Arc<ChunkKeys> {
+        let names = KeyNames::parse(names.iter().copied()).unwrap();
+        let time = names.time.then(|| TimeSlices { unit, zone: Zone::parse(zone).unwrap() });
+        Arc::new(ChunkKeys { tag: names.tag, time, fields: names.fields })
+    }
+
+    fn template(text: &str, keys: &Arc<ChunkKeys>) -> Template {
+        Template::new("path", text, keys, &PluginLog::program())
+    }
+
+    fn variable(name: &str, value: &[u8]) -> Variable {
+        Variable { name: name.into(), value: Bytes::copy_from_slice(value) }
+    }
+
+    #[test]
+    fn texts_are_checked_against_the_chunk_keys() {
+        let all = keys(&["tag", "time", "user", "$.k8s.ns"], 3600.0, "+0000");
+        let none = keys(&[], 0.0, "+0000");
+        let cases = [
+            (&none, "/d/app", Ok(())),
+            (&none, "/d/${chunk_id}", Ok(())),
+            (&all, "/d/${tag}/${user}/${$.k8s.ns}/%Y%m%d%H", Ok(())),
+            (&all, "/d/${tag[1]}/${user}/${$.k8s.ns}/%F_%T", Ok(())),
+            (
+                &all,
+                "/d/${tag}/${user}/${$.k8s.ns}",
+                Err(
+                    "Parameter 'path: /d/${tag}/${user}/${$.k8s.ns}' doesn't have timestamp placeholders for timekey 3600",
+                ),
+            ),
+            (
+                &all,
+                "/d/%Y%m%d",
+                Err(
+                    "Parameter 'path: /d/%Y%m%d' doesn't have timestamp placeholder for day('%d') for timekey 3600",
+                ),
+            ),
+            (
+                &none,
+                "/d/%d",
+                Err(
+                    "Parameter 'path: /d/%d' has timestamp placeholders, but chunk key 'time' is not configured",
+                ),
+            ),
+            (&all, "/d/%H", Err("Parameter 'path: /d/%H' doesn't have tag placeholder")),
+            (
+                &none,
+                "/d/${tag[-1]}",
+                Err(
+                    "Parameter 'path: /d/${tag[-1]}' has tag placeholders, but chunk key 'tag' is not configured",
+                ),
+            ),
+            (
+                &all,
+                "/d/${tag}%H",
+                Err("Parameter 'path: /d/${tag}%H' doesn't have enough placeholders for keys $.k8s.ns,user"),
+            ),
+            (
+                &none,
+                "/d/${user}${age}",
+                Err(
+                    "Parameter 'path: /d/${user}${age}' has placeholders, but chunk keys doesn't have keys age,user",
+                ),
+            ),
+        ];
+        for (keys, text, expected) in cases {
+            let found = template(text, keys).validate();
+            assert_eq!(found, expected.map_err(str::to_owned), "{text}");
+        }
+    }
+
+    #[test]
+    fn placeholders_become_what_the_chunk_has() {
+        let keys = keys(&["tag", "time", "user", "n"], 86400.0, "+0900");
+        let tag = Tag::new("app.web.a");
+        let fields = [variable("user", b"\xa3ann"), variable("n", &[7])];
+        let chunk =
+            ChunkFacts { id: ID, timekey: Some(1_704_121_200), tag: Some(&tag), fields: Some(&fields) };
+        let cases = [
+            ("${tag}/%Y-%m-%d/${user}", "app.web.a/2024-01-02/ann"),
+            ("${tag[0]}${tag[2]}${tag[-1]}${tag[-3]}", "appaaapp"),
+            ("<${tag[3]}${tag[-4]}${tag[99999999999999999999]}>", "<>"),
+            ("${chunk_id}.${n}", "660e9d87b4b5c4db99a9bc94b404346a.7"),
+            ("${other}|${a b}|${|$", "|${a b}|${|$"),
+            ("%%%d", "%02"),
+        ];
+        for (text, expected) in cases {
+            assert_eq!(template(text, &keys).fill(chunk).unwrap(), expected, "{text}");
+        }
+    }
+
+    #[test]
+    fn a_missing_field_is_the_empty_text() {
+        let keys = keys(&["user"], 0.0, "+0000");
+        let fields = [variable("user", &[0xc0])];
+        let chunk = ChunkFacts { id: ID, timekey: None, tag: None, fields: Some(&fields) };
+        assert_eq!(template("x-${user}%Y", &keys).fill(chunk).unwrap(), "x-%Y");
+    }
+
+    #[test]
+    fn a_chunk_without_keys_only_knows_its_id() {
+        let keys = keys(&["tag", "time"], 60.0, "+0000");
+        let chunk = ChunkFacts { id: "ff", timekey: None, tag: None, fields: None };
+        assert_eq!(template("${tag}%Y${chunk_id}", &keys).fill(chunk).unwrap(), "${tag}%Yff");
+    }
+
+    #[test]
+    fn values_that_lead_out_of_a_folder_are_refused() {
+        let keys = keys(&["tag", "user"], 0.0, "+0000");
+        for (tag, user) in [
+            ("../etc", "ann"),
+            ("a/../../b", "ann"),
+            ("/etc/passwd", "ann"),
+            ("a\n/etc", "ann"),
+            ("a", "../x"),
+            ("a", "/x"),
+            ("a.", "./x"), // together with the text between them
+        ] {
+            let tag = Tag::new(tag);
+            let mut raw = Vec::new();
+            crate::msgpack::write_str(&mut raw, user.as_bytes());
+            let fields = [variable("user", &raw)];
+            let chunk = ChunkFacts { id: ID, timekey: None, tag: Some(&tag), fields: Some(&fields) };
+            let text = if user.starts_with("./") { "/d/../${tag}${user}" } else { "/d/../${tag}/${user}" };
+            let error = template(text, &keys).fill(chunk).unwrap_err();
+            assert!(matches!(error, WriteError::Reject { .. }), "{tag:?} {user}");
+            assert!(error.to_string().starts_with("Invalid path component detected"), "{error}");
+        }
+    }
+
+    #[test]
+    fn an_example_has_every_placeholder_filled() {
+        let keys = keys(&["tag", "user"], 0.0, "+0000");
+        assert_eq!(
+            template("/d/${tag}/${tag[3]}/${user}", &keys).example(),
+            "/d/a.a.a/a/data".replace("/a/", "//")
+        );
+        assert_eq!(template("/d/x", &keys).example(), "/d/x");
+        assert!(!template("/d/${tag}", &keys).is_constant());
     }
 }

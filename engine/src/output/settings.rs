@@ -3,11 +3,11 @@
 use super::keys::{ChunkKeys, KEYS_WARN, KeyNames};
 use super::retry::{RetryRules, RetryType};
 use super::slices::TimeSlices;
-use super::zone::Zone;
 use crate::config::value::Value;
 use crate::config::{Diagnostic, Params};
 use crate::plugin::{BufferDefaults, BufferSupport, ParamKind};
 use crate::telemetry::PluginLog;
+use crate::time::Zone;
 use crate::{log_info, log_warn};
 use std::sync::Arc;
 use std::time::Duration;
@@ -176,10 +176,9 @@ fn slices(buffer: &Params) -> Result<TimeSlices, Diagnostic> {
     };
     let zone = match buffer.str("timekey_zone") {
         None => Zone::local(),
-        Some(name) => Zone::parse(name)
-            .ok_or_else(|| buffer.error("timekey_zone", format!("Unsupported timezone '{name}'")))?,
+        Some(name) => Zone::parse(name).map_err(|error| buffer.error("timekey_zone", error.to_string()))?,
     };
-    let zone = if buffer.bool("timekey_use_utc") { Zone::utc() } else { zone };
+    let zone = if buffer.bool("timekey_use_utc") { Zone::fixed(0) } else { zone };
     if unit <= 0.0 {
         let message = format!("timekey should be greater than 0. current timekey: {unit}");
         return Err(buffer.error("timekey", message));

@@ -1,6 +1,6 @@
 //! Time slices: which chunk a time belongs to when `time` is a chunk key.
 
-use super::zone::Zone;
+use crate::time::Zone;
 
 /// Offsets from UTC change only at multiples of this many seconds.
 const OFFSET_CHANGE_SECS: i64 = 900;

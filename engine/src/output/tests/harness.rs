@@ -14,10 +14,11 @@ use crate::output::runtime::Runtime;
 use crate::output::secondary::Secondary;
 use crate::output::settings::{FlushMode, FlushSettings, OverflowAction};
 use crate::output::slices::TimeSlices;
-use crate::output::zone::Zone;
 use crate::output::{Buffered, OutputStatus};
 use crate::plugin::{BufferedOutput, Output, PluginId, WriteError, WriteFuture};
+use crate::route::ErrorEvents;
 use crate::telemetry::PluginLog;
+use crate::time::Zone;
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex};
@@ -194,7 +195,7 @@ impl Setup {
             output: Box::new(sink),
             secondary,
             backup: Backup::new(&system, "out"),
-            errors: Default::default(),
+            errors: ErrorEvents::new(PluginLog::program(), Duration::ZERO),
             counters: Arc::default(),
             buffer: Default::default(),
             retry: Mutex::new(None),
@@ -245,7 +246,7 @@ pub(super) fn count(counter: &AtomicU64) -> u64 {
 
 pub(super) fn by(names: &[&str], unit: f64) -> Arc<ChunkKeys> {
     let names = KeyNames::parse(names.iter().copied()).unwrap();
-    let time = names.time.then(|| TimeSlices { unit, zone: Zone::utc() });
+    let time = names.time.then(|| TimeSlices { unit, zone: Zone::UTC });
     Arc::new(ChunkKeys { tag: names.tag, time, fields: names.fields })
 }
 
