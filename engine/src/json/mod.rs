@@ -7,8 +7,12 @@ mod escape;
 mod float;
 mod generate;
 mod inspect;
+mod number;
+#[cfg(test)]
+mod properties;
 mod read;
 mod string;
+mod transcode;
 
 pub use float::write_ruby_float;
 pub use generate::{GenerateError, JsonStyle, from_msgpack, write_json_string};

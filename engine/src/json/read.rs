@@ -1,11 +1,7 @@
 //! One pass from JSON text to MessagePack: iterative, without a tree.
 
-use smallvec::SmallVec;
-
-use super::string::{self, StringError};
-use crate::msgpack::{
-    DEPTH_MAX, KeyBits, RecordView, write_big_int, write_bool, write_f64, write_i64, write_nil, write_u64,
-};
+use super::transcode::Transcoder;
+use crate::msgpack::DEPTH_MAX;
 
 /// Whose idea of JSON is read. All of them read what RFC 8259 allows; a lone surrogate escape, which Oj refuses and
 /// the others turn into something that is no UTF-8, becomes U+FFFD in each.
@@ -95,7 +91,7 @@ pub enum JsonErrorKind {
 pub fn to_msgpack(text: &[u8], out: &mut Vec<u8>, options: ReadOptions) -> Result<usize, JsonError> {
     let start = out.len();
     out.reserve(text.len());
-    let mut transcoder = Transcoder { text, at: 0, options, frames: SmallVec::new() };
+    let mut transcoder = Transcoder::new(text, 0, options);
     let result = transcoder.value(out);
     if result.is_err() {
         out.truncate(start);
@@ -107,7 +103,7 @@ pub fn to_msgpack(text: &[u8], out: &mut Vec<u8>, options: ReadOptions) -> Resul
 pub fn document_to_msgpack(text: &[u8], out: &mut Vec<u8>, options: ReadOptions) -> Result<(), JsonError> {
     let start = out.len();
     let at = to_msgpack(text, out, options)?;
-    let mut rest = Transcoder { text, at, options, frames: SmallVec::new() };
+    let mut rest = Transcoder::new(text, at, options);
     let behind = match options.dialect {
         Dialect::Oj => Ok(rest.blanks()),
         Dialect::Yajl | Dialect::Json => rest.white_space(),
@@ -119,374 +115,11 @@ pub fn document_to_msgpack(text: &[u8], out: &mut Vec<u8>, options: ReadOptions)
     Ok(())
 }
 
-struct Transcoder<'t> {
-    text: &'t [u8],
-    at: usize,
-    options: ReadOptions,
-    frames: SmallVec<[Frame; 8]>,
-}
-
-/// A container that is open.
-struct Frame {
-    /// Where its header lies in the output: one byte until it is closed.
-    header_at: usize,
-    /// Elements, or pairs.
-    count: usize,
-    is_map: bool,
-    /// Whether two keys may be equal, by a set of hashes.
-    suspect: bool,
-    keys: KeyBits,
-}
-
-impl Transcoder<'_> {
-    fn value(&mut self, out: &mut Vec<u8>) -> Result<(), JsonError> {
-        loop {
-            let Some(byte) = self.white_space()? else { return Err(self.incomplete()) };
-            match byte {
-                b'"' => {
-                    self.string(out)?;
-                }
-                b'{' | b'[' => {
-                    let is_map = byte == b'{';
-                    self.open(is_map, out)?;
-                    let close = if is_map { b'}' } else { b']' };
-                    match self.white_space()? {
-                        Some(byte) if byte == close => {
-                            self.at += 1;
-                            self.frames.pop();
-                        }
-                        _ if is_map => {
-                            self.key(out)?;
-                            continue;
-                        }
-                        _ => continue,
-                    }
-                }
-                b'-' | b'0'..=b'9' => self.number(out)?,
-                b't' => self.word(b"true", out, |out| write_bool(out, true))?,
-                b'f' => self.word(b"false", out, |out| write_bool(out, false))?,
-                b'n' if self.text[self.at..].starts_with(b"nan") => self.not_finite(out)?,
-                b'n' => self.word(b"null", out, write_nil)?,
-                b'N' | b'I' => self.not_finite(out)?,
-                other => return Err(self.error(JsonErrorKind::Unexpected(other))),
-            }
-            if self.behind_value(out)? {
-                return Ok(());
-            }
-        }
-    }
-
-    /// Closes the containers that end here. Answers whether the whole value has ended; if not, another one follows.
-    #[inline]
-    fn behind_value(&mut self, out: &mut Vec<u8>) -> Result<bool, JsonError> {
-        loop {
-            let Some(frame) = self.frames.last_mut() else { return Ok(true) };
-            frame.count += 1;
-            let is_map = frame.is_map;
-            match self.white_space()? {
-                Some(b',') => {
-                    self.at += 1;
-                    if is_map {
-                        self.white_space()?;
-                        self.key(out)?;
-                    }
-                    return Ok(false);
-                }
-                Some(b'}') if is_map => {}
-                Some(b']') if !is_map => {}
-                Some(byte) => return Err(self.error(JsonErrorKind::Unexpected(byte))),
-                None => return Err(self.incomplete()),
-            }
-            self.at += 1;
-            if let Some(frame) = self.frames.pop() {
-                frame.close(out);
-            }
-        }
-    }
-
-    fn open(&mut self, is_map: bool, out: &mut Vec<u8>) -> Result<(), JsonError> {
-        if self.frames.len() >= self.options.depth {
-            return Err(self.error(JsonErrorKind::TooDeep));
-        }
-        self.at += 1;
-        self.frames.push(Frame {
-            header_at: out.len(),
-            count: 0,
-            is_map,
-            suspect: false,
-            keys: KeyBits::default(),
-        });
-        out.push(if is_map { 0x80 } else { 0x90 });
-        Ok(())
-    }
-
-    /// Reads a key and its colon.
-    #[inline]
-    fn key(&mut self, out: &mut Vec<u8>) -> Result<(), JsonError> {
-        match self.text.get(self.at) {
-            Some(b'"') => {}
-            Some(&byte) => return Err(self.error(JsonErrorKind::Unexpected(byte))),
-            None => return Err(self.incomplete()),
-        }
-        let key_at = self.string(out)?;
-        if let Some(frame) = self.frames.last_mut() {
-            frame.suspect |= frame.keys.insert(&out[key_at..]);
-        }
-        match self.white_space()? {
-            Some(b':') => {
-                self.at += 1;
-                Ok(())
-            }
-            Some(byte) => Err(self.error(JsonErrorKind::Unexpected(byte))),
-            None => Err(self.incomplete()),
-        }
-    }
-
-    /// Reads a string; answers where its bytes begin in the output.
-    #[inline]
-    fn string(&mut self, out: &mut Vec<u8>) -> Result<usize, JsonError> {
-        let (end, bytes_at) = string::read(self.text, self.at + 1, self.options.dialect, out)
-            .map_err(|StringError { at, kind }| JsonError { at: at.min(self.text.len()), kind })?;
-        self.at = end;
-        Ok(bytes_at)
-    }
-
-    #[inline]
-    fn number(&mut self, out: &mut Vec<u8>) -> Result<(), JsonError> {
-        let start = self.at;
-        let negative = self.text[start] == b'-';
-        let digits_at = start + usize::from(negative);
-        let mut at = digits_at;
-        let mut magnitude = 0u64;
-        while let Some(&byte @ b'0'..=b'9') = self.text.get(at) {
-            magnitude = magnitude.wrapping_mul(10).wrapping_add(u64::from(byte - b'0'));
-            at += 1;
-        }
-        if at == digits_at {
-            if self.text.get(at).is_some_and(|byte| matches!(byte, b'I' | b'N')) {
-                return self.not_finite(out);
-            }
-            return Err(if at == self.text.len() {
-                self.incomplete()
-            } else {
-                self.error(JsonErrorKind::Number)
-            });
-        }
-        if self.text[digits_at] == b'0' && at - digits_at > 1 {
-            return Err(self.error(JsonErrorKind::Number));
-        }
-        if let Some(b'.' | b'e' | b'E') = self.text.get(at) {
-            return self.float(at, out);
-        }
-        self.at = at;
-        if at - digits_at <= 18 {
-            write_i64(out, if negative { -(magnitude as i64) } else { magnitude as i64 });
-        } else {
-            large_integer(&self.text[start..at], negative, out);
-        }
-        Ok(())
-    }
-
-    /// Reads the rest of a number whose integer part ends at `at`.
-    fn float(&mut self, at: usize, out: &mut Vec<u8>) -> Result<(), JsonError> {
-        let mut at = at;
-        if self.text[at] == b'.' {
-            at = self.digits(at + 1)?;
-        }
-        if let Some(b'e' | b'E') = self.text.get(at) {
-            at += 1;
-            if let Some(b'+' | b'-') = self.text.get(at) {
-                at += 1;
-            }
-            at = self.digits(at)?;
-        }
-        let spelt = &self.text[self.at..at];
-        let value = std::str::from_utf8(spelt).ok().and_then(|spelt| spelt.parse::<f64>().ok());
-        let Some(value) = value else { return Err(self.error(JsonErrorKind::Number)) };
-        write_f64(out, value);
-        self.at = at;
-        Ok(())
-    }
-
-    /// Where at least one digit ends.
-    fn digits(&self, start: usize) -> Result<usize, JsonError> {
-        let mut at = start;
-        while let Some(b'0'..=b'9') = self.text.get(at) {
-            at += 1;
-        }
-        match self.text.get(start) {
-            _ if at > start => Ok(at),
-            None => Err(self.incomplete()),
-            Some(_) => Err(self.error(JsonErrorKind::Number)),
-        }
-    }
-
-    fn word(
-        &mut self,
-        word: &[u8],
-        out: &mut Vec<u8>,
-        write: impl Fn(&mut Vec<u8>),
-    ) -> Result<(), JsonError> {
-        let rest = &self.text[self.at..];
-        if rest.starts_with(word) {
-            self.at += word.len();
-            write(out);
-            return Ok(());
-        }
-        if word.starts_with(rest) {
-            return Err(self.incomplete());
-        }
-        Err(self.error(JsonErrorKind::Unexpected(rest[0])))
-    }
-
-    /// NaN and the infinities, which are no JSON but are written by many programs, Python's json among them.
-    fn not_finite(&mut self, out: &mut Vec<u8>) -> Result<(), JsonError> {
-        let spellings: &[(&[u8], f64)] = match self.options.dialect {
-            Dialect::Oj => &[
-                (b"NaN", f64::NAN),
-                (b"nan", f64::NAN),
-                (b"-NaN", f64::NAN),
-                (b"Infinity", f64::INFINITY),
-                (b"-Infinity", f64::NEG_INFINITY),
-            ],
-            Dialect::Json => {
-                &[(b"NaN", f64::NAN), (b"Infinity", f64::INFINITY), (b"-Infinity", f64::NEG_INFINITY)]
-            }
-            Dialect::Yajl => &[],
-        };
-        let rest = &self.text[self.at..];
-        for (word, value) in spellings {
-            if rest.starts_with(word) {
-                self.at += word.len();
-                write_f64(out, *value);
-                return Ok(());
-            }
-            if word.starts_with(rest) {
-                return Err(self.incomplete());
-            }
-        }
-        Err(self.error(JsonErrorKind::Unexpected(rest[0])))
-    }
-
-    /// Passes over white space and comments; answers the byte behind, `None` at the end of the text.
-    #[inline(always)]
-    fn white_space(&mut self) -> Result<Option<u8>, JsonError> {
-        match self.text.get(self.at) {
-            Some(&byte) if byte > b' ' && byte != b'/' => Ok(Some(byte)),
-            _ => self.white_space_slow(),
-        }
-    }
-
-    fn white_space_slow(&mut self) -> Result<Option<u8>, JsonError> {
-        loop {
-            if self.blanks() != Some(b'/') {
-                return Ok(self.text.get(self.at).copied());
-            }
-            let rest = &self.text[self.at..];
-            let end = match rest.get(1) {
-                Some(b'*') => memchr::memmem::find(&rest[2..], b"*/").map(|at| at + 4),
-                Some(b'/') => memchr::memchr(b'\n', rest).map(|at| at + 1),
-                Some(_) => return Err(self.error(JsonErrorKind::Unexpected(b'/'))),
-                None => None,
-            };
-            match end {
-                Some(length) => self.at += length,
-                None => {
-                    let error = self.incomplete();
-                    self.at = self.text.len();
-                    return Err(error);
-                }
-            }
-        }
-    }
-
-    /// Passes over white space only; answers the byte behind.
-    fn blanks(&mut self) -> Option<u8> {
-        loop {
-            let byte = *self.text.get(self.at)?;
-            let blank = match byte {
-                b' ' | b'\t' | b'\n' | b'\r' => true,
-                b'\x0c' => self.options.dialect != Dialect::Json,
-                b'\x0b' => self.options.dialect == Dialect::Yajl,
-                _ => false,
-            };
-            if !blank {
-                return Some(byte);
-            }
-            self.at += 1;
-        }
-    }
-
-    fn error(&self, kind: JsonErrorKind) -> JsonError {
-        JsonError { at: self.at, kind }
-    }
-
-    fn incomplete(&self) -> JsonError {
-        JsonError { at: self.text.len(), kind: JsonErrorKind::Incomplete }
-    }
-}
-
-impl Frame {
-    /// Writes the header, now that the count is known.
-    #[inline]
-    fn close(mut self, out: &mut Vec<u8>) {
-        if self.suspect {
-            self.unite_duplicates(out);
-        }
-        let small = if self.is_map { 0x80 } else { 0x90 };
-        if self.count < 16 {
-            out[self.header_at] = small | self.count as u8;
-        } else {
-            self.widen(out);
-        }
-    }
-
-    fn widen(&self, out: &mut Vec<u8>) {
-        let marker = if self.is_map { 0xde } else { 0xdc };
-        let place = self.header_at..self.header_at + 1;
-        if let Ok(count) = u16::try_from(self.count) {
-            let [a, b] = count.to_be_bytes();
-            out.splice(place, [marker, a, b]);
-        } else {
-            let [a, b, c, d] = u32::try_from(self.count).unwrap_or(u32::MAX).to_be_bytes();
-            out.splice(place, [marker + 1, a, b, c, d]);
-        }
-    }
-
-    /// Rewrites the object so that each key is there once: at its first place, with its last value.
-    #[cold]
-    fn unite_duplicates(&mut self, out: &mut Vec<u8>) {
-        let body_at = self.header_at + 1;
-        let mut whole = Vec::with_capacity(out.len() - body_at + 5);
-        crate::msgpack::write_map_len(&mut whole, self.count);
-        whole.extend_from_slice(&out[body_at..]);
-        let Some(united) = RecordView::new(&whole).distinct() else { return };
-        out.truncate(body_at);
-        for (key, value) in &united {
-            out.extend_from_slice(key);
-            out.extend_from_slice(value);
-        }
-        self.count = united.len();
-    }
-}
-
-/// Appends an integer of more than 18 digits.
-#[cold]
-fn large_integer(spelt: &[u8], negative: bool, out: &mut Vec<u8>) {
-    let text = std::str::from_utf8(spelt).unwrap_or_default();
-    if let Ok(value) = text.parse::<i64>() {
-        write_i64(out, value);
-    } else if !negative && let Ok(value) = text.parse::<u64>() {
-        write_u64(out, value);
-    } else {
-        write_big_int(out, spelt);
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::json::{JsonStyle, from_msgpack, ruby_inspect};
+    use crate::msgpack::RecordView;
 
     /// The value as Ruby would print it, or nothing if it is refused.
     fn read(text: impl AsRef<[u8]>, dialect: Dialect) -> Option<String> {
@@ -565,6 +198,44 @@ mod tests {
         }
     }
 
+    /// One a line.
+    const REFUSED: &str = r#"{}{}
+1 2
+{}x
+[]]
+{}#c
+{}/*c*/
+{}//c
+//x
+/*
+[1,]
+[,1]
+[1,,2]
+{"a":1,}
+{,}
+{"a"}
+{"a":}
+{"a" 1}
+{a:1}
+{'a':1}
+{1:2}
+{"a":1 "b":2}
+[1 2]
+[1
+{"a":1
+{"a
+"a
+]
+}
+[}
+{]
+nul
+tru
+True
+truefalse
+[true1]
+{"a"/:1}"#;
+
     #[test]
     fn documents() {
         for (text, value) in [
@@ -581,48 +252,7 @@ mod tests {
         ] {
             assert_eq!(oj(text).as_deref(), Some(value), "{text}");
         }
-        for text in [
-            "",
-            " ",
-            "1 2",
-            "{}{}",
-            "{}x",
-            "[]]",
-            "{}#c",
-            "{}/*c*/",
-            "{}//c",
-            "//x",
-            "/*",
-            "[1,]",
-            "[,1]",
-            "[1,,2]",
-            "{\"a\":1,}",
-            "{,}",
-            "{\"a\"}",
-            "{\"a\":}",
-            "{\"a\" 1}",
-            "{a:1}",
-            "{'a':1}",
-            "{1:2}",
-            "{\"a\":1 \"b\":2}",
-            "[1 2]",
-            "[1",
-            "{\"a\":1",
-            "{\"a",
-            "\"a",
-            "]",
-            "}",
-            "[}",
-            "{]",
-            "nul",
-            "tru",
-            "True",
-            "truefalse",
-            "[true1]",
-            "\u{feff}{}",
-            "{\"a\"/:1}",
-            "\x0b{}",
-        ] {
+        for text in ["", " ", "\u{feff}{}", "\x0b{}"].into_iter().chain(REFUSED.lines()) {
             assert_eq!(oj(text), None, "{text}");
         }
         assert_eq!(read("{}/*c*/", Dialect::Yajl).as_deref(), Some("{}"));

@@ -14,12 +14,16 @@ mod dup;
 mod entry;
 mod event;
 mod marker;
+#[cfg(test)]
+mod properties;
 mod reader;
 mod record;
 mod scan;
 mod skip;
 mod splice;
 mod time;
+#[cfg(test)]
+pub(crate) mod tree;
 mod value;
 mod view;
 mod write;
