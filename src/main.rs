@@ -1,2 +1,5 @@
-//! The program.
-fn main() {}
+//! The program `logweir`.
+
+fn main() -> std::process::ExitCode {
+    logweir::run(logweir_plugins::registry())
+}

@@ -1,0 +1,165 @@
+//! The configuration on disk: read, checked, built, and read again on a reload.
+
+use crate::cli::{FLUENTD_VERSION, Options};
+use crate::plan::Plan;
+use crate::settings;
+use logweir_engine::config::{Diagnostic, Diagnostics, Document, System, parse_file};
+use logweir_engine::plugin::Registry;
+use logweir_engine::telemetry::{self, PluginLog, Shown};
+use logweir_engine::{log_error, log_info, log_warn};
+use std::path::{Path, PathBuf};
+
+/// Fluentd's default path.
+const DEFAULT_CONFIG_PATH: &str = "/etc/fluent/fluent.conf";
+
+/// Where the configuration is, how to read it, and what of it runs.
+pub struct Configuration {
+    options: Options,
+    registry: Registry,
+    running: Document,
+    candidate: Option<Document>,
+}
+
+/// A configuration that is ready to start.
+pub struct Loaded {
+    /// Its plugins.
+    pub plan: Plan,
+}
+
+impl Configuration {
+    /// Reads and builds the configuration that the command line names. Problems are logged; `None` if they forbid a
+    /// start.
+    pub fn load(options: Options, registry: Registry) -> Option<(Self, Loaded)> {
+        let path = config_path(&options);
+        let log = PluginLog::program();
+        let (document, problems) = read(&path, &options);
+        if problems.has_errors() {
+            report(&problems, &path);
+            return None;
+        }
+        let system = system_of(&document, &options, &path)?;
+        if let Err(error) = telemetry::configure(settings::log_settings(&system, &options)) {
+            log_error!(log, "cannot open the log file", error = error.to_string());
+            return None;
+        }
+        log_info!(log, "parsing config file is succeeded", path = path);
+        for (option, reason) in &options.ignored {
+            log_warn!(log, format!("{option} is ignored: {reason}"));
+        }
+        let loaded = build(&document, system, &registry, &path, problems)?;
+        Some((Self { options, registry, running: document, candidate: None }, loaded))
+    }
+
+    /// Prints the configuration as Fluentd does at its start, secrets masked.
+    pub fn log_dump(&self) {
+        let log = PluginLog::program();
+        let text = self.running.root.dump(&self.registry);
+        log_info!(log, format!("using configuration file: {text}"));
+    }
+
+    /// Reads and builds the files again. Problems are logged; `None` leaves what runs as it is.
+    pub fn reload(&mut self) -> Option<Loaded> {
+        let path = config_path(&self.options);
+        let loaded = self.try_reload(&path);
+        if loaded.is_none() {
+            log_error!(PluginLog::program(), "failed to reload config: the running configuration stays", file = path);
+        }
+        loaded
+    }
+
+    fn try_reload(&mut self, path: &Path) -> Option<Loaded> {
+        let (document, problems) = read(path, &self.options);
+        if problems.has_errors() {
+            report(&problems, path);
+            return None;
+        }
+        let system = system_of(&document, &self.options, path)?;
+        let loaded = build(&document, system, &self.registry, path, problems)?;
+        self.candidate = Some(document);
+        Some(loaded)
+    }
+
+    /// What was reloaded last runs now.
+    pub fn accept(&mut self) {
+        if let Some(document) = self.candidate.take() {
+            self.running = document;
+        }
+    }
+
+    /// Builds what ran before once more.
+    pub fn previous(&mut self) -> Option<Loaded> {
+        self.candidate = None;
+        let path = config_path(&self.options);
+        let system = system_of(&self.running, &self.options, &path)?;
+        build(&self.running, system, &self.registry, &path, Diagnostics::new())
+    }
+}
+
+/// Parses the file that the options name, and what `-i` appends.
+pub fn read(path: &Path, options: &Options) -> (Document, Diagnostics) {
+    let mut problems = Diagnostics::new();
+    let evaluate = logweir_engine::expr::embedded();
+    let document = parse_file(path, &settings::parse_options(options), &evaluate, &mut problems);
+    (document, problems)
+}
+
+/// The path of the configuration: `-c`, `$FLUENT_CONF`, Fluentd's default.
+pub fn config_path(options: &Options) -> PathBuf {
+    let from_env = || std::env::var_os("FLUENT_CONF").map(PathBuf::from);
+    options.config_path.clone().or_else(from_env).unwrap_or_else(|| PathBuf::from(DEFAULT_CONFIG_PATH))
+}
+
+/// The process-wide settings of a document, or a log line that says what is wrong with them.
+pub fn system_of(document: &Document, options: &Options, path: &Path) -> Option<System> {
+    match settings::system(document, options) {
+        Ok(system) => Some(system),
+        Err(problem) => {
+            let mut problems = Diagnostics::new();
+            problems.push(problem);
+            report(&problems, path);
+            None
+        }
+    }
+}
+
+fn build(
+    document: &Document,
+    system: System,
+    registry: &Registry,
+    path: &Path,
+    mut problems: Diagnostics,
+) -> Option<Loaded> {
+    let (plan, found) = Plan::build(&document.root, system, registry);
+    problems.extend(found);
+    report(&problems, path);
+    Some(Loaded { plan: plan.filter(|_| !problems.has_errors())? })
+}
+
+/// Each problem as one log line in Fluentd's words, followed by its place in the file.
+fn report(problems: &Diagnostics, path: &Path) {
+    let log = PluginLog::program();
+    for problem in problems.iter() {
+        if problem.is_error() {
+            log_error!(log, "config error", file = path, error_class = Shown(problem.class()),
+                error = problem.fluentd_message());
+        } else {
+            log_warn!(log, problem.fluentd_message());
+        }
+        if let Some(excerpt) = excerpt(problem) {
+            telemetry::print_raw(excerpt.as_bytes());
+        }
+    }
+}
+
+fn excerpt(problem: &Diagnostic) -> Option<String> {
+    problem.span().map(|_| format!("{}\n", problem.render(false)))
+}
+
+/// Fluentd's line for a dry run and for a start.
+pub fn starting_message(dry_run: bool) -> String {
+    if dry_run {
+        format!("starting fluentd-{FLUENTD_VERSION} as dry run mode")
+    } else {
+        format!("starting fluentd-{FLUENTD_VERSION}")
+    }
+}

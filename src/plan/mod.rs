@@ -1,0 +1,74 @@
+//! From a checked document to a configuration that is ready to start: plugins built, labels connected, nothing running.
+
+mod directives;
+mod pipelines;
+
+use directives::Directives;
+use logweir_engine::config::{Diagnostics, Element, Session, System};
+use logweir_engine::plugin::{BuiltOutput, Filter, Input, PluginId, Registry};
+use logweir_engine::route::Router;
+use logweir_engine::telemetry::PluginLog;
+use std::sync::Arc;
+
+/// Everything of one configuration, built and connected.
+pub struct Plan {
+    /// Process-wide settings.
+    pub system: System,
+    /// Inputs in the order of the configuration.
+    pub inputs: Vec<PlannedInput>,
+    /// Filters of all pipelines.
+    pub filters: Vec<PlannedFilter>,
+    /// Outputs of all pipelines, nested ones included, in the order in which they were built.
+    pub outputs: Vec<BuiltOutput>,
+    /// Where Logweir's own log lines go as events: `<label @FLUENT_LOG>`, or a top-level `<match fluent.**>`.
+    pub log_router: Option<Arc<Router>>,
+    /// Labels refer to each other weakly; this keeps them.
+    _routers: Vec<Arc<Router>>,
+}
+
+/// An input, its identity and where its events go.
+pub struct PlannedInput {
+    /// Its identity.
+    pub id: PluginId,
+    /// Its `@type`.
+    pub type_name: &'static str,
+    /// Its logger.
+    pub log: PluginLog,
+    /// The top level, or its `@label`.
+    pub router: Arc<Router>,
+    /// The plugin.
+    pub input: Box<dyn Input>,
+}
+
+/// A filter and its identity.
+pub struct PlannedFilter {
+    /// Its identity.
+    pub id: PluginId,
+    /// Its `@type`.
+    pub type_name: &'static str,
+    /// The plugin.
+    pub filter: Arc<dyn Filter>,
+}
+
+impl Plan {
+    /// Builds every plugin of `root`. All problems are reported at once; warnings alone do not stop it.
+    pub fn build(root: &Element, system: System, registry: &Registry) -> (Option<Self>, Diagnostics) {
+        let mut diagnostics = Diagnostics::new();
+        let directives = Directives::read(root, &system, &mut diagnostics);
+        let session = Session::new(system.strict_config_value);
+        let built = pipelines::build(&directives, &system, registry, &session, &mut diagnostics);
+        diagnostics.extend(session.take_late_warnings());
+        if diagnostics.has_errors() {
+            return (None, diagnostics);
+        }
+        let plan = Self {
+            system,
+            inputs: built.inputs,
+            filters: built.filters,
+            outputs: built.outputs,
+            log_router: built.log_router,
+            _routers: built.routers,
+        };
+        (Some(plan), diagnostics)
+    }
+}

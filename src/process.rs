@@ -1,0 +1,153 @@
+//! The life of the process: start, signals (spec config-syntax 10), reload, stop.
+
+use crate::configuration::{Configuration, Loaded};
+use crate::own_log;
+use crate::running::Running;
+use logweir_engine::telemetry::{self, PluginLog};
+use logweir_engine::{log_error, log_info, log_warn};
+use std::process::ExitCode;
+use tokio::signal::unix::{Signal, SignalKind, signal};
+
+/// Fluentd's exit status for a worker that cannot start.
+const EXIT_START_FAILED: u8 = 1;
+
+/// What a signal asks for.
+enum Request {
+    Stop(&'static str),
+    Reload(&'static str),
+    Flush,
+    Dump,
+}
+
+struct Signals {
+    interrupt: Signal,
+    terminate: Signal,
+    hangup: Signal,
+    user1: Signal,
+    user2: Signal,
+    resume: Signal,
+}
+
+impl Signals {
+    fn listen() -> std::io::Result<Self> {
+        Ok(Self {
+            interrupt: signal(SignalKind::interrupt())?,
+            terminate: signal(SignalKind::terminate())?,
+            hangup: signal(SignalKind::hangup())?,
+            user1: signal(SignalKind::user_defined1())?,
+            user2: signal(SignalKind::user_defined2())?,
+            resume: signal(SignalKind::from_raw(rustix::process::Signal::CONT.as_raw()))?,
+        })
+    }
+
+    async fn next(&mut self) -> Request {
+        tokio::select! {
+            _ = self.interrupt.recv() => Request::Stop("INT"),
+            _ = self.terminate.recv() => Request::Stop("TERM"),
+            _ = self.hangup.recv() => Request::Reload("HUP"),
+            _ = self.user2.recv() => Request::Reload("USR2"),
+            _ = self.user1.recv() => Request::Flush,
+            _ = self.resume.recv() => Request::Dump,
+        }
+    }
+}
+
+/// Runs a loaded configuration until a signal ends it.
+pub async fn run(mut configuration: Configuration, loaded: Loaded) -> ExitCode {
+    let log = PluginLog::program();
+    let mut signals = match Signals::listen() {
+        Ok(signals) => signals,
+        Err(error) => {
+            log_error!(log, "cannot listen for signals", error = error.to_string());
+            return ExitCode::from(EXIT_START_FAILED);
+        }
+    };
+    log_info!(log, "starting fluentd worker", pid = std::process::id(), ppid = parent_pid(), worker = 0u32);
+    let mut running = match Running::start(loaded.plan).await {
+        Ok(running) => running,
+        Err(failed) => {
+            log_error!(log, "unexpected error", error_class = telemetry::Shown(failed.error.class),
+                error = failed.to_string());
+            return ExitCode::from(EXIT_START_FAILED);
+        }
+    };
+    let own_log = own_log::Forwarder::start();
+    own_log.route_to(running.log_router.clone());
+    log_info!(log, "fluentd worker is now running", worker = 0u32);
+    loop {
+        match signals.next().await {
+            Request::Stop(name) => {
+                log_info!(log, "Received graceful stop", signal = telemetry::Shown(name));
+                break;
+            }
+            Request::Flush => {
+                log_info!(log, "force flushing buffered events");
+                if let Err(error) = telemetry::reopen() {
+                    log_warn!(log, "cannot reopen the log file; the old one stays in use", error = error.to_string());
+                }
+                running.flush();
+            }
+            Request::Dump => dump(&running, &log),
+            Request::Reload(name) => {
+                log_info!(log, "reloading the configuration", signal = telemetry::Shown(name));
+                let Some(next) = configuration.reload() else { continue };
+                own_log.route_to(None);
+                match swap(running, next.plan, &mut configuration, &log).await {
+                    Some(started) => running = started,
+                    None => return ExitCode::from(EXIT_START_FAILED),
+                }
+                own_log.route_to(running.log_router.clone());
+            }
+        }
+    }
+    log_info!(log, "fluentd worker is now stopping", worker = 0u32);
+    own_log.stop().await;
+    running.stop().await;
+    log_info!(log, "Worker 0 finished with status 0");
+    ExitCode::SUCCESS
+}
+
+/// Stops the running configuration and starts `next` in its place. If that cannot start (a port is taken, a folder
+/// cannot be written), the configuration that ran before is started again. Listening sockets stay open meanwhile, so
+/// that senders wait rather than fail.
+async fn swap(
+    running: Running,
+    next: crate::plan::Plan,
+    configuration: &mut Configuration,
+    log: &PluginLog,
+) -> Option<Running> {
+    running.stop().await;
+    let failed = match Running::start(next).await {
+        Ok(started) => {
+            configuration.accept();
+            log_info!(log, "the new configuration is running");
+            return Some(started);
+        }
+        Err(failed) => failed,
+    };
+    log_error!(log, "the new configuration cannot start; going back to the one before",
+        error_class = telemetry::Shown(failed.error.class), error = failed.to_string());
+    let previous = configuration.previous()?;
+    match Running::start(previous.plan).await {
+        Ok(started) => Some(started),
+        Err(failed) => {
+            log_error!(log, "the configuration before cannot start again; stopping",
+                error_class = telemetry::Shown(failed.error.class), error = failed.to_string());
+            None
+        }
+    }
+}
+
+/// SIGCONT: what the process is doing, into `$SIGDUMP_PATH` or `/tmp/sigdump-PID.log`, where Fluentd's operators look.
+fn dump(running: &Running, log: &PluginLog) {
+    let path = std::env::var_os("SIGDUMP_PATH")
+        .map_or_else(|| format!("/tmp/sigdump-{}.log", std::process::id()).into(), std::path::PathBuf::from);
+    match std::fs::write(&path, running.describe()) {
+        Ok(()) => log_info!(log, "state is written", path = path),
+        Err(error) => log_warn!(log, "cannot write the state", path = path, error = error.to_string()),
+    }
+}
+
+fn parent_pid() -> i32 {
+    rustix::process::getppid().map_or(0, |pid| pid.as_raw_nonzero().get())
+}

@@ -1,0 +1,143 @@
+//! A configuration while it runs: started from the outputs back to the inputs, stopped the other way round.
+
+use crate::plan::Plan;
+use futures_util::future::join_all;
+use logweir_engine::plugin::{BuiltOutput, InputContext, InputCounters, PluginId, StartError};
+use logweir_engine::route::Router;
+use logweir_engine::telemetry::PluginLog;
+use logweir_engine::{log_debug, log_info, log_warn};
+use std::sync::Arc;
+use std::time::Duration;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+/// How long inputs may take to end after they were told to. What they hold is not acknowledged, so nothing is lost
+/// when the wait is over.
+const INPUT_STOP_MAX: Duration = Duration::from_secs(30);
+
+/// A started configuration.
+pub struct Running {
+    inputs: Vec<RunningInput>,
+    outputs: Vec<BuiltOutput>,
+    /// Where Logweir's own log lines go as events.
+    pub log_router: Option<Arc<Router>>,
+    input_tasks: TaskTracker,
+    input_stop: CancellationToken,
+    filter_tasks: TaskTracker,
+    filter_stop: CancellationToken,
+    log: PluginLog,
+    /// Keeps the routers, which labels refer to weakly.
+    _plan: Plan,
+}
+
+struct RunningInput {
+    id: PluginId,
+    type_name: &'static str,
+    counters: Arc<InputCounters>,
+}
+
+/// Which plugin could not start, and why.
+#[derive(Debug, thiserror::Error)]
+#[error("{type_name} ({id}): {error}")]
+pub struct FailedStart {
+    type_name: &'static str,
+    id: Arc<str>,
+    /// What the plugin says.
+    pub error: StartError,
+}
+
+impl Running {
+    /// Starts outputs, filters, then inputs. If one of them cannot start, those before it are stopped again.
+    pub async fn start(mut plan: Plan) -> Result<Self, FailedStart> {
+        let inputs = std::mem::take(&mut plan.inputs);
+        let mut running = Self {
+            inputs: Vec::new(),
+            outputs: Vec::new(),
+            log_router: plan.log_router.clone(),
+            input_tasks: TaskTracker::new(),
+            input_stop: CancellationToken::new(),
+            filter_tasks: TaskTracker::new(),
+            filter_stop: CancellationToken::new(),
+            log: PluginLog::program(),
+            _plan: plan,
+        };
+        match running.start_plugins(inputs).await {
+            Ok(()) => Ok(running),
+            Err(failed) => {
+                running.stop().await;
+                Err(failed)
+            }
+        }
+    }
+
+    async fn start_plugins(&mut self, inputs: Vec<crate::plan::PlannedInput>) -> Result<(), FailedStart> {
+        for built in &self._plan.outputs {
+            let failed = |error| FailedStart { type_name: built.type_name, id: built.id.text.clone(), error };
+            built.output.start().await.map_err(failed)?;
+            self.outputs.push(built.clone());
+        }
+        for planned in &self._plan.filters {
+            planned.filter.start(&self.filter_tasks, &self.filter_stop);
+        }
+        for mut planned in inputs {
+            let counters = Arc::new(InputCounters::default());
+            let context = InputContext {
+                id: planned.id.clone(),
+                log: planned.log,
+                router: planned.router,
+                tasks: self.input_tasks.clone(),
+                stop: self.input_stop.clone(),
+                counters: Arc::clone(&counters),
+            };
+            let (id, type_name) = (planned.id, planned.type_name);
+            let failed = |error| FailedStart { type_name, id: id.text.clone(), error };
+            planned.input.start(context).await.map_err(failed)?;
+            self.inputs.push(RunningInput { id, type_name, counters });
+        }
+        Ok(())
+    }
+
+    /// Writes out everything that waits in buffers, soon.
+    pub fn flush(&self) {
+        for built in &self.outputs {
+            built.output.flush();
+        }
+    }
+
+    /// Inputs first; then filters give back what they hold; then outputs flush as configured and close.
+    pub async fn stop(self) {
+        for input in &self.inputs {
+            log_info!(self.log, "shutting down input plugin", type = input.type_name, plugin_id = input.id.text);
+        }
+        self.input_stop.cancel();
+        self.input_tasks.close();
+        if tokio::time::timeout(INPUT_STOP_MAX, self.input_tasks.wait()).await.is_err() {
+            log_warn!(self.log, "inputs did not stop in time; going on without them",
+                tasks = self.input_tasks.len(), waited_seconds = INPUT_STOP_MAX.as_secs());
+        }
+        self.filter_stop.cancel();
+        self.filter_tasks.close();
+        self.filter_tasks.wait().await;
+        for built in &self.outputs {
+            log_info!(self.log, "shutting down output plugin", type = built.type_name, plugin_id = built.id.text);
+        }
+        join_all(self.outputs.iter().map(|built| built.output.shutdown())).await;
+        log_debug!(self.log, "all plugins are stopped");
+    }
+
+    /// What each input has emitted so far, for the dump on SIGCONT.
+    pub fn describe(&self) -> String {
+        use std::fmt::Write;
+        use std::sync::atomic::Ordering::Relaxed;
+        let mut text = String::new();
+        for input in &self.inputs {
+            let (records, bytes) = (input.counters.records.load(Relaxed), input.counters.bytes.load(Relaxed));
+            let _ = writeln!(text, "input {} {}: {records} records, {bytes} bytes", input.type_name, input.id.text);
+        }
+        for output in &self.outputs {
+            let _ = writeln!(text, "output {} {}", output.type_name, output.id.text);
+        }
+        let _ = writeln!(text, "input tasks: {}", self.input_tasks.len());
+        text
+    }
+}
