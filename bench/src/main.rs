@@ -1,2 +1,44 @@
 //! Load generator and benchmark scenarios.
-fn main() {}
+//!
+//! ```text
+//! bench                              every scenario, this checkout's release binary
+//! bench --scenario forward-null      one of them
+//! bench --peer fluent-bit='fluent-bit -c,bench/configs/fluent-bit'    another program beside it, in the same run
+//! bench write-logs --dir D --rate 200 --seconds 30                    sample log files for the quickstart
+//! ```
+
+mod arguments;
+mod config;
+mod load;
+mod logs;
+mod process;
+mod record;
+mod report;
+mod run;
+mod scenario;
+mod sink;
+
+use arguments::{Command, parse};
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    let result = match parse(std::env::args_os().skip(1)) {
+        Ok(Command::Run(options)) => run::run(&options),
+        Ok(Command::WriteLogs(options)) => logs::write(&options),
+        Ok(Command::Help) => {
+            print!("{}", arguments::USAGE);
+            return ExitCode::SUCCESS;
+        }
+        Err(error) => {
+            eprint!("{}", arguments::USAGE);
+            Err(error)
+        }
+    };
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("bench: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}

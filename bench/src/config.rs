@@ -1,0 +1,58 @@
+//! Configurations: Logweir's are made from the scenario; a peer's are files with the same placeholders.
+
+use crate::scenario::{Input, Output, Scenario};
+use std::path::Path;
+
+/// What a configuration must know of a run.
+pub(crate) struct Places<'a> {
+    /// Where the program listens.
+    pub(crate) port: u16,
+    /// Where it sends to: the sink's port or ClickHouse's HTTP port.
+    pub(crate) out_port: u16,
+    /// Scratch directory: `in/*.log`, buffers, positions.
+    pub(crate) dir: &'a Path,
+}
+
+/// Fills in `@PORT@`, `@OUT_PORT@` and `@DIR@`.
+pub(crate) fn fill(template: &str, places: &Places<'_>) -> String {
+    template
+        .replace("@PORT@", &places.port.to_string())
+        .replace("@OUT_PORT@", &places.out_port.to_string())
+        .replace("@DIR@", &places.dir.display().to_string())
+}
+
+/// Logweir's configuration (which is also Fluentd's, for a peer of that name).
+pub(crate) fn fluentd(scenario: &Scenario) -> String {
+    let source = match scenario.input {
+        Input::Forward(_) => {
+            "<source>\n  @type forward\n  port @PORT@\n  bind 127.0.0.1\n</source>\n".to_owned()
+        }
+        Input::Tail => {
+            "<source>\n  @type tail\n  path @DIR@/in/*.log\n  pos_file @DIR@/pos\n  tag servio.*\n  \
+             read_from_head true\n  <parse>\n    @type json\n  </parse>\n</source>\n"
+                .to_owned()
+        }
+    };
+    let filter = if scenario.filter {
+        "<filter **>\n  @type record_transformer\n  <record>\n    hostname \"#{Socket.gethostname}\"\n    environment \
+         \"#{ENV['ENVIRONMENT'] || 'development'}\"\n  </record>\n</filter>\n"
+    } else {
+        ""
+    };
+    let buffer = if scenario.buffer {
+        "  <buffer>\n    @type file\n    path @DIR@/buffer\n    flush_mode interval\n    flush_interval 1s\n  </buffer>\n"
+    } else {
+        ""
+    };
+    let output = match scenario.output {
+        Output::Null => "  @type null\n".to_owned(),
+        Output::Forward => format!(
+            "  @type forward\n  require_ack_response true\n  heartbeat_type none\n  <server>\n    host 127.0.0.1\n    \
+             port @OUT_PORT@\n  </server>\n{buffer}"
+        ),
+        Output::ClickHouse => format!(
+            "  @type clickhouse\n  host 127.0.0.1\n  port @OUT_PORT@\n  database servio_logs\n  table logs\n{buffer}"
+        ),
+    };
+    format!("{source}{filter}<match **>\n{output}</match>\n")
+}

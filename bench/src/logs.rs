@@ -1,0 +1,97 @@
+//! Log files: at once for tail scenarios, at a rate for the quickstart.
+
+use crate::arguments::LogOptions;
+use crate::record::{KINDS, json};
+use std::fs::{File, OpenOptions};
+use std::io::{BufWriter, Write};
+use std::path::Path;
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+/// Turns of the writer per second.
+const TURNS_PER_SECOND: usize = 10;
+
+/// `write-logs`
+pub(crate) fn write(options: &LogOptions) -> Result<(), String> {
+    std::fs::create_dir_all(&options.dir).map_err(|e| format!("{}: {e}", options.dir.display()))?;
+    let files: Result<Vec<File>, String> = KINDS
+        .iter()
+        .map(|kind| {
+            let path = options.dir.join(format!("{}.log", kind.service));
+            OpenOptions::new()
+                .create(true)
+                .append(true)
+                .open(&path)
+                .map_err(|e| format!("{}: {e}", path.display()))
+        })
+        .collect();
+    let files = files?;
+    let per_turn = (options.rate / TURNS_PER_SECOND).max(1);
+    let turns =
+        options.lines.map_or(options.seconds as usize * TURNS_PER_SECOND, |lines| lines.div_ceil(per_turn));
+    let started = Instant::now();
+    let mut number = 0;
+    for turn in 0..turns {
+        let mut texts = [const { String::new() }; KINDS.len()];
+        for _ in 0..per_turn {
+            if options.lines.is_some_and(|lines| number as usize >= lines) {
+                break;
+            }
+            let which = number as usize % KINDS.len();
+            texts[which].push_str(&json(number, &KINDS[which], &now()));
+            texts[which].push('\n');
+            number += 1;
+        }
+        for (mut file, text) in files.iter().zip(&texts) {
+            file.write_all(text.as_bytes()).map_err(|e| e.to_string())?;
+        }
+        if options.lines.is_none() {
+            let due = Duration::from_millis((turn as u64 + 1) * 1000 / TURNS_PER_SECOND as u64);
+            std::thread::sleep(due.saturating_sub(started.elapsed()));
+        }
+    }
+    Ok(())
+}
+
+/// One file of `count` lines.
+pub(crate) fn write_file(path: &Path, count: usize) -> std::io::Result<()> {
+    let mut out = BufWriter::with_capacity(1 << 20, File::create(path)?);
+    let timestamp = now();
+    for number in 0..count as u64 {
+        out.write_all(json(number, &KINDS[0], &timestamp).as_bytes())?;
+        out.write_all(b"\n")?;
+    }
+    out.flush()
+}
+
+/// `2024-01-15T10:30:45.123Z`
+pub(crate) fn now() -> String {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    let (days, seconds) = ((since.as_secs() / 86_400) as i64, since.as_secs() % 86_400);
+    let (year, month, day) = civil(days);
+    let (hour, minute, second) = (seconds / 3600, seconds / 60 % 60, seconds % 60);
+    format!("{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}.{:03}Z", since.subsec_millis())
+}
+
+/// Days since 1970 to year, month, day (Howard Hinnant's `civil_from_days`).
+fn civil(days: i64) -> (i64, i64, i64) {
+    let z = days + 719_468;
+    let era = z.div_euclid(146_097);
+    let doe = z.rem_euclid(146_097);
+    let yoe = (doe - doe / 1460 + doe / 36_524 - doe / 146_096) / 365;
+    let doy = doe - (365 * yoe + yoe / 4 - yoe / 100);
+    let mp = (5 * doy + 2) / 153;
+    let month = if mp < 10 { mp + 3 } else { mp - 9 };
+    (yoe + era * 400 + i64::from(month <= 2), month, doy - (153 * mp + 2) / 5 + 1)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn days_become_dates() {
+        assert_eq!(civil(0), (1970, 1, 1));
+        assert_eq!(civil(19_737), (2024, 1, 15));
+        assert_eq!(civil(19_782), (2024, 2, 29));
+    }
+}

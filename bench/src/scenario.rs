@@ -1,0 +1,72 @@
+//! What is measured: a configuration, a load, and how to see that the work is done.
+
+use crate::load::Mode;
+
+/// Where events come from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Input {
+    /// Forward messages of this mode, with acks.
+    Forward(Mode),
+    /// A file of JSON lines.
+    Tail,
+}
+
+/// Where they go.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Output {
+    /// Nowhere.
+    Null,
+    /// A forward server of ours that counts.
+    Forward,
+    /// A ClickHouse table.
+    ClickHouse,
+}
+
+/// One row of the table.
+pub(crate) struct Scenario {
+    pub(crate) name: &'static str,
+    pub(crate) input: Input,
+    /// Whether record_transformer adds `hostname` and `environment`.
+    pub(crate) filter: bool,
+    /// Whether there is a file buffer.
+    pub(crate) buffer: bool,
+    pub(crate) output: Output,
+    /// Share of the records that is enough here.
+    pub(crate) share: f64,
+}
+
+const PACKED: Input = Input::Forward(Mode::Packed);
+
+/// All scenarios.
+pub(crate) const SCENARIOS: &[Scenario] = &[
+    Scenario::new("forward-null", PACKED, Output::Null),
+    Scenario::new("forward-mode-null", Input::Forward(Mode::Forward), Output::Null),
+    Scenario::new("message-null", Input::Forward(Mode::Message), Output::Null).share(0.2),
+    Scenario::new("gzip-null", Input::Forward(Mode::Compressed), Output::Null),
+    Scenario::new("forward-filter-null", PACKED, Output::Null).filter(),
+    Scenario::new("forward-buffer-forward", PACKED, Output::Forward).buffer(),
+    Scenario::new("tail-null", Input::Tail, Output::Null).share(0.5),
+    Scenario::new("forward-clickhouse", PACKED, Output::ClickHouse).filter().buffer().share(0.5),
+    Scenario::new("tail-clickhouse", Input::Tail, Output::ClickHouse).filter().buffer().share(0.5),
+];
+
+impl Scenario {
+    const fn new(name: &'static str, input: Input, output: Output) -> Self {
+        Self { name, input, filter: false, buffer: false, output, share: 1.0 }
+    }
+
+    const fn filter(mut self) -> Self {
+        self.filter = true;
+        self
+    }
+
+    const fn buffer(mut self) -> Self {
+        self.buffer = true;
+        self
+    }
+
+    const fn share(mut self, share: f64) -> Self {
+        self.share = share;
+        self
+    }
+}
