@@ -1,8 +1,9 @@
-//! From a directive to checked parameters: types, defaults, required ones, and what nobody reads.
+//! From a directive to checked parameters: types, defaults, required ones, and what nobody reads (Fluentd's
+//! config/section.rb).
 
 use super::params::{Inner, Params, Slot};
 use super::value::Value;
-use super::{Attr, Diagnostic, Diagnostics, Element, RawValue, suggest};
+use super::{Attr, Diagnostic, Diagnostics, Element, RawValue, compat, suggest, unused};
 use crate::output::{BUFFER_SECTION, OUTPUT_PARAMS, SECONDARY_SECTION};
 use crate::plugin::{
     BufferDefaults, BufferSupport, DefaultValue, Descriptor, Kind, Param, Registry, SectionSpec, Status,
@@ -11,6 +12,7 @@ use crate::telemetry::Level;
 use std::sync::{Arc, Mutex, PoisonError};
 
 /// What holds for one check of a configuration.
+#[derive(Debug)]
 pub struct Session {
     pub(super) strict: bool,
     late: Mutex<Vec<Diagnostic>>,
@@ -29,7 +31,8 @@ impl Session {
     }
 }
 
-/// Checks directives against the tables of plugins.
+/// Checks directives against the tables of plugins. The elements that it is given learn which parameter each
+/// attribute sets, and get the sections that older spellings stand for.
 pub struct Checker<'a> {
     registry: &'a Registry,
     session: &'a Arc<Session>,
@@ -40,17 +43,23 @@ pub struct Checker<'a> {
 
 /// What an element may hold.
 #[derive(Default)]
-struct Table {
-    params: Vec<&'static Param>,
-    sections: Vec<&'static SectionSpec>,
-    free: bool,
-    /// Defaults that replace those of the table.
-    defaults: &'static [(&'static str, &'static str)],
-    /// Sections that are there with their defaults even if they are not written, and those defaults.
-    always: Option<(&'static str, BufferDefaults)>,
+pub(super) struct Table {
+    pub(super) params: Vec<&'static Param>,
+    pub(super) sections: Vec<&'static SectionSpec>,
+    /// Any key is read.
+    pub(super) free: bool,
     /// `@type`, `@id`, `@label` and `@log_level` are understood.
-    reserved: bool,
-    owner: Option<&'static Descriptor>,
+    pub(super) reserved: bool,
+    /// The plugin whose table it is.
+    pub(super) owner: Option<&'static Descriptor>,
+    /// Flat parameters that were read for the sections that they stand for.
+    pub(super) moved: Vec<&'static str>,
+    /// What the plugin changes in the defaults of its `<buffer>`.
+    buffer: Option<BufferDefaults>,
+    /// Whether `<buffer>` is there even if it is not written.
+    always_buffered: bool,
+    /// `(parameter, default)` that replace the table's.
+    defaults: &'static [(&'static str, &'static str)],
 }
 
 impl<'a> Checker<'a> {
@@ -69,43 +78,58 @@ impl<'a> Checker<'a> {
         self.diagnostics.push(diagnostic);
     }
 
-    /// Checks a directive that configures a plugin of `kind` by its `@type`. `None` if there is no such plugin.
-    pub fn plugin(&mut self, element: &Element, kind: Kind, default_type: Option<&str>) -> Option<Params> {
-        let plugin_type = element.plugin_type().or(default_type)?.to_owned();
-        match self.registry.find(kind, &plugin_type) {
-            Some(descriptor) => Some(self.described(element.clone(), descriptor, &plugin_type)),
-            None => {
-                self.report(unknown_plugin(element, kind, &plugin_type, self.registry));
-                None
+    /// Checks a directive that configures a plugin of `kind` by its `@type`. `None` if there is none.
+    pub fn plugin(
+        &mut self,
+        element: &mut Element,
+        kind: Kind,
+        default_type: Option<&str>,
+    ) -> Option<Params> {
+        let is_broken = element.reserved_attr("@type").is_some_and(|attr| attr.value == RawValue::Invalid);
+        let Some(plugin_type) = element.plugin_type().or(default_type).map(str::to_owned) else {
+            if !is_broken {
+                let message = format!("Missing '@type' parameter on <{}> directive", element.name);
+                self.report(Diagnostic::error(message).at(&element.span));
             }
-        }
+            return None;
+        };
+        let Some(descriptor) = self.registry.find(kind, &plugin_type) else {
+            self.report(unknown_plugin(element, kind, &plugin_type, self.registry));
+            return None;
+        };
+        Some(self.described(element, descriptor, &plugin_type))
     }
 
     /// Checks a section whose `@type` is only known now. The first error is returned, warnings go to the session.
     pub(super) fn late_plugin(
         mut self,
-        element: Element,
+        mut element: Element,
         kind: Kind,
         plugin_type: &str,
     ) -> Result<Params, Diagnostic> {
-        let checked = self.plugin(&element, kind, Some(plugin_type));
-        let mut errors = Vec::new();
+        let checked = self.plugin(&mut element, kind, Some(plugin_type));
+        let mut first_error = None;
         for diagnostic in self.diagnostics {
             if diagnostic.is_error() {
-                errors.push(diagnostic);
+                first_error.get_or_insert(diagnostic);
             } else {
                 self.session.late.lock().unwrap_or_else(PoisonError::into_inner).push(diagnostic);
             }
         }
-        match (errors.into_iter().next(), checked) {
+        match (first_error, checked) {
             (None, Some(params)) => Ok(params),
             (Some(error), _) => Err(error),
             (None, None) => Err(unknown_plugin(&element, kind, plugin_type, self.registry)),
         }
     }
 
-    /// Checks a directive against the tables of one plugin.
-    pub fn described(&mut self, element: Element, owner: &'static Descriptor, plugin_type: &str) -> Params {
+    /// Checks a directive against the tables of one plugin. `plugin_type` is the name by which it was found.
+    pub fn described(
+        &mut self,
+        element: &mut Element,
+        owner: &'static Descriptor,
+        plugin_type: &str,
+    ) -> Params {
         let mut table = Table {
             params: owner.params.iter().collect(),
             sections: owner.sections.iter().collect(),
@@ -115,52 +139,62 @@ impl<'a> Checker<'a> {
         };
         if owner.kind == Kind::Output {
             table.params.extend(OUTPUT_PARAMS);
-            match owner.buffer {
-                BufferSupport::Never => {}
-                BufferSupport::Optional(_) => table.sections.extend([&BUFFER_SECTION, &SECONDARY_SECTION]),
-                BufferSupport::Always(defaults) => {
-                    table.sections.extend([&BUFFER_SECTION, &SECONDARY_SECTION]);
-                    table.always = Some((BUFFER_SECTION.name, defaults));
-                }
+            let is_secondary = self.path.last() == Some(&SECONDARY_SECTION.name);
+            if let BufferSupport::Optional(defaults) | BufferSupport::Always(defaults) = owner.buffer {
+                table.sections.extend([&BUFFER_SECTION, &SECONDARY_SECTION]);
+                table.buffer = Some(defaults);
+                table.always_buffered = matches!(owner.buffer, BufferSupport::Always(_)) && !is_secondary;
             }
+        }
+        match compat::convert(element, owner) {
+            Ok(moved) => table.moved = moved,
+            Err(error) => self.report(error),
         }
         self.element(element, &table, plugin_type)
     }
 
     /// Checks a section that is no plugin, such as `<system>`.
-    pub fn section(&mut self, element: Element, spec: &'static SectionSpec) -> Params {
-        let reserved = spec.name == BUFFER_SECTION.name;
+    pub fn section(&mut self, element: &mut Element, spec: &'static SectionSpec) -> Params {
         let table = Table {
             params: spec.params.iter().collect(),
             sections: spec.sections.iter().collect(),
             free: spec.free,
-            reserved,
             ..Table::default()
         };
         let plugin_type = element.plugin_type().unwrap_or_default().to_owned();
         self.element(element, &table, &plugin_type)
     }
 
-    fn element(&mut self, element: Element, table: &Table, plugin_type: &str) -> Params {
+    /// `<buffer>`, which is a plugin without a table of its own.
+    fn buffer(&mut self, element: &mut Element, defaults: BufferDefaults) -> Params {
+        let table = Table {
+            params: BUFFER_SECTION.params.iter().collect(),
+            reserved: true,
+            defaults: defaults.params,
+            ..Table::default()
+        };
+        let default_type = defaults.params.iter().find(|(name, _)| *name == "@type").map(|(_, text)| *text);
+        let plugin_type = element.plugin_type().or(default_type).unwrap_or_default().to_owned();
+        self.element(element, &table, &plugin_type)
+    }
+
+    fn element(&mut self, element: &mut Element, table: &Table, plugin_type: &str) -> Params {
         let mut values = Vec::with_capacity(table.params.len());
         for param in &table.params {
-            if let Some(slot) = self.param(&element, param, table) {
-                values.push(slot);
-            }
+            values.extend(self.param(element, param, table.defaults));
         }
         if table.reserved {
-            self.reserved(&element);
+            self.reserved(element, table);
         }
         let mut sections = Vec::new();
         let mut pending = Vec::new();
         for spec in &table.sections {
-            self.sections_of(&element, spec, table, &mut sections, &mut pending);
+            let checked = self.sections(element, spec, table, plugin_type, &mut pending);
+            sections.push((spec.name, checked));
         }
-        if !table.free {
-            self.unused(&element, table);
-        }
+        self.diagnostics.extend(unused::warnings(element, table));
         Params::new(Inner {
-            element,
+            element: element.clone(),
             values,
             sections,
             pending,
@@ -169,130 +203,153 @@ impl<'a> Checker<'a> {
         })
     }
 
-    fn param(&mut self, element: &Element, param: &'static Param, table: &Table) -> Option<Slot> {
-        let names = std::iter::once(&param.name).chain(param.aliases);
-        let attr = names.into_iter().find_map(|name| element.attr(name));
-        let (value, written) = match attr {
-            Some(attr) => (self.written(attr, param, element)?, attr.value != RawValue::Default),
-            None => {
-                if param.default == DefaultValue::Required {
-                    let message = format!("'{}' parameter is required{}", param.name, self.place());
-                    self.report(Diagnostic::error(message).at(&element.span).help(param.about));
-                    return None;
-                }
-                (None, false)
-            }
-        };
-        let value = match value {
-            Some(value) => value,
-            None => default(param, table.defaults),
-        };
-        let written = attr.filter(|_| written).map(|attr| attr.name.clone());
-        Some(Slot { param, value, written })
-    }
-
-    /// The value of a parameter that is written; `Some(None)` if the default is asked for, `None` after an error.
-    fn written(&mut self, attr: &Attr, param: &'static Param, element: &Element) -> Option<Option<Value>> {
-        let place = if attr.value_span.range().is_empty() { &attr.name_span } else { &attr.value_span };
-        let value = match &attr.value {
-            RawValue::Default if param.default == DefaultValue::Required => {
-                self.report(
-                    Diagnostic::error(format!("'{}' doesn't have default value", param.name)).at(place),
-                );
+    /// The value of one parameter; `None` after an error.
+    fn param(
+        &mut self,
+        element: &mut Element,
+        param: &'static Param,
+        defaults: &[(&str, &str)],
+    ) -> Option<Slot> {
+        let mut names = std::iter::once(&param.name).chain(param.aliases);
+        let found = names.find(|name| element.has(name));
+        let attr = found.and_then(|name| element.attrs.iter_mut().find(|attr| attr.name == **name));
+        let Some(attr) = attr else {
+            if param.default == DefaultValue::Required {
+                let message = format!("'{}' parameter is required{}", param.name, self.place());
+                self.report(Diagnostic::error(message).at(&element.span).note(param.about));
                 return None;
             }
-            RawValue::Default => None,
-            RawValue::Invalid => return None,
-            RawValue::Nil => Some(Value::Nil),
-            RawValue::Text(text) => match Value::parse(param.kind, text, self.session.strict, param.name) {
-                Ok(value) => Some(value),
-                Err(message) => {
-                    let error = Diagnostic::error(message).at(place).label(format!("'{}'", param.name));
-                    self.report(suggest::value(error, param.kind, text));
-                    return None;
-                }
-            },
+            return Some(Slot { param, value: default(param, defaults), written: None });
         };
-        if value == Some(Value::Nil) && param.default != DefaultValue::Nil {
+        attr.declared = Some(param);
+        let attr = attr.clone();
+        let written = Some(attr.name.clone());
+        match attr.value {
+            RawValue::Invalid => None,
+            RawValue::Default if param.default == DefaultValue::Required => {
+                let message = format!("'{}' doesn't have default value", param.name);
+                self.report(Diagnostic::error(message).at(&attr.place()));
+                None
+            }
+            RawValue::Default => Some(Slot { param, value: default(param, defaults), written: None }),
+            RawValue::Nil => self.given(&attr, param, Value::Nil).map(|value| Slot { param, value, written }),
+            RawValue::Text(ref text) => {
+                match Value::parse(param.kind, text, self.session.strict, param.name) {
+                    Ok(value) => self.given(&attr, param, value).map(|value| Slot { param, value, written }),
+                    Err(message) => {
+                        let error = Diagnostic::error(message).at(&attr.place());
+                        let label = format!("the value of '{}'", param.name);
+                        self.report(suggest::value(error.label(label), param.kind, text));
+                        None
+                    }
+                }
+            }
+        }
+    }
+
+    /// A value that was written, unless it may not be.
+    fn given(&mut self, attr: &Attr, param: &'static Param, value: Value) -> Option<Value> {
+        if value.is_nil() && param.default != DefaultValue::Nil {
             let message = format!("'{}' parameter is required but nil is specified", param.name);
-            let error = Diagnostic::error(message).at(place);
-            self.report(suggest::value(error, param.kind, attr.value.text().unwrap_or_default()));
+            let error = Diagnostic::error(message).at(&attr.place());
+            let text = attr.value.text();
+            self.report(text.map_or(error.clone(), |text| suggest::value(error, param.kind, text)));
             return None;
         }
         match param.status {
             Status::Active => {}
-            Status::Deprecated(message) => self.report(
-                Diagnostic::warning(format!("'{}' parameter is deprecated: {message}", param.name))
-                    .at(&attr.name_span),
-            ),
+            Status::Deprecated(message) => {
+                let message = format!("'{}' parameter is deprecated: {message}", param.name);
+                self.report(Diagnostic::warning(message).at(&attr.name_span));
+            }
             Status::Removed(message) => {
                 let place = self.place();
-                self.report(
-                    Diagnostic::error(format!(
-                        "'{}' parameter is already removed: {message}{place}",
-                        param.name
-                    ))
-                    .class_name("Fluent::ObsoletedParameterError")
-                    .at(&attr.name_span),
-                );
+                let message = format!("'{}' parameter is already removed: {message}{place}", param.name);
+                let error = Diagnostic::error(message).class_name("Fluent::ObsoletedParameterError");
+                self.report(error.at(&attr.name_span));
                 return None;
             }
         }
-        let _ = element;
         Some(value)
     }
 
-    fn reserved(&mut self, element: &Element) {
+    fn reserved(&mut self, element: &Element, table: &Table) {
+        for (attr, current) in unused::legacy(element, table) {
+            let message = format!("'{}' is deprecated parameter name. use '{current}' instead.", attr.name);
+            self.report(Diagnostic::warning(message).at(&attr.name_span));
+        }
         if let Some(attr) = element.reserved_attr("@log_level")
             && let Some(text) = attr.value.text()
             && log_level(text).is_none()
         {
-            self.report(
-                Diagnostic::error(format!("Unknown log level: level = {text}"))
-                    .class_name("RuntimeError")
-                    .at(&attr.value_span)
-                    .help("one of trace, debug, info, warn, error, fatal"),
-            );
+            let error = Diagnostic::error(format!("Unknown log level: level = {text}"));
+            let error = error.class_name("RuntimeError").at(&attr.place());
+            self.report(error.help("one of trace, debug, info, warn, error, fatal"));
         }
     }
 
-    fn sections_of(
+    fn sections(
         &mut self,
-        element: &Element,
+        element: &mut Element,
         spec: &'static SectionSpec,
         table: &Table,
-        sections: &mut Vec<(&'static str, Vec<Params>)>,
+        plugin_type: &str,
         pending: &mut Vec<(&'static str, Element)>,
-    ) {
-        let is_it = |inner: &&Element| inner.name == spec.name || spec.aliases.contains(&inner.name.as_str());
-        let found: Vec<&Element> = element.elements.iter().filter(is_it).collect();
+    ) -> Vec<Params> {
+        let is_it = |inner: &Element| inner.name == spec.name || spec.aliases.contains(&inner.name.as_str());
+        let found: Vec<usize> =
+            (0..element.elements.len()).filter(|index| is_it(&element.elements[*index])).collect();
         if spec.required && found.is_empty() {
             let message = format!("'<{}>' sections are required{}", spec.name, self.place());
-            self.report(Diagnostic::error(message).at(&element.span).help(spec.about));
+            self.report(Diagnostic::error(message).at(&element.span).note(spec.about));
         }
         if !spec.repeated
             && let Some(second) = found.get(1)
         {
-            let place = self.place();
-            let message = format!("'<{}>' section cannot be written twice or more{place}", spec.name);
-            self.report(Diagnostic::error(message).at(&second.span));
+            let message =
+                format!("'<{}>' section cannot be written twice or more{}", spec.name, self.place());
+            self.report(Diagnostic::error(message).at(&element.elements[*second].span));
         }
-        let _ = table;
+        let is_buffer = spec.name == BUFFER_SECTION.name;
+        let default_type = match spec.name {
+            name if name == SECONDARY_SECTION.name => Some(plugin_type),
+            _ => spec.default_type,
+        };
         self.path.push(spec.name);
-        let mut list = Vec::new();
-        for inner in found {
-            match spec.plugin {
-                Some(_) if inner.plugin_type().is_none() => pending.push((spec.name, inner.clone())),
-                Some(kind) => list.extend(self.plugin(inner, kind, None)),
-                None => list.push(self.section(inner.clone(), spec)),
-            }
+        let mut checked = Vec::new();
+        for index in &found {
+            let inner = &mut element.elements[*index];
+            checked.extend(self.one_section(inner, spec, table, default_type, pending));
+        }
+        if found.is_empty() && (spec.always || (is_buffer && table.always_buffered)) {
+            let mut inner = Element::new(spec.name, "", element.span.clone());
+            checked.extend(self.one_section(&mut inner, spec, table, default_type, pending));
         }
         self.path.pop();
-        sections.push((spec.name, list));
+        checked
     }
 
-    fn unused(&mut self, _element: &Element, table: &Table) {
-        let _ = (table.owner, table.always);
+    fn one_section(
+        &mut self,
+        element: &mut Element,
+        spec: &'static SectionSpec,
+        table: &Table,
+        default_type: Option<&str>,
+        pending: &mut Vec<(&'static str, Element)>,
+    ) -> Option<Params> {
+        match (spec.plugin, table.buffer) {
+            (Some(Kind::Parser | Kind::Formatter), _)
+                if element.reserved_attr("@type").is_none() && default_type.is_none() =>
+            {
+                pending.push((spec.name, element.clone()));
+                None
+            }
+            (Some(kind), _) => self.plugin(element, kind, default_type),
+            (None, Some(defaults)) if spec.name == BUFFER_SECTION.name => {
+                Some(self.buffer(element, defaults))
+            }
+            (None, _) => Some(self.section(element, spec)),
+        }
     }
 
     fn place(&self) -> String {

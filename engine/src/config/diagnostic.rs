@@ -24,6 +24,7 @@ struct Details {
     severity: Severity,
     class: &'static str,
     message: String,
+    headline: Option<String>,
     position: Option<Span>,
     span: Option<Span>,
     label: Option<String>,
@@ -54,6 +55,7 @@ impl Diagnostic {
             severity,
             class: "Fluent::ConfigError",
             message,
+            headline: None,
             position: None,
             span: None,
             label: None,
@@ -94,6 +96,13 @@ impl Diagnostic {
     #[must_use]
     pub fn help(mut self, text: impl Into<String>) -> Self {
         self.0.help = Some(text.into());
+        self
+    }
+
+    /// The message in a form that fits above the source line, where Fluentd's is long.
+    #[must_use]
+    pub(super) fn headline(mut self, text: String) -> Self {
+        self.0.headline = Some(text);
         self
     }
 
@@ -143,7 +152,8 @@ impl Diagnostic {
             Severity::Error => Level::ERROR,
             Severity::Warning => Level::WARNING,
         };
-        let mut group = Group::with_title(level.primary_title(details.message.as_str()));
+        let mut group =
+            Group::with_title(level.primary_title(details.headline.as_deref().unwrap_or(&details.message)));
         if let Some(span) = &details.span {
             let source = span.source();
             let mut mark = AnnotationKind::Primary.span(visible(span));

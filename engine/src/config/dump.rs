@@ -54,10 +54,6 @@ impl fmt::Display for Element {
 }
 
 impl Attr {
-    fn is_secret(&self) -> bool {
-        self.declared.is_some_and(|param| param.secret)
-    }
-
     fn shown(&self) -> String {
         if self.is_secret() {
             return MASKED.to_owned();

@@ -47,9 +47,16 @@ impl Attr {
         Self { name: name.into(), value, name_span, value_span, declared: None }
     }
 
-    /// What to mark when the value is wrong: the value, or the name if nothing follows it.
-    pub fn place(&self) -> &Span {
-        if self.value_span.range().is_empty() { &self.name_span } else { &self.value_span }
+    /// What to mark when the value is wrong: the value, or the name if nothing follows it. The text around it does not
+    /// show the value of a secret.
+    pub fn place(&self) -> Span {
+        let span = if self.value_span.range().is_empty() { &self.name_span } else { &self.value_span };
+        if self.is_secret() { span.masked() } else { span.clone() }
+    }
+
+    /// Whether its value must not be shown.
+    pub fn is_secret(&self) -> bool {
+        self.declared.is_some_and(|param| param.secret)
     }
 }
 

@@ -1,6 +1,7 @@
 //! Fluentd's configuration language: text to directives with spans, directives to typed parameters.
 
 mod check;
+mod compat;
 mod cursor;
 mod diagnostic;
 mod document;
@@ -15,10 +16,10 @@ mod literal;
 mod number;
 mod params;
 mod parser;
-mod regexp_text;
 mod span;
 mod suggest;
 mod system;
+mod unused;
 pub mod value;
 mod yaml;
 
@@ -28,9 +29,10 @@ pub use document::{Document, Format, ParseOptions, parse_file, parse_text};
 pub use element::{Attr, Element, RawValue};
 pub use embedded::{Evaluate, Evaluated};
 pub use params::Params;
-pub use regexp_text::RegexpText;
 pub use span::{Source, Span};
 pub use system::{LogSection, RotateAge, System};
 
+#[cfg(test)]
+mod check_tests;
 #[cfg(test)]
 mod syntax_tests;

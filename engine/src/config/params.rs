@@ -1,9 +1,10 @@
 //! The checked parameters of one directive or section.
 
-use super::check::{Checker, Session};
+use super::check::{Checker, Session, log_level, unknown_plugin};
 use super::value::{Value, duration};
-use super::{Attr, Diagnostic, Element, RawValue, RegexpText, Span};
+use super::{Attr, Diagnostic, Element, RawValue, Span};
 use crate::plugin::{Kind, Param, Registry};
+use crate::regexp::Regexp;
 use serde_json::Value as Json;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -141,10 +142,10 @@ impl Params {
         }
     }
 
-    /// A regular expression, not compiled.
-    pub fn regexp_text(&self, name: &str) -> Option<&RegexpText> {
+    /// A regular expression. Cloning one is cheap.
+    pub fn regexp(&self, name: &str) -> Option<Regexp> {
         match self.value(name) {
-            Value::Regexp(regexp) => Some(regexp),
+            Value::Regexp(regexp) => Some(regexp.clone()),
             other => self.none(name, "a regexp", other),
         }
     }
@@ -211,7 +212,7 @@ impl Params {
 
     /// The `@log_level`, which has been checked.
     pub fn log_level(&self) -> Option<crate::telemetry::Level> {
-        self.0.element.reserved("@log_level").and_then(super::check::log_level)
+        self.0.element.reserved("@log_level").and_then(log_level)
     }
 
     /// Whether strict_config_value is on: a plugin with types of its own should then refuse what it would guess at.
@@ -224,8 +225,7 @@ impl Params {
     pub fn error(&self, name: &str, message: impl Into<String>) -> Diagnostic {
         let diagnostic = Diagnostic::error(message);
         match self.written(name) {
-            Some(attr) if attr.value_span.range().is_empty() => diagnostic.at(&attr.name_span),
-            Some(attr) => diagnostic.at(&attr.value_span),
+            Some(attr) => diagnostic.at(&attr.place()),
             None => diagnostic.at(self.span()),
         }
     }
@@ -258,14 +258,19 @@ impl Params {
         };
         let element = match pending {
             Some(element) => element.clone(),
-            None => Element::new(section, "", self.span().at_start()),
+            None => Element::new(section, "", self.span().clone()),
         };
         Checker::new(registry, &self.0.session).late_plugin(element, kind, plugin_type)
     }
 
     /// The error for a `@type` that no plugin has, with the nearest one as a suggestion.
     pub fn unknown_plugin(&self, kind: Kind, registry: &Registry) -> Diagnostic {
-        super::check::unknown_plugin(self.element(), kind, self.plugin_type(), registry)
+        unknown_plugin(self.element(), kind, self.plugin_type(), registry)
+    }
+
+    /// The check that these parameters belong to.
+    pub fn session(&self) -> &Session {
+        &self.0.session
     }
 
     fn written(&self, name: &str) -> Option<&Attr> {
@@ -284,7 +289,7 @@ impl Params {
     }
 
     fn none<T>(&self, name: &str, wanted: &str, found: &Value) -> Option<T> {
-        debug_assert!(*found == Value::Nil, "{name:?} of <{}> is {found:?}, not {wanted}", self.name());
+        debug_assert!(found.is_nil(), "{name:?} of <{}> is {found:?}, not {wanted}", self.name());
         None
     }
 }

@@ -69,9 +69,13 @@ impl Span {
         self.source.position(self.start)
     }
 
-    /// The same place without extent.
-    pub fn at_start(&self) -> Self {
-        Self { end: self.start, ..self.clone() }
+    /// The same place in a text that has `x` for each character of it.
+    pub(super) fn masked(&self) -> Self {
+        let text = &self.source.text;
+        let mask = self.text().replace(|c: char| c != '\n' && c != '\r', "x");
+        let end = self.start + mask.len();
+        let text = format!("{}{mask}{}", &text[..self.start], &text[self.end..]);
+        Self { source: Source::new(self.source.name.clone(), text), start: self.start, end }
     }
 }
 
@@ -108,5 +112,13 @@ mod tests {
         assert_eq!(source.position(99), (3, 1), "past the end");
         assert_eq!(Span::new(&source, 4, 5).to_string(), "f:2:2");
         assert_eq!(Span::new(&source, 4, 5).text(), "x");
+    }
+
+    #[test]
+    fn a_masked_span_hides_its_text() {
+        let source = Source::new("f", "password \"gehölz\" # c\nx");
+        let masked = Span::new(&source, 9, 18).masked();
+        assert_eq!(masked.source().text, "password xxxxxxxx # c\nx");
+        assert_eq!(masked.text(), "xxxxxxxx");
     }
 }

@@ -2,13 +2,13 @@
 //! read as Ruby's `to_i` and `to_f` do, sizes and times are searched in the text rather than matched against it.
 
 use super::number;
-use super::regexp_text::RegexpText;
 use crate::plugin::ParamKind;
+use crate::regexp::Regexp;
 use serde_json::Value as Json;
 use std::time::Duration;
 
 /// A typed value.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug)]
 pub enum Value {
     /// Nothing: not written and without default, or `use_nil`.
     Nil,
@@ -31,7 +31,7 @@ pub enum Value {
     /// One of an enum's words.
     Word(&'static str),
     /// A regular expression.
-    Regexp(RegexpText),
+    Regexp(Regexp),
 }
 
 impl Value {
@@ -55,8 +55,15 @@ impl Value {
                 Some(word) => Self::Word(word),
                 None => return Err(format!("valid options are {} but got {text}", words.join(","))),
             },
-            ParamKind::Regexp => Self::Regexp(RegexpText::parse(text)?),
+            ParamKind::Regexp => {
+                Self::Regexp(Regexp::parse_literal(text).map_err(|error| error.to_string())?)
+            }
         })
+    }
+
+    /// Whether it is nothing.
+    pub fn is_nil(&self) -> bool {
+        matches!(self, Self::Nil)
     }
 }
 
@@ -239,7 +246,7 @@ mod tests {
             parse(ParamKind::Integer, "12abc").unwrap_err(),
             r#"p: invalid value for Integer(): "12abc""#
         );
-        assert_eq!(parse(ParamKind::Integer, "0x1f").unwrap(), Value::Integer(31));
+        assert_eq!(format!("{:?}", parse(ParamKind::Integer, "0x1f")), "Ok(Integer(31))");
         assert_eq!(parse(ParamKind::Float, "x").unwrap_err(), r#"p: invalid value for Float(): "x""#);
         assert_eq!(parse(ParamKind::Bool, "on").unwrap_err(), "p: invalid bool value: on");
         assert_eq!(parse(ParamKind::Size, "1x").unwrap_err(), r#"p: invalid value for Integer(): "1x""#);
@@ -267,9 +274,22 @@ mod tests {
     }
 
     #[test]
+    fn regexps_are_compiled() {
+        let parse = |text| match Value::parse(ParamKind::Regexp, text, false, "p") {
+            Ok(Value::Regexp(regexp)) => regexp,
+            other => panic!("{text}: {other:?}"),
+        };
+        assert!(parse("/a+b/i").is_match(b"xAAB"));
+        assert!(parse("^a").is_match(b"x\na"));
+        assert!(parse("/a").is_match(b"anything: the pattern is empty"));
+        assert!(Value::parse(ParamKind::Regexp, "/abc", false, "p").is_err());
+        assert!(Value::parse(ParamKind::Regexp, "/(/", false, "p").is_err());
+    }
+
+    #[test]
     fn enums_name_their_words() {
         let kind = ParamKind::Enum(&["lazy", "interval"]);
-        assert_eq!(Value::parse(kind, "lazy", false, "p").unwrap(), Value::Word("lazy"));
+        assert!(matches!(Value::parse(kind, "lazy", false, "p"), Ok(Value::Word("lazy"))));
         assert_eq!(
             Value::parse(kind, "sometimes", false, "p").unwrap_err(),
             "valid options are lazy,interval but got sometimes"

@@ -239,6 +239,11 @@ pub struct SectionSpec {
     pub free: bool,
     /// A section that configures a plugin of this kind (`<parse>`, `<format>`, `<store>`): its table is that plugin's.
     pub plugin: Option<Kind>,
+    /// The `@type` of such a section when it names none; known to the check, unlike a default that the build function
+    /// gives to [`super::BuildContext::parser`].
+    pub default_type: Option<&'static str>,
+    /// Whether it is there, with its defaults, when it is not written.
+    pub always: bool,
 }
 
 impl SectionSpec {
@@ -254,7 +259,21 @@ impl SectionSpec {
             repeated: false,
             free: false,
             plugin: None,
+            default_type: None,
+            always: false,
         }
+    }
+
+    /// With a `@type` for sections that name none.
+    pub const fn default_type(mut self, name: &'static str) -> Self {
+        self.default_type = Some(name);
+        self
+    }
+
+    /// That is there with its defaults when it is not written.
+    pub const fn always(mut self) -> Self {
+        self.always = true;
+        self
     }
 
     /// `<parse>`.
