@@ -134,9 +134,7 @@ impl Fields<'_> {
                 self.civil_from(Civil::from_seconds(now.sec + i64::from(shift)), now.nsec, offset)
             }
         };
-        if !(-YEAR_MAX..=YEAR_MAX).contains(&civil.year)
-            || (civil.hour == 24 && civil.minute + civil.second > 0)
-        {
+        if !is_possible(&civil) {
             return Err(TimeError::out_of_range());
         }
         let wall = match self.day_in(civil.year)? {
@@ -247,4 +245,14 @@ impl Fields<'_> {
         let begin = january + i64::from((7 + first - civil::weekday(january)) % 7);
         Ok(Some(begin + i64::from(week) * 7 - 7 + i64::from(weekday)))
     }
+}
+
+/// Whether Ruby makes a time of it: too many days for the month, 24:00 and second 60 carry over.
+fn is_possible(civil: &Civil) -> bool {
+    (-YEAR_MAX..=YEAR_MAX).contains(&civil.year)
+        && (1..=12).contains(&civil.month)
+        && (1..=31).contains(&civil.day)
+        && (civil.hour < 24 || (civil.hour == 24 && civil.minute == 0 && civil.second == 0))
+        && civil.minute < 60
+        && civil.second <= 60
 }
