@@ -23,4 +23,4 @@ pub use input::{Input, InputContext, StartError};
 pub use output::{
     BufferedOutput, ChunkFormatter, EmitFuture, FormatError, Output, OutputPlugin, WriteError, WriteFuture,
 };
-pub use text::{Formatter, ParseFailure, ParseOutput, Parser};
+pub use text::{Formatter, Multiline, ParseFailure, ParseOutput, Parser};

@@ -7,8 +7,27 @@ use crate::msgpack::Time;
 /// Turns text into records.
 pub trait Parser: Send + Sync {
     /// Parses `text` (one line without its terminator, one datagram, one body) and adds the events to `out`.
-    /// Adds nothing and answers `Ok` if the text means no event.
+    /// Adds nothing and answers `Ok` if the text means no event. Events that were added before a failure stay.
+    ///
+    /// An event without a time in the text has the present one, unless estimate_current_event is false: then its
+    /// entry has no time. in_tail takes such a line for one that does not match.
     fn parse(&self, text: &[u8], out: &mut ParseOutput) -> Result<(), ParseFailure>;
+
+    /// How lines are joined before they are parsed, if this parser wants several at once.
+    fn multiline(&self) -> Option<&dyn Multiline> {
+        None
+    }
+}
+
+/// How a parser of several lines wants them joined. Lines are given and joined with their line ends; the last one of
+/// a joined text goes before it is parsed.
+pub trait Multiline: Send + Sync {
+    /// Whether first lines are told apart (format_firstline). If so, an event is a first line and all lines up to the next
+    /// one. If not, lines are added until the text parses.
+    fn has_firstline(&self) -> bool;
+
+    /// Whether `line` begins an event.
+    fn is_firstline(&self, line: &[u8]) -> bool;
 }
 
 /// Why text became no event.
