@@ -110,6 +110,9 @@ impl Running {
             log_info!(self.log, "shutting down input plugin", type = input.type_name, plugin_id = input.id.text);
         }
         self.input_stop.cancel();
+        for built in &self.outputs {
+            built.output.stopping(); // or an input that waits for room in a full buffer would never end
+        }
         self.input_tasks.close();
         if tokio::time::timeout(INPUT_STOP_MAX, self.input_tasks.wait()).await.is_err() {
             log_warn!(self.log, "inputs did not stop in time; going on without them",

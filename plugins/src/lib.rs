@@ -1,1 +1,16 @@
-//! Plugins.
+//! Logweir's plugins: one file or folder each, named as Fluentd names them.
+
+use logweir_engine::plugin::{Descriptor, Registry};
+
+pub mod out_copy;
+pub mod out_null;
+pub mod out_relabel;
+pub mod out_roundrobin;
+
+/// All plugins of Logweir, to which a program may add its own.
+pub fn registry() -> Registry {
+    Registry::new(PLUGINS)
+}
+
+static PLUGINS: &[&Descriptor] =
+    &[&out_copy::PLUGIN, &out_null::PLUGIN, &out_relabel::PLUGIN, &out_roundrobin::PLUGIN];

@@ -7,6 +7,7 @@
 //! ```
 
 mod backup;
+mod blocking;
 mod buffered;
 mod chunking;
 mod counters;
@@ -25,6 +26,7 @@ mod slices;
 #[cfg(test)]
 mod tests;
 
+pub use blocking::blocking;
 pub use buffered::{Buffered, with_buffer};
 pub use counters::{OutputCounters, OutputStatus, RetryStatus};
 pub use direct::without_buffer;

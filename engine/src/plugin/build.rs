@@ -91,6 +91,16 @@ pub struct BuiltOutput {
     pub output: Arc<dyn Output>,
 }
 
+/// The output of a `<store>` section.
+pub struct Store {
+    /// The section.
+    pub params: Params,
+    /// The output, buffer included.
+    pub output: Arc<dyn Output>,
+    /// Its id, for messages.
+    pub id: Arc<str>,
+}
+
 impl Shared {
     /// The identity of the plugin that `params` configures: its `@id`, or a generated one.
     pub fn identify(&mut self, params: &Params) -> Result<PluginId, Diagnostic> {
@@ -162,12 +172,34 @@ impl BuildContext<'_> {
         Ok(output)
     }
 
+    /// Builds the outputs of the `<store>` sections of `owner`, in order.
+    pub fn stores(&mut self, owner: &Params) -> Result<Vec<Store>, Diagnostic> {
+        for store in owner.element().sections("store") {
+            if store.plugin_type().is_none() {
+                let message = "Missing '@type' parameter in <store> section";
+                return Err(Diagnostic::error(message).at(&store.span));
+            }
+        }
+        let mut stores = Vec::new();
+        for section in owner.sections("store") {
+            let output = self.output(section)?;
+            let id = self.shared.outputs.last().map_or_else(|| Arc::from(""), |built| built.id.text.clone());
+            stores.push(Store { params: section.clone(), output, id });
+        }
+        Ok(stores)
+    }
+
     /// The chunk keys that an output's parameters may refer to: those of its own `<buffer>`, or those of its primary.
     pub fn chunk_keys(&self, params: &Params, support: BufferSupport) -> Result<Arc<ChunkKeys>, Diagnostic> {
         match &self.secondary_of {
             Some(keys) => Ok(Arc::clone(keys)),
             None => ChunkKeys::of(params, support),
         }
+    }
+
+    /// Whether an output that can do both is to be buffered: a `<buffer>` is written, or it is a secondary.
+    pub fn wants_buffer(&self, params: &Params) -> bool {
+        self.secondary_of.is_some() || params.element().sections("buffer").next().is_some()
     }
 
     /// A reference to a label, which is checked and connected once the whole configuration is read.

@@ -6,16 +6,18 @@
 
 mod build;
 mod descriptor;
+mod driver;
 mod filter;
 mod input;
 mod output;
 mod text;
 
-pub use build::{BuildContext, BuiltOutput, LabelRef, PluginId, Registry, Shared};
+pub use build::{BuildContext, BuiltOutput, LabelRef, PluginId, Registry, Shared, Store};
 pub use descriptor::{
     BufferDefaults, BufferSupport, Build, Compat, DefaultValue, Descriptor, Kind, Param, ParamKind,
     SectionSpec, Status,
 };
+pub use driver::Driver;
 pub use filter::{
     AfterError, Filter, FilterContext, FilterError, FilterStep, RecordFilter, Select, StreamFilter, Verdict,
 };
