@@ -38,11 +38,11 @@ impl Driver {
     pub fn params(&self, kind: Kind, text: &str) -> Result<Params, Diagnostic> {
         let mut diagnostics = Diagnostics::new();
         let no_expressions = |code: &str| Err::<Evaluated, _>(format!("expression in a test: {code}"));
-        let document = parse_text("test", text, &no_expressions, &mut diagnostics);
+        let mut document = parse_text("test", text, &no_expressions, &mut diagnostics);
         if let Some(error) = diagnostics.errors().next() {
             return Err(error.clone());
         }
-        let Some(element) = document.root.elements.first() else {
+        let Some(element) = document.root.elements.first_mut() else {
             return Err(Diagnostic::error("no directive"));
         };
         let session = Session::new(false);
