@@ -60,12 +60,12 @@ impl Output for RoundRobin {
     }
 }
 
-/// `weight` stands among the parameters of the store's own plugin.
 fn weight(section: &Params) -> Result<i64, Diagnostic> {
-    let Some(text) = section.element().text("weight") else { return Ok(1) };
-    match text.trim().parse() {
-        Ok(weight) if (0..=TURN_MAX).contains(&weight) => Ok(weight),
-        _ => Err(section.error("weight", format!("weight must be an integer from 0 to {TURN_MAX}: {text}"))),
+    match section.int("weight").unwrap_or(1) {
+        weight if (0..=TURN_MAX).contains(&weight) => Ok(weight),
+        weight => {
+            Err(section.error("weight", format!("weight must be an integer from 0 to {TURN_MAX}: {weight}")))
+        }
     }
 }
 

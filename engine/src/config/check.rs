@@ -39,6 +39,8 @@ pub struct Checker<'a> {
     diagnostics: Diagnostics,
     /// Names of the sections around the one that is checked, outermost first, without the directive.
     path: Vec<&'static str>,
+    /// Parameters that the section has beside those of the plugin that it configures.
+    section_params: &'static [Param],
 }
 
 /// What an element may hold.
@@ -65,7 +67,7 @@ pub(super) struct Table {
 impl<'a> Checker<'a> {
     /// A checker that has found nothing yet.
     pub fn new(registry: &'a Registry, session: &'a Arc<Session>) -> Self {
-        Self { registry, session, diagnostics: Diagnostics::new(), path: Vec::new() }
+        Self { registry, session, diagnostics: Diagnostics::new(), path: Vec::new(), section_params: &[] }
     }
 
     /// What was found.
@@ -88,7 +90,9 @@ impl<'a> Checker<'a> {
         let is_broken = element.reserved_attr("@type").is_some_and(|attr| attr.value == RawValue::Invalid);
         let Some(plugin_type) = element.plugin_type().or(default_type).map(str::to_owned) else {
             if !is_broken {
-                let message = format!("Missing '@type' parameter on <{}> directive", element.name);
+                let place = if self.path.is_empty() { "on" } else { "in" };
+                let kind = if self.path.is_empty() { "directive" } else { "section" };
+                let message = format!("Missing '@type' parameter {place} <{}> {kind}", element.name);
                 self.report(Diagnostic::error(message).at(&element.span));
             }
             return None;
@@ -130,8 +134,9 @@ impl<'a> Checker<'a> {
         owner: &'static Descriptor,
         plugin_type: &str,
     ) -> Params {
+        let section_params = std::mem::take(&mut self.section_params);
         let mut table = Table {
-            params: owner.params.iter().collect(),
+            params: owner.params.iter().chain(section_params).collect(),
             sections: owner.sections.iter().collect(),
             reserved: true,
             owner: Some(owner),
@@ -344,7 +349,12 @@ impl<'a> Checker<'a> {
                 pending.push((spec.name, element.clone()));
                 None
             }
-            (Some(kind), _) => self.plugin(element, kind, default_type),
+            (Some(kind), _) => {
+                self.section_params = spec.params;
+                let checked = self.plugin(element, kind, default_type);
+                self.section_params = &[];
+                checked
+            }
             (None, Some(defaults)) if spec.name == BUFFER_SECTION.name => {
                 Some(self.buffer(element, defaults))
             }

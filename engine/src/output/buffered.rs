@@ -70,7 +70,7 @@ impl Buffered {
             return Err(params.error_here(format!("plugin '{}' has no <buffer>", params.plugin_type())));
         };
         let keys = ChunkKeys::of(params, support)?;
-        let kind = file_kind(buffer, support)?;
+        let kind = file_kind(buffer)?;
         let flush = FlushSettings::new(params, buffer, &keys, kind.is_some(), &context.log)?;
         let backup = Backup::new(context.system, &context.id.text);
         let store = match kind {
@@ -236,15 +236,9 @@ impl Output for Buffered {
     }
 }
 
-fn file_kind(buffer: &Params, support: BufferSupport) -> Result<Option<FileKind>, Diagnostic> {
-    let default = match support {
-        BufferSupport::Never => None,
-        BufferSupport::Optional(defaults) | BufferSupport::Always(defaults) => {
-            defaults.params.iter().find(|(name, _)| *name == "@type").map(|(_, value)| *value)
-        }
-    };
-    match buffer.element().plugin_type().or(default).unwrap_or("memory") {
-        "memory" => Ok(None),
+fn file_kind(buffer: &Params) -> Result<Option<FileKind>, Diagnostic> {
+    match buffer.plugin_type() {
+        "" | "memory" => Ok(None),
         "file" => Ok(Some(FileKind::File)),
         "file_single" => Ok(Some(FileKind::Single)),
         other => Err(buffer

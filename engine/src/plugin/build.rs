@@ -174,12 +174,6 @@ impl BuildContext<'_> {
 
     /// Builds the outputs of the `<store>` sections of `owner`, in order.
     pub fn stores(&mut self, owner: &Params) -> Result<Vec<Store>, Diagnostic> {
-        for store in owner.element().sections("store") {
-            if store.plugin_type().is_none() {
-                let message = "Missing '@type' parameter in <store> section";
-                return Err(Diagnostic::error(message).at(&store.span));
-            }
-        }
         let mut stores = Vec::new();
         for section in owner.sections("store") {
             let output = self.output(section)?;

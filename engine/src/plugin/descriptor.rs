@@ -237,7 +237,8 @@ pub struct SectionSpec {
     pub repeated: bool,
     /// Whether it takes any key (such as `<record>`, `<labels>`).
     pub free: bool,
-    /// A section that configures a plugin of this kind (`<parse>`, `<format>`, `<store>`): its table is that plugin's.
+    /// A section that configures a plugin of this kind (`<parse>`, `<format>`, `<store>`): its table is that plugin's,
+    /// with `params` added (such as `weight` of a `<store>`).
     pub plugin: Option<Kind>,
     /// The `@type` of such a section when it names none; known to the check, unlike a default that the build function
     /// gives to [`super::BuildContext::parser`].
