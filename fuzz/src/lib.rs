@@ -1,0 +1,54 @@
+//! The bodies of the fuzz targets, as plain functions, so that the corpora can be replayed by `cargo test` on a stable
+//! toolchain. A target is a function here, a line in [`TARGETS`], a file in `fuzz_targets/` with its entry in `Cargo.toml`, and
+//! seeds in `corpus/`.
+
+mod json;
+mod msgpack;
+
+pub use json::{json_from_msgpack, json_to_msgpack};
+pub use msgpack::{accessor, record, scan_entries, splice};
+
+/// A target's body. It panics if a property is violated.
+pub type Target = fn(&[u8]);
+
+/// All targets by name.
+pub static TARGETS: &[(&str, Target)] = &[
+    ("accessor", accessor),
+    ("json_from_msgpack", json_from_msgpack),
+    ("json_to_msgpack", json_to_msgpack),
+    ("record", record),
+    ("scan_entries", scan_entries),
+    ("splice", splice),
+];
+
+/// Takes small choices from the front of a fuzzer's input, so that the rest can be raw bytes.
+pub struct Choices<'a> {
+    data: &'a [u8],
+}
+
+impl<'a> Choices<'a> {
+    /// From the start of `data`.
+    pub fn new(data: &'a [u8]) -> Self {
+        Self { data }
+    }
+
+    /// One byte; 0 at the end.
+    pub fn byte(&mut self) -> u8 {
+        let Some((&first, rest)) = self.data.split_first() else { return 0 };
+        self.data = rest;
+        first
+    }
+
+    /// A run of bytes with its length (up to 255) in front.
+    pub fn bytes(&mut self) -> &'a [u8] {
+        let length = usize::from(self.byte()).min(self.data.len());
+        let (taken, rest) = self.data.split_at(length);
+        self.data = rest;
+        taken
+    }
+
+    /// What is left.
+    pub fn rest(self) -> &'a [u8] {
+        self.data
+    }
+}
