@@ -31,8 +31,7 @@ impl Session {
     }
 }
 
-/// Checks directives against the tables of plugins. The elements that it is given learn which parameter each
-/// attribute sets, and get the sections that older spellings stand for.
+/// Checks directives against the tables of plugins.
 pub struct Checker<'a> {
     registry: &'a Registry,
     session: &'a Arc<Session>,
@@ -80,8 +79,14 @@ impl<'a> Checker<'a> {
         self.diagnostics.push(diagnostic);
     }
 
-    /// Checks a directive that configures a plugin of `kind` by its `@type`. `None` if there is none.
-    pub fn plugin(
+    /// Checks a directive that configures a plugin of `kind` by its `@type`. `None` if there is none. The element of the
+    /// answer knows which parameter each attribute sets, and has the sections that older spellings stand for.
+    pub fn plugin(&mut self, element: &Element, kind: Kind, default_type: Option<&str>) -> Option<Params> {
+        self.plugin_in(&mut element.clone(), kind, default_type)
+    }
+
+    /// As [`Self::plugin`], in place.
+    pub(super) fn plugin_in(
         &mut self,
         element: &mut Element,
         kind: Kind,
@@ -111,7 +116,7 @@ impl<'a> Checker<'a> {
         kind: Kind,
         plugin_type: &str,
     ) -> Result<Params, Diagnostic> {
-        let checked = self.plugin(&mut element, kind, Some(plugin_type));
+        let checked = self.plugin_in(&mut element, kind, Some(plugin_type));
         let mut first_error = None;
         for diagnostic in self.diagnostics {
             if diagnostic.is_error() {
@@ -128,12 +133,7 @@ impl<'a> Checker<'a> {
     }
 
     /// Checks a directive against the tables of one plugin. `plugin_type` is the name by which it was found.
-    pub fn described(
-        &mut self,
-        element: &mut Element,
-        owner: &'static Descriptor,
-        plugin_type: &str,
-    ) -> Params {
+    fn described(&mut self, element: &mut Element, owner: &'static Descriptor, plugin_type: &str) -> Params {
         let section_params = std::mem::take(&mut self.section_params);
         let mut table = Table {
             params: owner.params.iter().chain(section_params).collect(),
@@ -159,7 +159,11 @@ impl<'a> Checker<'a> {
     }
 
     /// Checks a section that is no plugin, such as `<system>`.
-    pub fn section(&mut self, element: &mut Element, spec: &'static SectionSpec) -> Params {
+    pub fn section(&mut self, element: &Element, spec: &'static SectionSpec) -> Params {
+        self.section_in(&mut element.clone(), spec)
+    }
+
+    pub(super) fn section_in(&mut self, element: &mut Element, spec: &'static SectionSpec) -> Params {
         let table = Table {
             params: spec.params.iter().collect(),
             sections: spec.sections.iter().collect(),
@@ -351,14 +355,14 @@ impl<'a> Checker<'a> {
             }
             (Some(kind), _) => {
                 self.section_params = spec.params;
-                let checked = self.plugin(element, kind, default_type);
+                let checked = self.plugin_in(element, kind, default_type);
                 self.section_params = &[];
                 checked
             }
             (None, Some(defaults)) if spec.name == BUFFER_SECTION.name => {
                 Some(self.buffer(element, defaults))
             }
-            (None, _) => Some(self.section(element, spec)),
+            (None, _) => Some(self.section_in(element, spec)),
         }
     }
 

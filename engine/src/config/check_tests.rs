@@ -107,7 +107,7 @@ fn check_in(kind: Kind, tag: &str, body: &str, strict: bool) -> Checked {
     let (registry, session) = (registry(), Session::new(strict));
     let mut checker = Checker::new(&registry, &session);
     let mut element = document.root.elements.remove(0);
-    let params = checker.plugin(&mut element, kind, None);
+    let params = checker.plugin_in(&mut element, kind, None);
     diagnostics.extend(checker.finish());
     Checked { params, diagnostics, element }
 }

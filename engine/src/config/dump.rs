@@ -1,7 +1,7 @@
 //! A configuration as text (what Fluentd logs at start) and as JSON (`logweir config FILE --json`).
 
-use super::{Attr, Element, RawValue};
-use crate::plugin::{DefaultValue, ParamKind};
+use super::{Attr, Checker, Element, RawValue, Session};
+use crate::plugin::{DefaultValue, Kind, ParamKind, Registry};
 use serde_json::{Map, Value as Json, json};
 use std::fmt;
 
@@ -29,6 +29,16 @@ impl Element {
         json!({ "name": self.name, "arg": self.arg, "attrs": attrs, "elements": elements })
     }
 
+    /// As Fluentd logs a whole configuration after `using configuration file: `, without a line end at the end: texts in
+    /// quotes, secrets masked, older spellings moved into their sections. `self` is the root.
+    pub fn dump(&self, registry: &Registry) -> String {
+        let mut root = self.clone();
+        let session = Session::new(false);
+        let mut checker = Checker::new(registry, &session);
+        declare(&mut root, &mut checker);
+        root.to_string().trim_end().to_owned()
+    }
+
     fn write(&self, f: &mut fmt::Formatter<'_>, level: usize) -> fmt::Result {
         let indent = level * 2;
         match self.arg.as_str() {
@@ -45,11 +55,32 @@ impl Element {
     }
 }
 
-/// As Fluentd logs it after `using configuration file: `, with a line end at the end. Once the configuration is
-/// checked, texts are in quotes and secrets are masked.
+/// The directive as Fluentd shows it, with a line end at the end. Once it is checked, texts are in quotes and secrets
+/// are masked.
 impl fmt::Display for Element {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.write(f, 0)
+    }
+}
+
+/// Has the directives of `parent` learn which parameters their attributes set.
+fn declare(parent: &mut Element, checker: &mut Checker<'_>) {
+    for element in &mut parent.elements {
+        let kind = match element.name.as_str() {
+            "source" => Kind::Input,
+            "filter" => Kind::Filter,
+            "match" => Kind::Output,
+            "label" | "worker" => {
+                declare(element, checker);
+                continue;
+            }
+            "system" => {
+                super::system::declare(element, checker);
+                continue;
+            }
+            _ => continue,
+        };
+        checker.plugin_in(element, kind, None);
     }
 }
 

@@ -30,7 +30,7 @@ pub use element::{Attr, Element, RawValue};
 pub use embedded::{Evaluate, Evaluated};
 pub use params::Params;
 pub use span::{Source, Span};
-pub use system::{LogSection, RotateAge, System};
+pub use system::{LogSection, Overrides, RotateAge, System};
 
 #[cfg(test)]
 mod check_tests;

@@ -268,6 +268,14 @@ impl Params {
         unknown_plugin(self.element(), kind, self.plugin_type(), registry)
     }
 
+    /// The parameters that the user wrote, with their values and places.
+    pub(super) fn written_values(&self) -> impl Iterator<Item = (&'static Param, &Value, &Attr)> + '_ {
+        self.0.values.iter().filter_map(|slot| {
+            let attr = self.0.element.attr(slot.written.as_deref()?)?;
+            Some((slot.param, &slot.value, attr))
+        })
+    }
+
     /// The check that these parameters belong to.
     pub fn session(&self) -> &Session {
         &self.0.session
@@ -300,7 +308,7 @@ impl std::fmt::Debug for Params {
     }
 }
 
-fn json_text(value: &Json) -> String {
+pub(super) fn json_text(value: &Json) -> String {
     match value {
         Json::String(text) => text.clone(),
         Json::Null => String::new(),

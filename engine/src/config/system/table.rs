@@ -1,0 +1,99 @@
+//! The parameters of `<system>` (Fluentd's system_config.rb).
+
+use crate::plugin::{Param, ParamKind, SectionSpec};
+
+/// `<system>`
+pub(super) static SYSTEM: SectionSpec = SectionSpec {
+    params: PARAMS,
+    sections: &[LOG, METRICS, COUNTER_SERVER, COUNTER_CLIENT],
+    ..SectionSpec::new("system", "Process-wide settings")
+};
+
+const LEVELS: &[&str] = &["trace", "debug", "info", "warn", "error", "fatal"];
+
+const PARAMS: &[Param] = &[
+    Param::new("workers", ParamKind::Integer, "Worker processes that the configuration is written for")
+        .default("1"),
+    Param::new("restart_worker_interval", ParamKind::Time, "Wait before a worker is started again")
+        .default("0"),
+    Param::new("root_dir", ParamKind::String, "Base folder of buffers, storage and backup"),
+    Param::new("log_level", ParamKind::Enum(LEVELS), "Least level that is logged").default("info"),
+    Param::new("suppress_repeated_stacktrace", ParamKind::Bool, "Leave out repeated stack traces")
+        .default("true"),
+    Param::new("ignore_repeated_log_interval", ParamKind::Time, "How long a repeated line is dropped"),
+    Param::new(
+        "ignore_same_log_interval",
+        ParamKind::Time,
+        "How long a line that was logged before is dropped",
+    ),
+    Param::new("emit_error_log_interval", ParamKind::Time, "How long emit errors are logged once"),
+    Param::new("suppress_config_dump", ParamKind::Bool, "Do not log the configuration at start")
+        .default("false"),
+    Param::new("log_event_verbose", ParamKind::Bool, "Log events with more fields").default("false"),
+    Param::new("without_source", ParamKind::Bool, "Ignore <source> directives").default("false"),
+    Param::new("with_source_only", ParamKind::Bool, "Run <source> directives only").default("false"),
+    Param::new("rpc_endpoint", ParamKind::String, "host:port of the RPC server"),
+    Param::new("enable_get_dump", ParamKind::Bool, "Serve the configuration by RPC").default("false"),
+    Param::new("process_name", ParamKind::String, "Name in the process list"),
+    Param::new("strict_config_value", ParamKind::Bool, "Refuse values that are not wholly of their type")
+        .default("false"),
+    Param::new("enable_msgpack_time_support", ParamKind::Bool, "Ruby's own times in MessagePack")
+        .default("false"),
+    Param::new("disable_shared_socket", ParamKind::Bool, "Do not share sockets between workers")
+        .default("false"),
+    Param::new("enable_input_metrics", ParamKind::Bool, "Count what inputs emit").default("false"),
+    Param::new("enable_size_metrics", ParamKind::Bool, "Count the sizes of events").default("false"),
+    Param::new("enable_jit", ParamKind::Bool, "Compile Ruby").default("false"),
+    Param::new("file_permission", ParamKind::String, "Mode of created files, octal"),
+    Param::new("dir_permission", ParamKind::String, "Mode of created folders, octal"),
+];
+
+const LOG: SectionSpec = SectionSpec {
+    params: &[
+        Param::new("path", ParamKind::String, "Log file"),
+        Param::new("format", ParamKind::Enum(&["text", "json"]), "Form of a log line").default("text"),
+        Param::new("time_format", ParamKind::String, "strftime format of its time")
+            .default("%Y-%m-%d %H:%M:%S %z"),
+        Param::new("rotate_age", ParamKind::String, "daily, weekly, monthly, or how many old files are kept"),
+        Param::new("rotate_size", ParamKind::Size, "Size at which the log file is rotated"),
+    ],
+    ..SectionSpec::new("log", "Logweir's own log")
+};
+
+const METRICS: SectionSpec = SectionSpec {
+    params: &[
+        Param::new("@type", ParamKind::String, "Where metrics are kept").default("local"),
+        Param::new("labels", ParamKind::Hash, "Labels of all metrics").default("{}"),
+    ],
+    ..SectionSpec::new("metrics", "Logweir's own metrics")
+};
+
+const COUNTER_SERVER: SectionSpec = SectionSpec {
+    params: &[
+        Param::new("scope", ParamKind::String, "Scope").required(),
+        Param::new("port", ParamKind::Integer, "Port"),
+        Param::new("bind", ParamKind::String, "Address"),
+        Param::new("backup_path", ParamKind::String, "Backup file").required(),
+    ],
+    ..SectionSpec::new("counter_server", "Fluentd's counter server")
+};
+
+const COUNTER_CLIENT: SectionSpec = SectionSpec {
+    params: &[
+        Param::new("port", ParamKind::Integer, "Port"),
+        Param::new("host", ParamKind::String, "Host").required(),
+        Param::new("timeout", ParamKind::Time, "Timeout"),
+    ],
+    ..SectionSpec::new("counter_client", "Fluentd's counter client")
+};
+
+/// `(parameter or section, why)`: what is understood and has no effect, so that setting it deserves a word.
+pub(super) const WITHOUT_EFFECT: &[(&str, &str)] = &[
+    ("enable_jit", "there is no Ruby to compile"),
+    ("enable_msgpack_time_support", "there are no Ruby times"),
+    ("disable_shared_socket", "there is one process, with its own sockets"),
+    ("restart_worker_interval", "there are no worker processes that could end by themselves"),
+    ("suppress_repeated_stacktrace", "no stack traces are logged"),
+    ("counter_server", "no plugin of Logweir counts by it"),
+    ("counter_client", "no plugin of Logweir counts by it"),
+];
