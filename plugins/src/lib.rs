@@ -2,6 +2,9 @@
 
 use logweir_engine::plugin::{Descriptor, Registry};
 
+mod forward;
+
+pub mod in_forward;
 pub mod out_copy;
 pub mod out_null;
 pub mod out_relabel;
@@ -12,5 +15,10 @@ pub fn registry() -> Registry {
     Registry::new(PLUGINS)
 }
 
-static PLUGINS: &[&Descriptor] =
-    &[&out_copy::PLUGIN, &out_null::PLUGIN, &out_relabel::PLUGIN, &out_roundrobin::PLUGIN];
+static PLUGINS: &[&Descriptor] = &[
+    &in_forward::PLUGIN,
+    &out_copy::PLUGIN,
+    &out_null::PLUGIN,
+    &out_relabel::PLUGIN,
+    &out_roundrobin::PLUGIN,
+];

@@ -69,11 +69,12 @@ struct Skipped {
 }
 
 impl Decoder {
-    pub(super) fn new(sizes: Sizes) -> Self {
+    /// `timestamps`: `enable_msgpack_time_support`.
+    pub(super) fn new(sizes: Sizes, timestamps: bool) -> Self {
         Self {
             sizes,
             encoding: None,
-            framer: Framer::default(),
+            framer: Framer::new(timestamps),
             json: JsonFramer::default(),
             skipped: None,
         }
@@ -102,6 +103,11 @@ impl Decoder {
     /// How many bytes the incomplete message has at least; 0 if none has begun.
     pub(super) fn known_bytes(&self) -> u64 {
         self.framer.known_bytes()
+    }
+
+    /// Bytes of the incomplete message that were taken out of the buffer already, because it is being skipped.
+    pub(super) fn received_bytes(&self) -> u64 {
+        self.skipped.as_ref().map_or(0, |skipped| skipped.bytes)
     }
 
     /// Whether a message is being skipped, so that there may be nothing in the buffer although one has begun.

@@ -55,6 +55,8 @@ pub(super) enum FrameError {
 /// A message that is being read.
 #[derive(Debug, Default)]
 pub(super) struct Framer {
+    /// Whether MessagePack's timestamp is a time (`enable_msgpack_time_support`).
+    timestamps: bool,
     /// Offset of the next header. Beyond the bytes at hand while the body of a string is still to come.
     at: u64,
     /// Values still to come in each open container, the one that is being read included.
@@ -76,6 +78,11 @@ const ENTRY_PART: usize = 3;
 const METADATA_PART: usize = 4;
 
 impl Framer {
+    /// A framer that takes MessagePack's timestamp for a time if `timestamps`.
+    pub(super) fn new(timestamps: bool) -> Self {
+        Self { timestamps, ..Self::default() }
+    }
+
     /// Looks at `bytes`, which begin with the message: the same bytes as before, and more. Answers the layout when the
     /// message is complete, and is then ready for the next.
     pub(super) fn feed(&mut self, bytes: &[u8], bytes_max: u64) -> Result<Option<Layout>, FrameError> {
@@ -113,7 +120,11 @@ impl Framer {
     /// Takes all complete entries at once, as a scan of packed entries does. An entry that is cut off, or that the scan
     /// refuses, is then read value by value. Answers whether there was any.
     fn scan_entries(&mut self, rest: &[u8]) -> bool {
-        let limits = Limits { count_max: self.open[1] as usize, ..Limits::default() };
+        let limits = Limits {
+            count_max: self.open[1] as usize,
+            timestamp_ext: self.timestamps,
+            ..Limits::default()
+        };
         let Ok(scan) = scan_entries(rest, limits) else { return false };
         if scan.count == 0 {
             return false;
@@ -131,7 +142,7 @@ impl Framer {
         if depth <= METADATA_PART {
             self.look(depth, header, raw);
         }
-        if header.kind == Kind::Ext && !self.in_entries() && !is_known_extension(raw) {
+        if header.kind == Kind::Ext && !self.in_entries() && !self.is_known_extension(raw) {
             self.layout.unknown_extension = true;
         }
         self.at = self.at.saturating_add(header.size);
@@ -215,13 +226,23 @@ impl Framer {
             && self.open.first().is_some_and(|pending| pending + 1 == self.layout.count)
     }
 
+    /// EventTime, the integers above 64 bits that another Logweir may send, and timestamps if they are configured.
+    fn is_known_extension(&self, raw: &[u8]) -> bool {
+        let kind = match raw {
+            [0xd4..=0xd8, kind, ..] | [0xc7, _, kind, ..] | [0xc8, _, _, kind, ..] => *kind as i8,
+            [0xc9, _, _, _, _, kind, ..] => *kind as i8,
+            _ => return false,
+        };
+        is_event_time(raw) || kind == BIG_INT_EXT || (kind == -1 && self.timestamps)
+    }
+
     fn finish(&mut self) -> Layout {
         let mut layout = std::mem::take(&mut self.layout);
         layout.length = self.at as usize;
         for slot in layout.slots.iter_mut().skip(usize::try_from(layout.count).unwrap_or(4)) {
             *slot = layout.length;
         }
-        *self = Self::default();
+        *self = Self::new(self.timestamps);
         layout
     }
 }
@@ -237,16 +258,6 @@ fn is_usual_time(kind: Kind, raw: &[u8]) -> bool {
 
 fn is_event_time(raw: &[u8]) -> bool {
     matches!(raw, [0xd7, 0x00, ..] | [0xc7, 0x08, 0x00, ..])
-}
-
-/// EventTime, and the integers above 64 bits that another Logweir may send.
-fn is_known_extension(raw: &[u8]) -> bool {
-    let kind = match raw {
-        [0xd4..=0xd8, kind, ..] | [0xc7, _, kind, ..] | [0xc8, _, _, kind, ..] => *kind,
-        [0xc9, _, _, _, _, kind, ..] => *kind,
-        _ => return false,
-    };
-    is_event_time(raw) || kind as i8 == BIG_INT_EXT
 }
 
 /// The first bytes of a value.

@@ -2,7 +2,7 @@
 
 use super::framer::{Framer, Layout};
 use bytes::BytesMut;
-use logweir_engine::json;
+use logweir_engine::json::{Dialect, ReadOptions, document_to_msgpack};
 
 /// Finds where a JSON value ends, going on where it stopped when more bytes arrive. It looks only at brackets and quotes;
 /// whether the text is JSON is seen when it is transcoded.
@@ -85,13 +85,51 @@ enum Ended {
 /// One JSON value as MessagePack, with its layout. The error says what is wrong with the text.
 pub(super) fn transcode(text: &[u8], bytes_max: u64) -> Result<(BytesMut, Layout), String> {
     let mut out = Vec::with_capacity(text.len());
-    let end = json::to_msgpack(text, &mut out, json::Limits::default()).map_err(|error| error.to_string())?;
-    if !text[end..].iter().all(u8::is_ascii_whitespace) {
-        return Err(format!("unexpected text behind a JSON value at byte {end}"));
-    }
+    let options = ReadOptions { dialect: Dialect::Yajl, ..ReadOptions::default() };
+    document_to_msgpack(text, &mut out, options).map_err(|error| error.to_string())?;
     match Framer::default().feed(&out, bytes_max) {
         Ok(Some(layout)) => Ok((BytesMut::from(out.as_slice()), layout)),
         Ok(None) => Err("the JSON value is incomplete".to_owned()),
         Err(error) => Err(error.to_string()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Cuts `text` into values, given to the framer `step` bytes at a time.
+    fn values(text: &[u8], step: usize) -> Vec<String> {
+        let mut framer = JsonFramer::default();
+        let mut found = Vec::new();
+        let mut buffer = Vec::new();
+        for piece in text.chunks(step) {
+            buffer.extend_from_slice(piece);
+            while let Some(end) = framer.feed(&buffer) {
+                found.push(String::from_utf8_lossy(&buffer[..end]).trim().to_owned());
+                buffer.drain(..end);
+            }
+        }
+        found
+    }
+
+    #[test]
+    fn values_end_where_they_should_however_they_are_cut() {
+        let text = br#"["a]\"[",{"b":[1,2]}] {"c":"}"}"str" 12[] true nil
+ ] 7"#;
+        let expected =
+            [r#"["a]\"[",{"b":[1,2]}]"#, r#"{"c":"}"}"#, r#""str""#, "12", "[]", "true", "nil", "]"];
+        for step in 1..text.len() {
+            assert_eq!(values(text, step), expected, "{step} bytes at a time");
+        }
+    }
+
+    #[test]
+    fn a_value_becomes_a_message() {
+        let (bytes, layout) = transcode(br#" ["t",1,{"a":1}]"#, 1000).unwrap();
+        assert_eq!(bytes[..], [0x93, 0xa1, b't', 1, 0x81, 0xa1, b'a', 1]);
+        assert_eq!(layout.slots, [1, 3, 4, 8]);
+        assert!(transcode(b"[1,]", 1000).is_err());
+        assert!(transcode(b"]", 1000).is_err());
     }
 }

@@ -1,0 +1,260 @@
+//! One connection from accept to close.
+
+use super::decoder::{Decoder, RawMessage, Received, Sizes};
+use super::emitter::Emitter;
+use super::error::ConnectionError;
+use super::handshake::Handshake;
+use super::limits::{ACKS_WAITING_MAX, HANDSHAKE_WAIT_MAX, PING_BYTES_MAX, REFUSAL_READ_MAX};
+use super::preview::preview;
+use super::reading::{Fill, Reading};
+use super::replies::{Reply, write_replies};
+use super::server::{Peer, Server};
+use logweir_engine::net::{Stream, Ticket};
+use logweir_engine::telemetry::Shown;
+use logweir_engine::{log_debug, log_error, log_trace, log_warn};
+use std::net::SocketAddr;
+use std::sync::Arc;
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+use tokio::sync::mpsc;
+use tokio::time::timeout;
+
+/// Serves a connection that was just accepted.
+pub(super) async fn serve(server: Arc<Server>, tcp: TcpStream, address: SocketAddr, ticket: Ticket) {
+    let log = &server.context.log;
+    let Some(stream) = open(&server, tcp, address).await else { return };
+    let host = if server.settings.resolve_hostname {
+        server.names.of(address.ip()).await
+    } else {
+        address.ip().to_canonical().to_string().into()
+    };
+    let mut peer = Peer { address, id: address.ip().to_canonical().to_string().into(), host, connection: server.number() };
+    log_trace!(log, "connected fluent socket", addr = Shown(address.ip()), port = address.port());
+    let (read_half, mut write_half) = tokio::io::split(stream);
+    let (replies, queue) = mpsc::channel(ACKS_WAITING_MAX);
+    let mut reading = Reading::new(
+        read_half,
+        server.memory.lease(),
+        server.settings.security.is_some(),
+        server.context.stop.clone(),
+        ticket.close().clone(),
+    );
+    let ended = {
+        let receive = receive(&server, &mut peer, &mut reading, replies, &ticket);
+        let write = write_replies(&mut write_half, queue);
+        tokio::pin!(receive, write);
+        tokio::select! {
+            biased;
+            received = &mut receive => {
+                // The queue is closed now; what is in it is still written when its events are durable.
+                match write.await {
+                    Ok(()) => received,
+                    Err(error) => received.and(Err(error.into())),
+                }
+            }
+            written = &mut write => Err(written.err().map_or(ConnectionError::RepliesEnded, Into::into)),
+        }
+    };
+    server.duplicates.closed(peer.connection);
+    match ended {
+        Ok(()) => close_politely(reading.into_stream().unsplit(write_half)).await,
+        Err(error) => log_end(&server, &peer, &error),
+    }
+}
+
+/// Sets the socket up, and TLS on it.
+async fn open(server: &Server, tcp: TcpStream, address: SocketAddr) -> Option<Stream> {
+    if let Err(error) = server.set_options(&tcp) {
+        log_debug!(server.context.log, "failed to set socket option", error = error.to_string());
+    }
+    let Some(acceptor) = &server.tls else { return Some(Stream::Plain(tcp)) };
+    let (addr, port) = (address.ip().to_canonical().to_string(), address.port());
+    match timeout(HANDSHAKE_WAIT_MAX, acceptor.accept(tcp)).await {
+        Ok(Ok(stream)) => Some(Stream::Tls(Box::new(stream.into()))),
+        Ok(Err(error)) if error.kind() == std::io::ErrorKind::InvalidData => {
+            log_warn!(
+                server.context.log,
+                "unexpected error before accepting TLS connection by OpenSSL",
+                addr = addr,
+                host = addr,
+                port = port,
+                error = error.to_string()
+            );
+            None
+        }
+        // A peer that closes during the handshake is a heartbeat or a port scan.
+        Ok(Err(error)) => {
+            log_trace!(
+                server.context.log,
+                "unexpected error before accepting TLS connection",
+                addr = addr,
+                port = port,
+                error = error.to_string()
+            );
+            None
+        }
+        Err(_) => {
+            log_warn!(
+                server.context.log,
+                "TLS handshake timed out; the connection is closed",
+                addr = addr,
+                port = port
+            );
+            None
+        }
+    }
+}
+
+/// Receives messages until the peer closes its side, the program stops or something is wrong.
+async fn receive<R: AsyncRead + Unpin>(
+    server: &Server,
+    peer: &mut Peer,
+    reading: &mut Reading<R>,
+    replies: mpsc::Sender<Reply>,
+    ticket: &Ticket,
+) -> Result<(), ConnectionError> {
+    let settings = &server.settings;
+    let mut decoder = Decoder::new(settings.sizes, settings.timestamps);
+    if let Some(security) = &settings.security {
+        decoder.set_sizes(Sizes { message_max: PING_BYTES_MAX, chunk_max: None });
+        let handshake = server.handshake()?;
+        // The handshake is MessagePack whatever the client speaks.
+        send(&replies, handshake.helo(!settings.deny_keepalive)).await?;
+        let Some(ping) = next(reading, &mut decoder).await? else { return Ok(()) };
+        let Received::Message(ping) = ping else { return Ok(()) };
+        match greet(server, &handshake, security, peer, &ping) {
+            Ok(pong) => send(&replies, pong).await?,
+            Err(pong) => return send(&replies, pong).await,
+        }
+        reading.handshake_done();
+        reading.message_done();
+        decoder.set_sizes(settings.sizes);
+    }
+    let mut emitter = Emitter::new(server, peer, replies);
+    loop {
+        while let Some(received) = decoder.next(&mut reading.buffer)? {
+            ticket.touch();
+            reading.message_done();
+            match received {
+                Received::Message(message) => {
+                    let held = message.bytes.len() + reading.buffer.capacity();
+                    emitter.message(message, held, &mut reading.lease).await?;
+                }
+                Received::Dropped { tag, size } => log_warn!(
+                    server.context.log,
+                    "Input chunk size is larger than 'chunk_size_limit', dropped:",
+                    tag = Shown(preview(&tag)),
+                    host = peer.host,
+                    limit = settings.sizes.chunk_max,
+                    size = size
+                ),
+            }
+            if settings.deny_keepalive {
+                return emitter.flush().await;
+            }
+        }
+        emitter.flush().await?;
+        reading.lease.shrink_to(reading.buffer.capacity());
+        if reading.fill(&decoder).await? != Fill::More {
+            return Ok(());
+        }
+    }
+}
+
+/// The next message; `None` at the end.
+async fn next<R: AsyncRead + Unpin>(
+    reading: &mut Reading<R>,
+    decoder: &mut Decoder,
+) -> Result<Option<Received>, ConnectionError> {
+    loop {
+        if let Some(received) = decoder.next(&mut reading.buffer)? {
+            return Ok(Some(received));
+        }
+        if reading.fill(decoder).await? != Fill::More {
+            return Ok(None);
+        }
+    }
+}
+
+/// Judges PING and answers PONG, as `Err` if the client is refused.
+fn greet(
+    server: &Server,
+    handshake: &Handshake,
+    security: &super::security::Security,
+    peer: &mut Peer,
+    ping: &RawMessage,
+) -> Result<Vec<u8>, Vec<u8>> {
+    let log = &server.context.log;
+    let address = peer.address.ip().to_canonical();
+    match handshake.check(security, address, &ping.bytes) {
+        Ok(accepted) => {
+            log_debug!(
+                log,
+                "connection established",
+                address = address.to_string(),
+                port = peer.address.port()
+            );
+            // Several clients may come from one address; their own names tell them apart.
+            peer.id = format!("{} {}", peer.id, accepted.hostname).into();
+            Ok(accepted.pong)
+        }
+        Err(refused) => {
+            match (refused.log, refused.username) {
+                (Some(message), Some(username)) => log_warn!(
+                    log,
+                    message,
+                    address = address.to_string(),
+                    hostname = refused.hostname,
+                    username = username
+                ),
+                (Some(message), None) => {
+                    log_warn!(log, message, address = address.to_string(), hostname = refused.hostname);
+                }
+                (None, _) => log_warn!(
+                    log,
+                    "invalid ping message: the client does not do the handshake that <security> demands",
+                    address = address.to_string()
+                ),
+            }
+            Err(refused.pong)
+        }
+    }
+}
+
+async fn send(replies: &mpsc::Sender<Reply>, bytes: Vec<u8>) -> Result<(), ConnectionError> {
+    replies.send(Reply::now(bytes)).await.map_err(|_| ConnectionError::RepliesEnded)
+}
+
+/// Closes so that what was written last arrives: an RST right behind it could overtake it.
+async fn close_politely(mut stream: Stream) {
+    let close = async {
+        stream.shutdown().await?;
+        let mut rest = [0; 512];
+        while stream.read(&mut rest).await? > 0 {}
+        std::io::Result::Ok(())
+    };
+    // If the peer does not close in time, or not properly, the socket is closed anyway.
+    let _ = timeout(REFUSAL_READ_MAX, close).await;
+}
+
+fn log_end(server: &Server, peer: &Peer, error: &ConnectionError) {
+    let log = &server.context.log;
+    let (host, port) = (&peer.host, peer.address.port());
+    if error.is_disconnect() {
+        log_debug!(log, "connection lost", host = host, port = port, error = error.to_string());
+        return;
+    }
+    match error {
+        ConnectionError::Evicted | ConnectionError::TooSlow(_) => {
+            log_warn!(log, "connection closed", host = host, port = port, reason = error.to_string());
+        }
+        _ => log_error!(
+            log,
+            "unexpected error on reading data",
+            host = host,
+            port = port,
+            error_class = Shown(error.class()),
+            error = error.to_string()
+        ),
+    }
+}

@@ -1,0 +1,70 @@
+//! Why a connection ends.
+
+use super::decoder::DecodeError;
+use super::inflate::InflateError;
+use super::message::MessageError;
+use super::options::OptionError;
+use super::replies::ReplyError;
+use logweir_engine::delivery::EmitError;
+use std::io;
+
+/// Why a connection ends before its peer closes it.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum ConnectionError {
+    #[error("{0}")]
+    Decode(#[from] DecodeError),
+    #[error("{0}")]
+    Message(#[from] MessageError),
+    #[error("{0}")]
+    Option(#[from] OptionError),
+    #[error("{0}")]
+    Inflate(#[from] InflateError),
+    #[error("{0}")]
+    Emit(#[from] EmitError),
+    #[error("{0}")]
+    Reply(#[from] ReplyError),
+    /// What [`ConnectionError::Reply`] says, seen from the reading side.
+    #[error("replies can no longer be sent")]
+    RepliesEnded,
+    #[error("{0}")]
+    Read(#[from] io::Error),
+    /// A message, or the handshake, took too long.
+    #[error("{0}")]
+    TooSlow(&'static str),
+    /// The connection was closed in favour of another peer's.
+    #[error("connection_limit is reached and this peer has the most connections")]
+    Evicted,
+}
+
+impl ConnectionError {
+    /// The class that a log line names.
+    pub(super) fn class(&self) -> &'static str {
+        match self {
+            Self::Decode(DecodeError::Json(_)) => "Yajl::ParseError",
+            Self::Decode(_) | Self::Message(MessageError::Entries(_)) => {
+                "MessagePack::MalformedFormatError"
+            }
+            Self::Message(MessageError::Extension) => "MessagePack::UnknownExtTypeError",
+            Self::Message(_) | Self::Option(_) => "TypeError",
+            Self::Inflate(InflateError::Unknown(_)) => "ArgumentError",
+            Self::Inflate(_) => "Zlib::Error",
+            Self::Emit(error) => error.class(),
+            Self::Reply(ReplyError::Commit(_)) => "Logweir::CommitError",
+            Self::Reply(ReplyError::Write(error)) | Self::Read(error) => {
+                logweir_engine::net::error_class(error)
+            }
+            Self::RepliesEnded => "IOError",
+            Self::TooSlow(_) => "Timeout::Error",
+            Self::Evicted => "Logweir::ConnectionLimit",
+        }
+    }
+
+    /// Whether the peer just went away, which happens all the time.
+    pub(super) fn is_disconnect(&self) -> bool {
+        match self {
+            Self::Read(_) | Self::RepliesEnded => true,
+            Self::Reply(ReplyError::Write(error)) => error.kind() != io::ErrorKind::TimedOut,
+            _ => false,
+        }
+    }
+}

@@ -1,0 +1,153 @@
+//! The checked parameters of in_forward.
+
+use super::decoder::Sizes;
+use super::limits;
+use super::security::{SECURITY, Security};
+use logweir_engine::config::{Diagnostic, Params};
+use logweir_engine::net::{TRANSPORT, Transport};
+use logweir_engine::plugin::{BuildContext, Param, ParamKind, SectionSpec, Status};
+use std::time::Duration;
+
+pub(super) static PARAMS: &[Param] = &[
+    Param::new("port", ParamKind::Integer, "Port to listen on, TCP for events and UDP for heartbeats")
+        .default("24224"),
+    Param::new("bind", ParamKind::String, "Address to listen on").default("0.0.0.0"),
+    Param::new("backlog", ParamKind::Integer, "Connections that may wait to be accepted"),
+    Param::new("linger_timeout", ParamKind::Integer, "As linger_timeout of <transport>, which it overrides")
+        .status(Status::Deprecated("use transport directive")),
+    Param::new(
+        "blocking_timeout",
+        ParamKind::Time,
+        "Tick of Fluentd's event loop; accepted, but nothing ticks here",
+    )
+    .default("0.5"),
+    Param::new("resolve_hostname", ParamKind::Bool, "Look up the names of peers, for log lines and records"),
+    Param::new("deny_keepalive", ParamKind::Bool, "Close a connection after its first message")
+        .default("false"),
+    Param::new("send_keepalive_packet", ParamKind::Bool, "Notice dead peers with TCP keepalive packets")
+        .default("false"),
+    Param::new("chunk_size_warn_limit", ParamKind::Size, "Warn of messages with more bytes than this"),
+    Param::new("chunk_size_limit", ParamKind::Size, "Drop messages with more bytes than this, with a warning"),
+    Param::new(
+        "decompression_size_limit",
+        ParamKind::Size,
+        "Refuse compressed payloads of more bytes than this when inflated",
+    )
+    .default(limits::INFLATED_BYTES_MAX),
+    Param::new(
+        "message_size_limit",
+        ParamKind::Size,
+        "Close connections that send a message of more bytes than this",
+    )
+    .default(limits::MESSAGE_BYTES_MAX),
+    Param::new(
+        "receive_memory_limit",
+        ParamKind::Size,
+        "Bytes that all connections together may hold; when they do, reading waits",
+    )
+    .default(limits::RECEIVE_MEMORY),
+    Param::new(
+        "connection_limit",
+        ParamKind::Integer,
+        "Open connections; at the limit the peer with the most of them gives one up",
+    )
+    .default(limits::CONNECTIONS_MAX),
+    Param::new(
+        "skip_invalid_event",
+        ParamKind::Bool,
+        "Skip events whose time or record is of a wrong type (Fluentd's default since 1.19)",
+    )
+    .default("false"),
+    Param::new("source_address_key", ParamKind::String, "Field that gets the peer's address"),
+    Param::new("source_hostname_key", ParamKind::String, "Field that gets the peer's host name"),
+    Param::new("tag", ParamKind::String, "Tag of all events instead of their own"),
+    Param::new("add_tag_prefix", ParamKind::String, "Prefix that is put before each tag, with a dot"),
+];
+
+pub(super) static SECTIONS: &[SectionSpec] = &[TRANSPORT, SECURITY];
+
+/// How this input behaves.
+#[derive(Debug)]
+pub(super) struct Settings {
+    pub(super) port: u16,
+    pub(super) bind: String,
+    pub(super) backlog: Option<u32>,
+    pub(super) transport: Transport,
+    pub(super) security: Option<Security>,
+    pub(super) resolve_hostname: bool,
+    pub(super) deny_keepalive: bool,
+    pub(super) keepalive_packets: bool,
+    pub(super) warn_above: Option<u64>,
+    pub(super) sizes: Sizes,
+    pub(super) inflated_max: u64,
+    pub(super) memory: u64,
+    pub(super) connections: usize,
+    pub(super) skip_invalid: bool,
+    /// `enable_msgpack_time_support`
+    pub(super) timestamps: bool,
+    pub(super) source_address_key: Option<String>,
+    pub(super) source_hostname_key: Option<String>,
+    pub(super) tag: Option<String>,
+    pub(super) tag_prefix: Option<String>,
+}
+
+impl Settings {
+    pub(super) fn new(params: &Params, context: &BuildContext<'_>) -> Result<Self, Diagnostic> {
+        let text = |name: &str| params.str(name).map(str::to_owned);
+        let positive = |name: &str| match params.int(name) {
+            Some(value) if value < 1 => Err(params.error(name, format!("'{name}' must be at least 1"))),
+            value => Ok(value),
+        };
+        for name in ["tag", "add_tag_prefix"] {
+            if params.str(name) == Some("") {
+                return Err(params.error(name, format!("'{name}' parameter must not be empty")));
+            }
+        }
+        let resolve = params.opt_bool("resolve_hostname");
+        if params.str("source_hostname_key").is_some() && resolve == Some(false) {
+            return Err(params
+                .error("resolve_hostname", "resolve_hostname must be true with source_hostname_key"));
+        }
+        let (deny_keepalive, keepalive_packets) =
+            (params.bool("deny_keepalive"), params.bool("send_keepalive_packet"));
+        if deny_keepalive && keepalive_packets {
+            return Err(params.error(
+                "send_keepalive_packet",
+                "both 'send_keepalive_packet' and 'deny_keepalive' cannot be set to true",
+            ));
+        }
+        let port = params.int("port").and_then(|port| u16::try_from(port).ok());
+        let backlog = positive("backlog")?;
+        Ok(Self {
+            port: port.ok_or_else(|| params.error("port", "'port' must be a number from 0 to 65535"))?,
+            bind: params.string("bind"),
+            backlog: backlog.and_then(|backlog| u32::try_from(backlog).ok()),
+            transport: Transport::new(
+                params.section("transport"),
+                params.int("linger_timeout"),
+                &context.log,
+            )?,
+            security: params.section("security").map(Security::new).transpose()?,
+            resolve_hostname: resolve.unwrap_or(params.str("source_hostname_key").is_some()),
+            deny_keepalive,
+            keepalive_packets,
+            warn_above: params.size("chunk_size_warn_limit"),
+            sizes: Sizes {
+                message_max: params.size("message_size_limit").unwrap_or(u64::MAX),
+                chunk_max: params.size("chunk_size_limit"),
+            },
+            inflated_max: params.size("decompression_size_limit").unwrap_or(u64::MAX),
+            memory: params.size("receive_memory_limit").unwrap_or(u64::MAX),
+            connections: positive("connection_limit")?.unwrap_or(i64::MAX) as usize,
+            skip_invalid: params.bool("skip_invalid_event"),
+            timestamps: context.system.enable_msgpack_time_support,
+            source_address_key: text("source_address_key"),
+            source_hostname_key: text("source_hostname_key"),
+            tag: text("tag"),
+            tag_prefix: text("add_tag_prefix"),
+        })
+    }
+}
+
+/// TCP keepalive: the first probe after this long, then as often, until the kernel gives up (9 probes).
+pub(super) const KEEPALIVE_IDLE: Duration = Duration::from_secs(60);
