@@ -22,3 +22,6 @@ static PLUGINS: &[&Descriptor] = &[
     &out_relabel::PLUGIN,
     &out_roundrobin::PLUGIN,
 ];
+
+#[cfg(test)]
+mod testing;

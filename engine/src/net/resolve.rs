@@ -15,10 +15,13 @@ const WAIT_MAX: Duration = Duration::from_secs(5);
 /// Lookups block a thread each.
 const LOOKUPS_MAX: usize = 8;
 
+/// A name, and when it was found.
+type Known = (Arc<str>, Instant);
+
 /// Reverse lookups with a memory.
 #[derive(Clone, Debug)]
 pub struct HostNames {
-    names: Arc<Mutex<HashMap<IpAddr, (Arc<str>, Instant)>>>,
+    names: Arc<Mutex<HashMap<IpAddr, Known>>>,
     lookups: Arc<Semaphore>,
 }
 
@@ -59,7 +62,7 @@ impl HostNames {
         .ok()?
     }
 
-    fn names(&self) -> std::sync::MutexGuard<'_, HashMap<IpAddr, (Arc<str>, Instant)>> {
+    fn names(&self) -> std::sync::MutexGuard<'_, HashMap<IpAddr, Known>> {
         self.names.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

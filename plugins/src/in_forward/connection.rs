@@ -28,7 +28,12 @@ pub(super) async fn serve(server: Arc<Server>, tcp: TcpStream, address: SocketAd
     } else {
         address.ip().to_canonical().to_string().into()
     };
-    let mut peer = Peer { address, id: address.ip().to_canonical().to_string().into(), host, connection: server.number() };
+    let mut peer = Peer {
+        address,
+        id: address.ip().to_canonical().to_string().into(),
+        host,
+        connection: server.number(),
+    };
     log_trace!(log, "connected fluent socket", addr = Shown(address.ip()), port = address.port());
     let (read_half, mut write_half) = tokio::io::split(stream);
     let (replies, queue) = mpsc::channel(ACKS_WAITING_MAX);
@@ -72,6 +77,9 @@ async fn open(server: &Server, tcp: TcpStream, address: SocketAddr) -> Option<St
     match timeout(HANDSHAKE_WAIT_MAX, acceptor.accept(tcp)).await {
         Ok(Ok(stream)) => Some(Stream::Tls(Box::new(stream.into()))),
         Ok(Err(error)) if error.kind() == std::io::ErrorKind::InvalidData => {
+            if !server.may_log() {
+                return None;
+            }
             log_warn!(
                 server.context.log,
                 "unexpected error before accepting TLS connection by OpenSSL",
@@ -140,6 +148,7 @@ async fn receive<R: AsyncRead + Unpin>(
                     let held = message.bytes.len() + reading.buffer.capacity();
                     emitter.message(message, held, &mut reading.lease).await?;
                 }
+                Received::Dropped { .. } if !server.may_log() => {}
                 Received::Dropped { tag, size } => log_warn!(
                     server.context.log,
                     "Input chunk size is larger than 'chunk_size_limit', dropped:",
@@ -200,6 +209,7 @@ fn greet(
         }
         Err(refused) => {
             match (refused.log, refused.username) {
+                _ if !server.may_log() => {}
                 (Some(message), Some(username)) => log_warn!(
                     log,
                     message,
@@ -242,6 +252,9 @@ fn log_end(server: &Server, peer: &Peer, error: &ConnectionError) {
     let (host, port) = (&peer.host, peer.address.port());
     if error.is_disconnect() {
         log_debug!(log, "connection lost", host = host, port = port, error = error.to_string());
+        return;
+    }
+    if !server.may_log() {
         return;
     }
     match error {

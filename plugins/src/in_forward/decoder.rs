@@ -3,6 +3,7 @@
 
 use super::framer::{FrameError, Framer, Layout};
 use super::json::JsonFramer;
+use super::limits::TAG_BYTES_MAX;
 use bytes::{Buf, BytesMut};
 
 /// How a connection's messages are written. Its first byte decides (`{` or `[` is JSON) for good.
@@ -155,9 +156,15 @@ impl Decoder {
 
     fn skip_if_too_long(&mut self, buffer: &mut BytesMut) {
         let known = self.framer.known_bytes();
-        if self.skipped.is_none() && self.sizes.chunk_max.is_some_and(|limit| known > limit) {
-            let tag = self.framer.tag().and_then(|range| buffer.get(range)).unwrap_or_default().to_vec();
-            self.skipped = Some(Skipped { tag, bytes: 0 });
+        if self.skipped.is_none()
+            && let Some(limit) = self.sizes.chunk_max
+            && known > limit
+        {
+            // The tag is for the log line: it is waited for, within reason.
+            let tag = self.framer.tag().and_then(|range| buffer.get(range));
+            if tag.is_some() || known > limit + TAG_BYTES_MAX as u64 {
+                self.skipped = Some(Skipped { tag: tag.unwrap_or_default().to_vec(), bytes: 0 });
+            }
         }
         if let Some(skipped) = &mut self.skipped {
             let count = buffer.len().min(usize::try_from(known).unwrap_or(usize::MAX));

@@ -6,7 +6,7 @@ use super::entries::Rules;
 use super::error::ConnectionError;
 use super::inflate::Inflater;
 use super::message::{Body, Checked, Events, Message, check_packed, mended};
-use super::options::{Compressed, Options};
+use super::options::{Compressed, OptionError, Options};
 use super::preview::preview;
 use super::replies::Reply;
 use super::server::{Peer, Server};
@@ -16,6 +16,7 @@ use logweir_engine::event::{EventStream, Tag};
 use logweir_engine::log_warn;
 use logweir_engine::msgpack::{Splicer, write_str};
 use logweir_engine::net::Lease;
+use logweir_engine::telemetry::Shown;
 use tokio::sync::mpsc;
 
 /// Turns one connection's messages into streams and emits them.
@@ -75,11 +76,14 @@ impl<'s> Emitter<'s> {
             Message::Heartbeat => self.heard(),
             Message::NotAnArray(value) => {
                 self.heard();
+                if !self.server.may_log() {
+                    return Ok(());
+                }
                 log_warn!(
                     self.server.context.log,
                     "incoming chunk is broken:",
                     host = self.peer.host,
-                    msg = logweir_engine::telemetry::Shown(preview(&value))
+                    msg = Shown(preview(&value))
                 );
             }
             Message::Events(events) => self.events(*events, held, lease).await?,
@@ -102,7 +106,7 @@ impl<'s> Emitter<'s> {
         lease: &mut Lease,
     ) -> Result<(), ConnectionError> {
         let tag = self.tag(&events.tag);
-        if self.server.settings.warn_above.is_some_and(|limit| events.size > limit) {
+        if self.server.settings.warn_above.is_some_and(|limit| events.size > limit) && self.server.may_log() {
             log_warn!(
                 self.server.context.log,
                 "Input chunk size is larger than 'chunk_size_warn_limit':",
@@ -111,6 +115,12 @@ impl<'s> Emitter<'s> {
                 limit = self.server.settings.warn_above,
                 size = events.size
             );
+        }
+        // A value that is no map is an error only behind the events, as in Fluentd; damage and excess are one before.
+        if let Err(error) = &events.options
+            && *error != OptionError::NotAMap
+        {
+            return Err(error.clone().into());
         }
         let chunk = events.options.as_ref().is_ok_and(|options| options.chunk.is_some());
         match events.body {
@@ -285,23 +295,29 @@ impl<'s> Emitter<'s> {
     }
 
     fn log_invalid(&self, tag: &Tag, time: &[u8], record: &[u8]) {
+        if !self.server.may_log() {
+            return;
+        }
         log_warn!(
             self.server.context.log,
             "got invalid event and drop it:",
             host = self.peer.host,
             tag = tag,
-            time = logweir_engine::telemetry::Shown(preview(time)),
-            record = logweir_engine::telemetry::Shown(preview(record))
+            time = Shown(preview(time)),
+            record = Shown(preview(record))
         );
     }
 
     fn log_skipped(&self, tag: &Tag, raw: &[u8]) {
+        if !self.server.may_log() {
+            return;
+        }
         log_warn!(
             self.server.context.log,
             "skip invalid event:",
             host = self.peer.host,
             tag = tag,
-            entry = logweir_engine::telemetry::Shown(preview(raw))
+            entry = Shown(preview(raw))
         );
     }
 }

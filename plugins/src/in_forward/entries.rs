@@ -71,9 +71,16 @@ pub(super) fn mend(bytes: &[u8], rules: Rules, out: &mut Vec<u8>, mut skipped: i
 
 enum Verdict<'a> {
     Keep,
-    Rebuild { time: &'a [u8], record: &'a [u8] },
+    Rebuild {
+        time: &'a [u8],
+        record: &'a [u8],
+    },
     /// At that time, or now.
-    At { time: Option<EventTime>, metadata: Option<&'a [u8]>, record: &'a [u8] },
+    At {
+        time: Option<EventTime>,
+        metadata: Option<&'a [u8]>,
+        record: &'a [u8],
+    },
     Skip,
     SkipSilently,
 }
@@ -139,8 +146,7 @@ fn is_event_time(raw: &[u8]) -> bool {
 mod tests {
     use super::*;
 
-    const V16: Rules =
-        Rules { skip_invalid: false, skip_all: false, forward: true, timestamps: false };
+    const V16: Rules = Rules { skip_invalid: false, skip_all: false, forward: true, timestamps: false };
     const V19: Rules = Rules { skip_invalid: true, ..V16 };
 
     /// Mends one entry. `None` if it is left out; the second value says whether that is worth a log line.
@@ -211,10 +217,7 @@ mod tests {
     fn timestamps_become_event_times_if_they_are_configured() {
         let entry = [0x92, 0xd6, 0xff, 0, 0, 0, 7, 0x80];
         let rules = Rules { timestamps: true, ..V19 };
-        assert_eq!(
-            mended(&entry, rules).0,
-            Some(vec![0x92, 0xd7, 0, 0, 0, 0, 7, 0, 0, 0, 0, 0x80])
-        );
+        assert_eq!(mended(&entry, rules).0, Some(vec![0x92, 0xd7, 0, 0, 0, 0, 7, 0, 0, 0, 0, 0x80]));
         assert_eq!(mended(&entry, V19), (None, true));
     }
 }

@@ -41,9 +41,7 @@ impl ConnectionError {
     pub(super) fn class(&self) -> &'static str {
         match self {
             Self::Decode(DecodeError::Json(_)) => "Yajl::ParseError",
-            Self::Decode(_) | Self::Message(MessageError::Entries(_)) => {
-                "MessagePack::MalformedFormatError"
-            }
+            Self::Decode(_) | Self::Message(MessageError::Entries(_)) => "MessagePack::MalformedFormatError",
             Self::Message(MessageError::Extension) => "MessagePack::UnknownExtTypeError",
             Self::Message(_) | Self::Option(_) => "TypeError",
             Self::Inflate(InflateError::Unknown(_)) => "ArgumentError",

@@ -120,11 +120,8 @@ impl Framer {
     /// Takes all complete entries at once, as a scan of packed entries does. An entry that is cut off, or that the scan
     /// refuses, is then read value by value. Answers whether there was any.
     fn scan_entries(&mut self, rest: &[u8]) -> bool {
-        let limits = Limits {
-            count_max: self.open[1] as usize,
-            timestamp_ext: self.timestamps,
-            ..Limits::default()
-        };
+        let limits =
+            Limits { count_max: self.open[1] as usize, timestamp_ext: self.timestamps, ..Limits::default() };
         let Ok(scan) = scan_entries(rest, limits) else { return false };
         if scan.count == 0 {
             return false;
@@ -185,7 +182,8 @@ impl Framer {
             }
             SLOT if layout.kind == Some(Kind::Array) => {
                 let index = layout.count - self.open[0];
-                if let Some(slot) = usize::try_from(index).ok().and_then(|index| layout.slots.get_mut(index)) {
+                if let Some(slot) = usize::try_from(index).ok().and_then(|index| layout.slots.get_mut(index))
+                {
                     *slot = self.at as usize;
                 }
                 if index == 1 {
@@ -279,7 +277,8 @@ impl Header {
             Some(raw.get(1..1 + bytes)?.iter().fold(0, |sum, byte| sum << 8 | u64::from(*byte)))
         };
         let leaf = |size: u64| Some((size, 0));
-        let body = |bytes: usize, more: u64| number(bytes).map(|length| (1 + bytes as u64 + more + length, 0));
+        let body =
+            |bytes: usize, more: u64| number(bytes).map(|length| (1 + bytes as u64 + more + length, 0));
         let container = |bytes: usize, each: u64| number(bytes).map(|count| (1 + bytes as u64, count * each));
         let found = match marker {
             0x80..=0x8f => Some((1, u64::from(marker & 0x0f) * 2)),

@@ -206,10 +206,7 @@ mod tests {
             shared_key: "secret".to_owned(),
             user_auth: false,
             allow_anonymous_source: true,
-            users: vec![
-                ("user1".to_owned(), "pw1".to_owned()),
-                ("user2".to_owned(), "pw2".to_owned()),
-            ],
+            users: vec![("user1".to_owned(), "pw1".to_owned()), ("user2".to_owned(), "pw2".to_owned())],
             clients: Vec::new(),
         }
     }
@@ -278,7 +275,8 @@ mod tests {
     fn users_are_checked_when_configured() {
         let security = Security { user_auth: true, ..security() };
         assert!(check(&security, &usual(PING_DIGEST, "user1", PASSWORD_DIGEST)).is_ok());
-        for (name, digest) in [("user2", PASSWORD_DIGEST), ("user1", ""), ("", PASSWORD_DIGEST), ("eve", "x")] {
+        for (name, digest) in [("user2", PASSWORD_DIGEST), ("user1", ""), ("", PASSWORD_DIGEST), ("eve", "x")]
+        {
             let refused = check(&security, &usual(PING_DIGEST, name, digest)).unwrap_err();
             assert_eq!(refused.log, Some("Authentication failed"));
             assert_eq!(refused.username.as_deref(), Some(name));

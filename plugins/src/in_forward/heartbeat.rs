@@ -22,7 +22,12 @@ pub(super) async fn answer(socket: UdpSocket, stop: CancellationToken, log: Plug
         };
         match received {
             Ok((_, peer)) => {
-                log_trace!(log, "heartbeat udp data arrived", host = peer.ip().to_string(), port = peer.port());
+                log_trace!(
+                    log,
+                    "heartbeat udp data arrived",
+                    host = peer.ip().to_string(),
+                    port = peer.port()
+                );
                 // A heartbeat that cannot be answered now is one that was lost, as datagrams may be.
                 let _ = socket.try_send_to(&[0], peer);
             }

@@ -24,10 +24,9 @@ pub(super) struct Inflater {
     bytes_max: u64,
 }
 
-/// Largest window of a zstd frame that is accepted, as a power of two (128 MiB, what decoders take by default). The
-/// window is allocated before anything comes out, so it is also kept within the limit for the output.
-const ZSTD_WINDOW_LOG_MAX: u32 = 27;
-const ZSTD_WINDOW_LOG_MIN: u32 = 10;
+/// Largest window of a zstd frame that is accepted, as a power of two: that of the output's limit, between 8 MiB, which
+/// every decoder must take (RFC 8878), and 128 MiB. It is allocated before anything comes out.
+const ZSTD_WINDOW_LOG: std::ops::RangeInclusive<u32> = 23..=27;
 
 impl Inflater {
     /// An inflater for `payload`, or `None` if there is nothing to inflate. At most `bytes_max` bytes come out.
@@ -44,9 +43,9 @@ impl Inflater {
             Compressed::Gzip => ("gzip", Box::new(MultiGzDecoder::new(Cursor::new(payload.clone())))),
             Compressed::Zstd => {
                 let damaged = |error: io::Error| InflateError::Damaged("zstd", error.to_string());
-                let mut decoder =
-                    zstd::stream::read::Decoder::with_buffer(Cursor::new(payload.clone())).map_err(damaged)?;
-                let window = bytes_max.max(1 << ZSTD_WINDOW_LOG_MIN).ilog2().min(ZSTD_WINDOW_LOG_MAX);
+                let mut decoder = zstd::stream::read::Decoder::with_buffer(Cursor::new(payload.clone()))
+                    .map_err(damaged)?;
+                let window = bytes_max.max(1).ilog2().clamp(*ZSTD_WINDOW_LOG.start(), *ZSTD_WINDOW_LOG.end());
                 decoder.window_log_max(window).map_err(damaged)?;
                 ("zstd", Box::new(decoder))
             }

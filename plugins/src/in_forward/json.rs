@@ -5,13 +5,19 @@ use bytes::BytesMut;
 use logweir_engine::json::{Dialect, ReadOptions, document_to_msgpack};
 
 /// Finds where a JSON value ends, going on where it stopped when more bytes arrive. It looks only at brackets and quotes;
-/// whether the text is JSON is seen when it is transcoded.
+/// whether the text is JSON is seen when it is transcoded. A bracket that closes another kind, or is one too many, ends
+/// the value too, so that the mistake is seen at once.
 #[derive(Debug, Default)]
 pub(super) struct JsonFramer {
     at: usize,
-    depth: usize,
+    depth: u32,
+    /// The open brackets, the innermost in the lowest bit: 1 for `{`.
+    objects: u128,
     state: State,
 }
+
+/// Deepest nesting; a record may not be deeper either.
+const DEPTH_MAX: u32 = u128::BITS;
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 enum State {
@@ -46,14 +52,20 @@ impl JsonFramer {
             (State::Before, b' ' | b'\t' | b'\r' | b'\n') => {}
             (State::Before | State::Plain, b'"') => self.state = State::String,
             (State::Before | State::Plain, b'[' | b'{') => {
+                if self.depth == DEPTH_MAX {
+                    return Some(Ended::Behind);
+                }
                 self.depth += 1;
+                self.objects = self.objects << 1 | u128::from(byte == b'{');
                 self.state = State::Plain;
             }
             (State::Before, b']' | b'}' | b',' | b':') => return Some(Ended::Behind),
             (State::Before, _) => self.state = State::Bare,
             (State::Plain, b']' | b'}') => {
+                let matches = (self.objects & 1 == 1) == (byte == b'}');
                 self.depth -= 1;
-                return (self.depth == 0).then_some(Ended::Behind);
+                self.objects >>= 1;
+                return (self.depth == 0 || !matches).then_some(Ended::Behind);
             }
             (State::Plain, _) => {}
             (State::String, b'\\') => self.state = State::Escape,

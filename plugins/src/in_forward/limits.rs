@@ -24,7 +24,12 @@ pub(super) const DESCRIPTORS_LEFT: u64 = 128;
 pub(super) const TAG_BYTES_MAX: usize = 8192;
 
 /// Bytes of the `chunk` option. Senders use 24 to 40; each may wait for its ack and be remembered.
-pub(super) const CHUNK_ID_BYTES_MAX: usize = 1024;
+pub(super) const CHUNK_ID_BYTES_MAX: usize = 512;
+
+/// Log lines about bad input in each [`LOG_WINDOW`]: what peers send must not fill the disk with log.
+pub(super) const LOG_LINES_MAX: u32 = 50;
+/// See [`LOG_LINES_MAX`].
+pub(super) const LOG_WINDOW: Duration = Duration::from_secs(10);
 
 /// Bytes of PING, the only message before a peer has shown that it may send events.
 pub(super) const PING_BYTES_MAX: u64 = 16 * 1024;

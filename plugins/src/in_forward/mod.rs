@@ -28,11 +28,14 @@ mod limits;
 mod message;
 mod options;
 mod preview;
+mod quiet;
 mod reading;
 mod replies;
 mod security;
 mod server;
 mod settings;
+#[cfg(test)]
+mod tests;
 
 use logweir_engine::config::{Diagnostic, Params};
 use logweir_engine::plugin::{Build, BuildContext, Descriptor, Input, Kind};

@@ -6,7 +6,8 @@ use std::net::{IpAddr, ToSocketAddrs};
 
 pub(super) const SECURITY: SectionSpec = SectionSpec {
     params: &[
-        Param::new("self_hostname", ParamKind::String, "Name by which this server makes itself known").required(),
+        Param::new("self_hostname", ParamKind::String, "Name by which this server makes itself known")
+            .required(),
         Param::new("shared_key", ParamKind::String, "Key that clients must know").required().secret(),
         Param::new("user_auth", ParamKind::Bool, "Demand a user name and password too").default("false"),
         Param::new(
@@ -28,7 +29,11 @@ pub(super) const SECURITY: SectionSpec = SectionSpec {
         SectionSpec {
             repeated: true,
             params: &[
-                Param::new("host", ParamKind::String, "Address or name of the client; looked up at the start"),
+                Param::new(
+                    "host",
+                    ParamKind::String,
+                    "Address or name of the client; looked up at the start",
+                ),
                 Param::new("network", ParamKind::String, "Network of the client, such as 10.0.0.0/8"),
                 Param::new("shared_key", ParamKind::String, "Key of this client instead of the general one")
                     .secret(),

@@ -5,6 +5,7 @@ use super::duplicates::Duplicates;
 use super::handshake::Handshake;
 use super::heartbeat;
 use super::limits::DESCRIPTORS_LEFT;
+use super::quiet::Quiet;
 use super::settings::{KEEPALIVE_IDLE, Settings};
 use futures_util::future::BoxFuture;
 use logweir_engine::net::{Connections, HostNames, MemoryPool, bind_udp, listen_tcp};
@@ -34,6 +35,7 @@ pub(super) struct Server {
     pub(super) memory: Arc<MemoryPool>,
     pub(super) duplicates: Arc<Duplicates>,
     pub(super) names: HostNames,
+    quiet: Quiet,
     number: AtomicU64,
 }
 
@@ -72,6 +74,7 @@ impl Server {
             memory: MemoryPool::new(settings.memory),
             duplicates: Arc::default(),
             names: HostNames::default(),
+            quiet: Quiet::default(),
             number: AtomicU64::new(0),
             settings,
             context,
@@ -88,17 +91,18 @@ impl Server {
         let udp = bind_udp(bind, address.port())?;
         let server = self.clone();
         self.context.tasks.spawn(async move { server.accept(tcp).await });
-        self.context.tasks.spawn(heartbeat::answer(
-            udp,
-            self.context.stop.clone(),
-            self.context.log.clone(),
-        ));
+        self.context.tasks.spawn(heartbeat::answer(udp, self.context.stop.clone(), self.context.log.clone()));
         Ok(address)
     }
 
     /// A number for a new connection.
     pub(super) fn number(&self) -> u64 {
         self.number.fetch_add(1, Ordering::Relaxed)
+    }
+
+    /// Whether a line about what a peer sent may be logged now.
+    pub(super) fn may_log(&self) -> bool {
+        self.quiet.allows(&self.context.log)
     }
 
     /// A handshake with fresh secrets.
@@ -157,6 +161,7 @@ impl Server {
                 let server = self.clone();
                 self.context.tasks.spawn(connection::serve(server, tcp, address, ticket));
             }
+            None if !self.may_log() => {}
             None => log_warn!(
                 self.context.log,
                 "connection refused: connection_limit is reached and this peer has as many connections as any",

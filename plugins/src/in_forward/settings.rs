@@ -27,7 +27,11 @@ pub(super) static PARAMS: &[Param] = &[
     Param::new("send_keepalive_packet", ParamKind::Bool, "Notice dead peers with TCP keepalive packets")
         .default("false"),
     Param::new("chunk_size_warn_limit", ParamKind::Size, "Warn of messages with more bytes than this"),
-    Param::new("chunk_size_limit", ParamKind::Size, "Drop messages with more bytes than this, with a warning"),
+    Param::new(
+        "chunk_size_limit",
+        ParamKind::Size,
+        "Drop messages with more bytes than this, with a warning",
+    ),
     Param::new(
         "decompression_size_limit",
         ParamKind::Size,
@@ -105,8 +109,9 @@ impl Settings {
         }
         let resolve = params.opt_bool("resolve_hostname");
         if params.str("source_hostname_key").is_some() && resolve == Some(false) {
-            return Err(params
-                .error("resolve_hostname", "resolve_hostname must be true with source_hostname_key"));
+            return Err(
+                params.error("resolve_hostname", "resolve_hostname must be true with source_hostname_key")
+            );
         }
         let (deny_keepalive, keepalive_packets) =
             (params.bool("deny_keepalive"), params.bool("send_keepalive_packet"));

@@ -1,0 +1,9 @@
+//! The server as its peers see it, over real sockets.
+
+mod acks;
+mod hostile;
+mod messages;
+mod parameters;
+mod peer;
+mod security;
+mod wire;

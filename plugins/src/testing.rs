@@ -1,0 +1,213 @@
+//! What tests of plugins share: plugins built from configuration text, and an output that remembers what it is given.
+
+use futures_util::future::BoxFuture;
+use logweir_engine::config::{
+    Checker, Diagnostic, Diagnostics, Evaluated, Params, Session, System, parse_text,
+};
+use logweir_engine::delivery::{CommitError, EmitError, Origin, Receipt};
+use logweir_engine::event::EventStream;
+use logweir_engine::plugin::{
+    Build, BuildContext, Descriptor, EmitFuture, InputContext, Output, PluginId, Registry, Shared, StartError,
+};
+use logweir_engine::route::{Collector, ErrorEvents, Router, TagPatterns};
+use logweir_engine::telemetry::PluginLog;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+/// The parameters that `text`, the inside of a directive, gives a plugin, and what it takes to build it.
+pub(crate) fn with_params<T>(
+    descriptor: &'static Descriptor,
+    text: &str,
+    use_them: impl FnOnce(&Params, &mut BuildContext<'_>) -> Result<T, Diagnostic>,
+) -> Result<T, String> {
+    let registry = Registry::new(&[descriptor]);
+    let directive = match descriptor.build {
+        Build::Input(_) => "source",
+        Build::Filter(_) => "filter",
+        _ => "match",
+    };
+    let text = format!("<{directive} **>\n@type {}\n{text}\n</{directive}>", descriptor.name);
+    let mut diagnostics = Diagnostics::new();
+    let evaluate = |code: &str| Err::<Evaluated, _>(format!("no expressions in tests: {code}"));
+    let document = parse_text("test.conf", &text, &evaluate, &mut diagnostics);
+    let session = Session::new(false);
+    let mut checker = Checker::new(&registry, &session);
+    let params = checker.plugin(&document.root.elements[0], descriptor.kind, None);
+    let found = diagnostics.into_iter().chain(checker.finish());
+    let errors: Vec<String> =
+        found.filter(Diagnostic::is_error).map(|diagnostic| diagnostic.to_string()).collect();
+    if !errors.is_empty() {
+        return Err(errors.join("\n"));
+    }
+    let mut shared = Shared::default();
+    let mut context = BuildContext {
+        id: PluginId { text: "test".into(), configured: false },
+        log: PluginLog::program(),
+        system: &System::default(),
+        registry: &registry,
+        errors: ErrorEvents::new(PluginLog::program(), Duration::ZERO),
+        shared: &mut shared,
+        secondary_of: None,
+    };
+    use_them(&params.expect("a plugin"), &mut context).map_err(|diagnostic| diagnostic.to_string())
+}
+
+/// Builds the plugin and throws it away; the error is what the user would see.
+pub(crate) fn build_error(descriptor: &'static Descriptor, text: &str) -> Option<String> {
+    with_params(descriptor, text, |params, context| match descriptor.build {
+        Build::Input(build) => build(params, context).map(|_| ()),
+        Build::Output(build) => build(params, context).map(|_| ()),
+        Build::Filter(build) => build(params, context).map(|_| ()),
+        Build::Parser(build) => build(params, context).map(|_| ()),
+        Build::Formatter(build) => build(params, context).map(|_| ()),
+    })
+    .err()
+}
+
+/// A pipeline that ends in a [`Sink`], and the context of an input in front of it.
+pub(crate) struct Pipeline {
+    pub(crate) context: InputContext,
+    pub(crate) sink: Sink,
+}
+
+impl Pipeline {
+    pub(crate) fn new() -> Self {
+        let log = PluginLog::program();
+        let sink = Sink::default();
+        let rules =
+            vec![(TagPatterns::parse("**").expect("a pattern"), Collector::Output(Arc::new(sink.clone())))];
+        let errors = ErrorEvents::new(log.clone(), Duration::ZERO);
+        let context = InputContext {
+            id: PluginId { text: "test".into(), configured: false },
+            log: log.clone(),
+            router: Router::new(rules, errors, log, false),
+            tasks: TaskTracker::new(),
+            stop: CancellationToken::new(),
+            counters: Arc::default(),
+        };
+        Self { context, sink }
+    }
+
+    /// Stops the input and waits for its tasks.
+    pub(crate) async fn stop(self) -> Sink {
+        self.context.stop.cancel();
+        self.context.tasks.close();
+        tokio::time::timeout(Duration::from_secs(20), self.context.tasks.wait()).await.expect("tasks end");
+        self.sink
+    }
+}
+
+/// An output that remembers streams, and fails, blocks or commits as a test says.
+#[derive(Clone)]
+pub(crate) struct Sink(Arc<Inner>);
+
+struct Inner {
+    streams: Mutex<Vec<(EventStream, Origin)>>,
+    arrived: watch::Sender<usize>,
+    behaviour: watch::Sender<Behaviour>,
+}
+
+/// What a [`Sink`] does with streams.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum Behaviour {
+    /// Takes them; they are durable at once.
+    #[default]
+    Take,
+    /// Takes them; they become durable when the behaviour changes.
+    HoldCommits,
+    /// Takes them, but they do not become durable.
+    FailCommits,
+    /// Does not take them before the behaviour changes.
+    Block,
+    /// Refuses them.
+    Refuse,
+}
+
+impl Default for Sink {
+    fn default() -> Self {
+        Self(Arc::new(Inner {
+            streams: Mutex::default(),
+            arrived: watch::Sender::new(0),
+            behaviour: watch::Sender::new(Behaviour::Take),
+        }))
+    }
+}
+
+impl Sink {
+    pub(crate) fn behave(&self, behaviour: Behaviour) {
+        self.0.behaviour.send_replace(behaviour);
+    }
+
+    /// What was taken so far.
+    pub(crate) fn streams(&self) -> Vec<(EventStream, Origin)> {
+        self.0.streams.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Every event taken so far: its tag and its raw entry, in order.
+    pub(crate) fn events(&self) -> Vec<(String, Vec<u8>)> {
+        let mut events = Vec::new();
+        for (stream, _) in self.streams() {
+            let mut at = 0;
+            let mut count = 0;
+            while at < stream.entries.len() {
+                let end = logweir_engine::msgpack::skip(&stream.entries, at).expect("valid entries");
+                events.push((stream.tag.as_str().to_owned(), stream.entries[at..end].to_vec()));
+                at = end;
+                count += 1;
+            }
+            assert_eq!(count, stream.count, "the count of a stream");
+        }
+        events
+    }
+
+    /// Waits until `count` events have been taken.
+    pub(crate) async fn wait_for(&self, count: usize) -> Vec<(String, Vec<u8>)> {
+        let mut arrived = self.0.arrived.subscribe();
+        let enough = arrived.wait_for(|arrived| *arrived >= count);
+        if tokio::time::timeout(Duration::from_secs(20), enough).await.is_err() {
+            panic!("{count} events were expected, these came: {:x?}", self.events());
+        }
+        self.events()
+    }
+
+    async fn take(&self, stream: EventStream, receipt: &mut Receipt) -> Result<(), EmitError> {
+        let mut behaviour = self.0.behaviour.subscribe();
+        let now = *behaviour
+            .wait_for(|behaviour| *behaviour != Behaviour::Block)
+            .await
+            .map_err(|_| EmitError::Shutdown)?;
+        let commit: BoxFuture<'static, Result<(), CommitError>> = match now {
+            Behaviour::Refuse => return Err(EmitError::BufferOverflow),
+            Behaviour::HoldCommits => Box::pin(async move {
+                let changed = behaviour.wait_for(|behaviour| *behaviour != Behaviour::HoldCommits).await;
+                match changed.map(|behaviour| *behaviour) {
+                    Ok(Behaviour::Take) => Ok(()),
+                    _ => Err(CommitError("disk full".into())),
+                }
+            }),
+            Behaviour::FailCommits => Box::pin(async { Err(CommitError("disk full".into())) }),
+            Behaviour::Take | Behaviour::Block => Box::pin(async { Ok(()) }),
+        };
+        if receipt.wants_commit() {
+            receipt.add(commit);
+        }
+        let count = stream.count;
+        let origin = receipt.origin().clone();
+        self.0.streams.lock().unwrap_or_else(PoisonError::into_inner).push((stream, origin));
+        self.0.arrived.send_modify(|arrived| *arrived += count);
+        Ok(())
+    }
+}
+
+impl Output for Sink {
+    fn emit<'a>(&'a self, stream: EventStream, receipt: &'a mut Receipt) -> EmitFuture<'a> {
+        Box::pin(self.take(stream, receipt))
+    }
+
+    fn start(&self) -> BoxFuture<'_, Result<(), StartError>> {
+        Box::pin(async { Ok(()) })
+    }
+}
