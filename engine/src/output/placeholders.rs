@@ -144,14 +144,25 @@ impl Template {
         &self.text
     }
 
-    /// Whether it changes with the time.
+    /// Whether strftime would change it, be it only once a year.
     pub fn has_time(&self) -> bool {
-        self.finest_time().is_some()
+        self.segments.iter().any(|segment| match segment {
+            Segment::Text(text, format) => {
+                format.format_to_string(EventTime::from_secs(CHECK_BASE), &Zone::UTC) != *text
+            }
+            _ => false,
+        })
     }
 
     /// Whether it uses the tag.
     pub fn has_tag(&self) -> bool {
-        self.segments.iter().any(|segment| matches!(segment, Segment::Tag | Segment::TagPart(_)))
+        self.tag_placeholder().is_some()
+    }
+
+    /// The first placeholder that stands for the tag or a part of it: `tag`, `tag[1]`.
+    pub fn tag_placeholder(&self) -> Option<String> {
+        let is_tag = |segment: &&Segment| matches!(segment, Segment::Tag | Segment::TagPart(_));
+        self.segments.iter().find(is_tag).map(Segment::placeholder)
     }
 
     /// The fields that it uses.
