@@ -13,9 +13,15 @@ pub(super) struct Files {
     /// The files that are being read, from the main file to the innermost included one.
     nesting: Vec<PathBuf>,
     bytes: usize,
+    is_closed: bool,
 }
 
 impl Files {
+    /// Without access to the disk: nothing can be included.
+    pub(super) fn closed() -> Self {
+        Self { is_closed: true, ..Self::default() }
+    }
+
     /// Keeps a file.
     pub(super) fn add(&mut self, source: &Arc<Source>) {
         self.bytes += source.text.len();
@@ -29,6 +35,9 @@ impl Files {
 
     /// From here on files are included by `path`. The error says why they cannot be.
     pub(super) fn enter(&mut self, path: &Path) -> Result<(), String> {
+        if self.is_closed {
+            return Err("files cannot be included here".to_owned());
+        }
         let path = path.canonicalize().unwrap_or_else(|_| path.to_owned());
         if self.nesting.contains(&path) {
             return Err("the file includes itself".to_owned());
@@ -41,6 +50,11 @@ impl Files {
         }
         self.nesting.push(path);
         Ok(())
+    }
+
+    /// The files that a pattern finds, sorted.
+    pub(super) fn expand(&self, pattern: &str) -> Vec<PathBuf> {
+        if self.is_closed { vec![PathBuf::from(pattern)] } else { glob::expand(pattern) }
     }
 
     /// The file that was entered last is at its end.
@@ -79,7 +93,7 @@ pub(super) fn include(parser: &mut Parser<'_>, uri: &str, span: &Span, folder: &
             return parser.report(error.help("fetch the file before the start, and include its path"));
         }
     };
-    for path in glob::expand(&pattern) {
+    for path in parser.files.expand(&pattern) {
         let failed = |reason: String| {
             let message = format!("include error {uri} - {reason}");
             Diagnostic::error(message).class_name("Fluent::ConfigParseError").at(span)

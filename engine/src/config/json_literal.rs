@@ -363,7 +363,7 @@ impl Reader<'_> {
 }
 
 /// A float as Ruby's `Float#to_s`. `None` if it is not finite, which JSON cannot say.
-fn ruby_float(value: f64) -> Option<String> {
+pub(super) fn ruby_float(value: f64) -> Option<String> {
     if !value.is_finite() {
         return None;
     }

@@ -25,7 +25,7 @@ mod yaml;
 
 pub use check::{Checker, Session};
 pub use diagnostic::{Diagnostic, Diagnostics, Severity};
-pub use document::{Document, Format, ParseOptions, parse_file, parse_text};
+pub use document::{Document, Format, ParseOptions, fuzz, parse_file, parse_text};
 pub use element::{Attr, Element, RawValue};
 pub use embedded::{Evaluate, Evaluated};
 pub use params::Params;
