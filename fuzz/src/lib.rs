@@ -2,9 +2,11 @@
 //! toolchain. A target is a function here, a line in [`TARGETS`], a file in `fuzz_targets/` with its entry in `Cargo.toml`, and
 //! seeds in `corpus/`.
 
+mod config;
 mod json;
 mod msgpack;
 
+pub use config::config_text;
 pub use json::{json_from_msgpack, json_to_msgpack};
 pub use msgpack::{accessor, record, scan_entries, splice};
 
@@ -14,6 +16,7 @@ pub type Target = fn(&[u8]);
 /// All targets by name.
 pub static TARGETS: &[(&str, Target)] = &[
     ("accessor", accessor),
+    ("config_text", config_text),
     ("json_from_msgpack", json_from_msgpack),
     ("json_to_msgpack", json_to_msgpack),
     ("record", record),
