@@ -11,6 +11,7 @@ pub mod out_null;
 pub mod out_relabel;
 pub mod out_roundrobin;
 pub mod out_secondary_file;
+pub mod out_stdout;
 
 /// All plugins of Logweir, to which a program may add its own.
 pub fn registry() -> Registry {
@@ -26,6 +27,7 @@ static PLUGINS: &[&Descriptor] = &[
     &out_relabel::PLUGIN,
     &out_roundrobin::PLUGIN,
     &out_secondary_file::PLUGIN,
+    &out_stdout::PLUGIN,
 ];
 
 #[cfg(test)]

@@ -141,10 +141,7 @@ fn what_cannot_work_is_refused() {
             "path /tmp/x\n<buffer tag>\n</buffer>",
             "Parameter 'path: /tmp/x_**.log' doesn't have tag placeholder",
         ),
-        (
-            "path /dev/null/x\n<buffer []>\n</buffer>",
-            "out_file: `/dev/null/x_**.log` is not writable",
-        ),
+        ("path /dev/null/x\n<buffer []>\n</buffer>", "out_file: `/dev/null/x_**.log` is not writable"),
         (
             "path /tmp/x.*\n<buffer []>\n</buffer>",
             "path including '*' must be used with buffer chunk key 'time'",
