@@ -7,6 +7,7 @@ mod forward;
 pub mod in_forward;
 pub mod out_copy;
 pub mod out_file;
+pub mod out_forward;
 pub mod out_null;
 pub mod out_relabel;
 pub mod out_roundrobin;
@@ -23,6 +24,7 @@ static PLUGINS: &[&Descriptor] = &[
     &in_forward::PLUGIN,
     &out_copy::PLUGIN,
     &out_file::PLUGIN,
+    &out_forward::PLUGIN,
     &out_null::PLUGIN,
     &out_relabel::PLUGIN,
     &out_roundrobin::PLUGIN,

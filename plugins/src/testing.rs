@@ -1,13 +1,11 @@
 //! What tests of plugins share: plugins built from configuration text, and an output that remembers what it is given.
 
 use futures_util::future::BoxFuture;
-use logweir_engine::config::{
-    Checker, Diagnostic, Diagnostics, Evaluated, Params, Session, System, parse_text,
-};
+use logweir_engine::config::{Diagnostic, Params};
 use logweir_engine::delivery::{CommitError, EmitError, Origin, Receipt};
 use logweir_engine::event::EventStream;
 use logweir_engine::plugin::{
-    Build, BuildContext, Descriptor, EmitFuture, InputContext, Output, PluginId, Registry, Shared, StartError,
+    Build, BuildContext, Descriptor, Driver, EmitFuture, InputContext, Output, PluginId, StartError,
 };
 use logweir_engine::route::{Collector, ErrorEvents, Router, TagPatterns};
 use logweir_engine::telemetry::PluginLog;
@@ -23,36 +21,16 @@ pub(crate) fn with_params<T>(
     text: &str,
     use_them: impl FnOnce(&Params, &mut BuildContext<'_>) -> Result<T, Diagnostic>,
 ) -> Result<T, String> {
-    let registry = Registry::new(&[descriptor]);
     let directive = match descriptor.build {
         Build::Input(_) => "source",
-        Build::Filter(_) => "filter",
-        _ => "match",
+        Build::Filter(_) => "filter **",
+        _ => "match **",
     };
-    let text = format!("<{directive} **>\n@type {}\n{text}\n</{directive}>", descriptor.name);
-    let mut diagnostics = Diagnostics::new();
-    let evaluate = |code: &str| Err::<Evaluated, _>(format!("no expressions in tests: {code}"));
-    let document = parse_text("test.conf", &text, &evaluate, &mut diagnostics);
-    let session = Session::new(false);
-    let mut checker = Checker::new(&registry, &session);
-    let params = checker.plugin(&document.root.elements[0], descriptor.kind, None);
-    let found = diagnostics.into_iter().chain(checker.finish());
-    let errors: Vec<String> =
-        found.filter(Diagnostic::is_error).map(|diagnostic| diagnostic.to_string()).collect();
-    if !errors.is_empty() {
-        return Err(errors.join("\n"));
-    }
-    let mut shared = Shared::default();
-    let mut context = BuildContext {
-        id: PluginId { text: "test".into(), configured: false },
-        log: PluginLog::program(),
-        system: &System::default(),
-        registry: &registry,
-        errors: ErrorEvents::new(PluginLog::program(), Duration::ZERO),
-        shared: &mut shared,
-        secondary_of: None,
-    };
-    use_them(&params.expect("a plugin"), &mut context).map_err(|diagnostic| diagnostic.to_string())
+    let end = directive.trim_end_matches(" **");
+    let text = format!("<{directive}>\n@type {}\n{text}\n</{end}>", descriptor.name);
+    let mut driver = Driver::new(&[descriptor]);
+    let params = driver.params(descriptor.kind, &text);
+    params.and_then(|params| use_them(&params, &mut driver.context())).map_err(|problem| problem.to_string())
 }
 
 /// Builds the plugin and throws it away; the error is what the user would see.

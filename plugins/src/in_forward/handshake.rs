@@ -10,8 +10,8 @@
 //! are compared in constant time.
 
 use super::security::Security;
+use crate::forward::{is_equal, password_digest, shared_key_digest};
 use logweir_engine::msgpack::{Reader, write_array_len, write_bin, write_bool, write_map_len, write_str};
-use sha2::{Digest, Sha512};
 use std::net::IpAddr;
 use subtle::ConstantTimeEq;
 
@@ -164,41 +164,11 @@ fn pong(ok: bool, reason: &str, hostname: &[u8], digest: &str) -> Vec<u8> {
     out
 }
 
-fn is_equal(a: &[u8], b: &[u8]) -> bool {
-    a.ct_eq(b).into()
-}
-
-/// Hex SHA-512 of salt, hostname, nonce and key.
-fn shared_key_digest(salt: &[u8], hostname: &[u8], nonce: &[u8], key: &[u8]) -> String {
-    hex(Sha512::new().chain_update(salt).chain_update(hostname).chain_update(nonce).chain_update(key))
-}
-
-/// Hex SHA-512 of auth, user name and password.
-fn password_digest(auth: &[u8], username: &[u8], password: &[u8]) -> String {
-    hex(Sha512::new().chain_update(auth).chain_update(username).chain_update(password))
-}
-
-fn hex(digest: Sha512) -> String {
-    use std::fmt::Write;
-    digest.finalize().iter().fold(String::with_capacity(128), |mut text, byte| {
-        let _ = write!(text, "{byte:02x}");
-        text
-    })
-}
-
 #[cfg(test)]
 mod tests {
     use super::super::security::Security;
     use super::*;
-
-    const NONCE: [u8; 16] =
-        [0, 0x11, 0x22, 0x33, 0x44, 0x55, 0x66, 0x77, 0x88, 0x99, 0xaa, 0xbb, 0xcc, 0xdd, 0xee, 0xff];
-    const AUTH: [u8; 16] =
-        [0xff, 0xee, 0xdd, 0xcc, 0xbb, 0xaa, 0x99, 0x88, 0x77, 0x66, 0x55, 0x44, 0x33, 0x22, 0x11, 0];
-    const SALT: &[u8] = b"0123456789abcdef0123456789abcdef";
-    const PING_DIGEST: &str = "040fa772679ead7c1b6632d9c6274c6bb043e5507bd3bcc5073846602182883fbc6053b05c04e78cbc1cf511c7e2536e566e0c73a971f8c82ca3a1d72468827e";
-    const PONG_DIGEST: &str = "c2f93f7db8aee0c7c728d056fa7fc77a04133c405ce326358f6a93fa1d93d62059b436853af2d228ea573c21a322c1f333876475b079c15f8c48e091f8021a89";
-    const PASSWORD_DIGEST: &str = "e8aab0bf74811073da42bb759faa4cbd5884e22b00a29efba5c4d137f52a4a304057b9a013d5ba19b695ca2bd9b5a725d9611f302d53476c73015e072c38ef60";
+    use crate::forward::vectors::{AUTH, NONCE, PASSWORD_DIGEST, PING_DIGEST, PONG_DIGEST, SALT};
 
     fn security() -> Security {
         Security {
@@ -233,13 +203,6 @@ mod tests {
 
     fn check(security: &Security, message: &[u8]) -> Result<Accepted, Box<Refused>> {
         Handshake::new(NONCE, AUTH).check(security, "10.0.0.1".parse().unwrap(), message)
-    }
-
-    #[test]
-    fn the_digests_are_those_of_the_specification() {
-        assert_eq!(shared_key_digest(SALT, b"client.example", &NONCE, b"secret"), PING_DIGEST);
-        assert_eq!(shared_key_digest(SALT, b"server.example", &NONCE, b"secret"), PONG_DIGEST);
-        assert_eq!(password_digest(&AUTH, b"user1", b"pw1"), PASSWORD_DIGEST);
     }
 
     #[test]

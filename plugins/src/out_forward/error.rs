@@ -1,0 +1,43 @@
+//! Why a chunk did not reach a node.
+
+use logweir_engine::net::error_class;
+use logweir_engine::plugin::WriteError;
+use std::io;
+
+/// What went wrong with one node.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum SendError {
+    /// Connecting, writing or reading failed.
+    #[error("{0}")]
+    Io(#[from] io::Error),
+    /// The name has no address.
+    #[error("cannot resolve {host}: {error}")]
+    Resolve { host: String, error: io::Error },
+    /// The handshake failed; a log line has said how.
+    #[error("failed to establish connection with node {0}")]
+    Handshake(String),
+    /// The node did not acknowledge the chunk; a log line has said how.
+    #[error("{0}")]
+    NoAck(&'static str),
+    /// No node is available.
+    #[error("no nodes are available")]
+    NoNodes,
+    /// The chunk cannot be sent, to no node ever.
+    #[error("{0}")]
+    Unsendable(String),
+}
+
+impl From<SendError> for WriteError {
+    fn from(error: SendError) -> Self {
+        let message = error.to_string();
+        match error {
+            SendError::Io(error) => Self::retry(error_class(&error), message),
+            SendError::Resolve { .. } => Self::retry("SocketError", message),
+            SendError::Handshake(_) | SendError::NoAck(_) => {
+                Self::retry("Fluent::Plugin::ForwardOutput::ConnectionClosedError", message)
+            }
+            SendError::NoNodes => Self::retry("Fluent::Plugin::ForwardOutput::NoNodesAvailable", message),
+            SendError::Unsendable(_) => Self::reject("Fluent::UnrecoverableError", message),
+        }
+    }
+}
