@@ -109,17 +109,11 @@ pub fn config_path(options: &Options) -> PathBuf {
     options.config_path.clone().or_else(from_env).unwrap_or_else(|| PathBuf::from(DEFAULT_CONFIG_PATH))
 }
 
-/// The process-wide settings of a document, or a log line that says what is wrong with them.
+/// The process-wide settings of a document, or log lines that say what is wrong with them.
 pub fn system_of(document: &Document, options: &Options, path: &Path) -> Option<System> {
-    match settings::system(document, options) {
-        Ok(system) => Some(system),
-        Err(problem) => {
-            let mut problems = Diagnostics::new();
-            problems.push(problem);
-            report(&problems, path);
-            None
-        }
-    }
+    let (system, problems) = settings::system(document, options);
+    report(&problems, path);
+    (!problems.has_errors()).then_some(system)
 }
 
 fn build(

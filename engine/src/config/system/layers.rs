@@ -28,6 +28,12 @@ impl Overrides {
     }
 }
 
+impl Overrides {
+    pub(super) fn text(&self, name: &str) -> Option<&str> {
+        self.list.iter().rev().find(|(known, _, _)| known == name).map(|(_, text, _)| text.as_str())
+    }
+}
+
 /// The settings of one place.
 #[derive(Clone, Debug, Default)]
 struct Layer {

@@ -127,7 +127,7 @@ impl System {
             let message = "<system> is duplicated. <system> should be only one";
             diagnostics.push(Diagnostic::error(message).at(&second.span));
         }
-        let params = section.map(|element| checked(element, read, diagnostics));
+        let params = section.map(|element| checked(element, read, overrides, diagnostics));
         let layers = Layers::new(params.as_ref(), read, overrides, diagnostics);
         let mut system = Self::from_layers(&layers, diagnostics);
         if let Some(metrics) = params.as_ref().and_then(|params| params.section("metrics")) {
@@ -197,11 +197,13 @@ impl System {
 fn checked(
     element: &Element,
     read: &dyn Fn(&str) -> Option<String>,
+    overrides: &Overrides,
     diagnostics: &mut Diagnostics,
 ) -> Params {
     let is_strict = |text: &str| bool(text) == Some(true);
     let strict = element.text("strict_config_value").is_some_and(is_strict)
-        || read("LOGWEIR_STRICT_CONFIG_VALUE").is_some_and(|text| is_strict(&text));
+        || read("LOGWEIR_STRICT_CONFIG_VALUE").is_some_and(|text| is_strict(&text))
+        || overrides.text("strict_config_value").is_some_and(is_strict);
     let (registry, session) = (Registry::new(&[]), Session::new(strict));
     let mut checker = Checker::new(&registry, &session);
     let params = checker.section(element, &SYSTEM);
@@ -384,6 +386,9 @@ mod tests {
             messages("<system>\nstrict_config_value true\nworkers 2x\n</system>"),
             ["workers: invalid value for Integer(): \"2x\""]
         );
+        let strict = Overrides::new().with("strict_config_value", "true", "--strict-config-value");
+        let (_, diagnostics) = load("<system>\nworkers 2x\n</system>", &[], &strict);
+        assert!(diagnostics.has_errors());
         assert!(messages("<system>\nworker 2\n</system>")[0].starts_with("parameter 'worker' in <system>"));
         assert_eq!(
             messages("<system>\nenable_jit true\n</system>"),
