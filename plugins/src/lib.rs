@@ -3,7 +3,17 @@
 use logweir_engine::plugin::{Descriptor, Registry};
 
 mod forward;
+mod text;
 
+pub mod formatter_csv;
+pub mod formatter_hash;
+pub mod formatter_json;
+pub mod formatter_ltsv;
+pub mod formatter_msgpack;
+pub mod formatter_out_file;
+pub mod formatter_single_value;
+pub mod formatter_stdout;
+pub mod formatter_tsv;
 pub mod in_forward;
 pub mod out_copy;
 pub mod out_file;
@@ -13,6 +23,20 @@ pub mod out_relabel;
 pub mod out_roundrobin;
 pub mod out_secondary_file;
 pub mod out_stdout;
+pub mod parser_apache;
+pub mod parser_apache2;
+pub mod parser_apache_error;
+pub mod parser_cri;
+pub mod parser_csv;
+pub mod parser_json;
+pub mod parser_ltsv;
+pub mod parser_msgpack;
+pub mod parser_multiline;
+pub mod parser_nginx;
+pub mod parser_none;
+pub mod parser_regexp;
+pub mod parser_syslog;
+pub mod parser_tsv;
 
 /// All plugins of Logweir, to which a program may add its own.
 pub fn registry() -> Registry {
@@ -21,6 +45,15 @@ pub fn registry() -> Registry {
 
 #[rustfmt::skip] // one line a plugin
 static PLUGINS: &[&Descriptor] = &[
+    &formatter_csv::PLUGIN,
+    &formatter_hash::PLUGIN,
+    &formatter_json::PLUGIN,
+    &formatter_ltsv::PLUGIN,
+    &formatter_msgpack::PLUGIN,
+    &formatter_out_file::PLUGIN,
+    &formatter_single_value::PLUGIN,
+    &formatter_stdout::PLUGIN,
+    &formatter_tsv::PLUGIN,
     &in_forward::PLUGIN,
     &out_copy::PLUGIN,
     &out_file::PLUGIN,
@@ -30,6 +63,20 @@ static PLUGINS: &[&Descriptor] = &[
     &out_roundrobin::PLUGIN,
     &out_secondary_file::PLUGIN,
     &out_stdout::PLUGIN,
+    &parser_apache::PLUGIN,
+    &parser_apache2::PLUGIN,
+    &parser_apache_error::PLUGIN,
+    &parser_cri::PLUGIN,
+    &parser_csv::PLUGIN,
+    &parser_json::PLUGIN,
+    &parser_ltsv::PLUGIN,
+    &parser_msgpack::PLUGIN,
+    &parser_multiline::PLUGIN,
+    &parser_nginx::PLUGIN,
+    &parser_none::PLUGIN,
+    &parser_regexp::PLUGIN,
+    &parser_syslog::PLUGIN,
+    &parser_tsv::PLUGIN,
 ];
 
 #[cfg(test)]

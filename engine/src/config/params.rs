@@ -263,6 +263,21 @@ impl Params {
         Checker::new(registry, &self.0.session).late_plugin(element, kind, plugin_type)
     }
 
+    /// The same section as another plugin reads it: what that plugin's table does not have is left out.
+    pub fn as_plugin(
+        &self,
+        kind: Kind,
+        plugin_type: &str,
+        registry: &Registry,
+    ) -> Result<Params, Diagnostic> {
+        let mut element = self.element().clone();
+        let params = registry.find(kind, plugin_type).map_or(&[][..], |descriptor| descriptor.params);
+        element.attrs.retain(|attr| {
+            params.iter().any(|param| param.name == attr.name || param.aliases.contains(&attr.name.as_str()))
+        });
+        Checker::new(registry, &self.0.session).late_plugin(element, kind, plugin_type)
+    }
+
     /// The error for a `@type` that no plugin has, with the nearest one as a suggestion.
     pub fn unknown_plugin(&self, kind: Kind, registry: &Registry) -> Diagnostic {
         unknown_plugin(self.element(), kind, self.plugin_type(), registry)

@@ -211,6 +211,21 @@ impl Param {
         self
     }
 
+    /// Two tables as one.
+    pub const fn join<const A: usize, const B: usize, const N: usize>(
+        a: [Self; A],
+        b: [Self; B],
+    ) -> [Self; N] {
+        assert!(A + B == N, "the joined table has the length of both");
+        let mut all = [Self::new("", ParamKind::String, ""); N];
+        let mut n = 0;
+        while n < N {
+            all[n] = if n < A { a[n] } else { b[n - A] };
+            n += 1;
+        }
+        all
+    }
+
     /// That should not be used any more.
     pub const fn status(mut self, status: Status) -> Self {
         self.status = status;

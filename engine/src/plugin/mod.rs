@@ -7,7 +7,10 @@
 mod build;
 mod descriptor;
 mod driver;
+mod extract;
+mod field;
 mod filter;
+mod inject;
 mod input;
 mod output;
 mod text;
@@ -18,9 +21,12 @@ pub use descriptor::{
     SectionSpec, Status,
 };
 pub use driver::Driver;
+pub use extract::{EXTRACT, Extract};
+pub use field::FieldPlace;
 pub use filter::{
     AfterError, Filter, FilterContext, FilterError, FilterStep, RecordFilter, Select, StreamFilter, Verdict,
 };
+pub use inject::{INJECT, Inject};
 pub use input::{Input, InputContext, StartError};
 pub use output::{
     BufferedOutput, ChunkFormatter, EmitFuture, FormatError, Output, OutputPlugin, WriteError, WriteFuture,

@@ -52,6 +52,7 @@ pub struct ParseOutput {
     bytes: Vec<u8>,
     entries: Vec<ParsedEntry>,
     open: Option<usize>,
+    binary: bool,
 }
 
 /// Where an entry lies in a [`ParseOutput`].
@@ -87,6 +88,17 @@ impl ParseOutput {
         self.open = None;
     }
 
+    /// Whether texts are written as MessagePack's `bin` rather than `str`. Ruby packs a string so that is tagged as binary,
+    /// and Fluentd leaves lines of files without a configured encoding tagged so; JSON texts are always `str`.
+    pub fn set_binary(&mut self, binary: bool) {
+        self.binary = binary;
+    }
+
+    /// See [`ParseOutput::set_binary`].
+    pub fn is_binary(&self) -> bool {
+        self.binary
+    }
+
     /// Begins an entry; the caller then appends exactly one MessagePack map to the answered buffer.
     pub fn begin(&mut self) -> &mut Vec<u8> {
         self.open = Some(self.bytes.len());
@@ -117,6 +129,23 @@ impl ParseOutput {
     pub fn abort(&mut self) {
         if let Some(start) = self.open.take() {
             self.bytes.truncate(start);
+        }
+    }
+
+    /// Opens the last entry again, so that its record can be changed; answers the time it had.
+    pub fn reopen_last(&mut self) -> Option<EventTime> {
+        let entry = self.entries.pop()?;
+        self.bytes.truncate(entry.end);
+        self.open = Some(entry.start);
+        entry.time
+    }
+
+    /// Keeps the first `count` entries.
+    pub fn truncate(&mut self, count: usize) {
+        if count < self.entries.len() {
+            self.open = None;
+            self.bytes.truncate(self.entries[count].start);
+            self.entries.truncate(count);
         }
     }
 

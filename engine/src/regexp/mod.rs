@@ -33,6 +33,7 @@ pub use error::{BacktrackLimit, RegexpError};
 use program::Program;
 use std::fmt;
 use std::sync::Arc;
+use std::time::Duration;
 
 /// The options behind a literal's last slash.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -80,8 +81,18 @@ struct Inner {
 impl Regexp {
     /// Compiles the text between the slashes of a literal.
     pub fn new(source: &str, flags: RegexpFlags) -> Result<Self, RegexpError> {
+        Self::compile(source, flags, program::STEPS_MAX)
+    }
+
+    /// The same pattern with another limit on backtracking: about the steps that fit into `limit`. Of no effect when
+    /// the linear engine runs it.
+    pub fn within(&self, limit: Duration) -> Result<Self, RegexpError> {
+        Self::compile(&self.inner.source, self.inner.flags, program::steps_within(limit))
+    }
+
+    fn compile(source: &str, flags: RegexpFlags, steps_max: usize) -> Result<Self, RegexpError> {
         let parsed = parse::parse(source, flags)?;
-        let program = Program::compile(&parsed.node, parsed.groups).map_err(|e| e.of(source))?;
+        let program = Program::compile(&parsed.node, parsed.groups, steps_max).map_err(|e| e.of(source))?;
         let inner =
             Inner { source: source.into(), flags, names: parsed.names, groups: parsed.groups, program };
         Ok(Self { inner: Arc::new(inner) })

@@ -7,13 +7,21 @@ use super::text::Readable;
 use super::{Engine, lower, print};
 use regex_automata::{Input, meta};
 use std::str;
+use std::time::Duration;
 
-/// Steps that one search may take back. Some 20 ms of one core.
-const BACKTRACKS_MAX: usize = 1_000_000;
+/// Steps that one search may take back unless told otherwise.
+pub(super) const STEPS_MAX: usize = 1_000_000;
+/// Steps that a second has, roughly; it depends on the pattern.
+const STEPS_PER_SECOND: f64 = 20_000_000.0;
 /// Bytes of one compiled pattern (as `regex` limits it).
 const PROGRAM_BYTES_MAX: usize = 10 << 20;
 /// Bytes of the automaton that is built while searching, a thread.
 const LAZY_BYTES_MAX: usize = 2 << 20;
+
+/// The steps that fit into a time.
+pub(super) fn steps_within(limit: Duration) -> usize {
+    (limit.as_secs_f64() * STEPS_PER_SECOND) as usize
+}
 
 /// A compiled pattern.
 pub(super) enum Program {
@@ -27,9 +35,9 @@ pub(super) enum Program {
 }
 
 impl Program {
-    pub(super) fn compile(node: &Node, groups: usize) -> Result<Self, RegexpError> {
+    pub(super) fn compile(node: &Node, groups: usize, steps_max: usize) -> Result<Self, RegexpError> {
         if node.needs_backtracking() {
-            return Ok(Self::Backtracking(Box::new(backtracking(node)?)));
+            return Ok(Self::Backtracking(Box::new(backtracking(node, steps_max)?)));
         }
         let config =
             meta::Config::new().nfa_size_limit(Some(PROGRAM_BYTES_MAX)).hybrid_cache_capacity(LAZY_BYTES_MAX);
@@ -38,7 +46,7 @@ impl Program {
             .build_from_hir(&lower::lower(node))
             .map_err(|e| RegexpError::message(reason(&e)))?;
         debug_assert_eq!(meta.captures_len(), groups + 1);
-        let exact = node.line_start_may_be_last().then(|| backtracking(node)).transpose()?;
+        let exact = node.line_start_may_be_last().then(|| backtracking(node, steps_max)).transpose()?;
         Ok(Self::Linear { meta, exact: exact.map(Box::new) })
     }
 
@@ -110,9 +118,9 @@ enum Run<'p> {
     Backtracking(&'p fancy_regex::Regex),
 }
 
-fn backtracking(node: &Node) -> Result<fancy_regex::Regex, RegexpError> {
+fn backtracking(node: &Node, steps_max: usize) -> Result<fancy_regex::Regex, RegexpError> {
     fancy_regex::RegexBuilder::new(&print::print(node))
-        .backtrack_limit(BACKTRACKS_MAX)
+        .backtrack_limit(steps_max)
         .delegate_size_limit(PROGRAM_BYTES_MAX)
         .delegate_dfa_size_limit(LAZY_BYTES_MAX)
         .build()

@@ -1,0 +1,62 @@
+//! `@type msgpack`: MessagePack maps, one behind the other.
+
+use crate::text::{Defaults, ParseSettings, parse_params};
+use logweir_engine::config::{Diagnostic, Params};
+use logweir_engine::msgpack::{Kind as ValueKind, skip};
+use logweir_engine::plugin::{
+    Build, BuildContext, Descriptor, Kind, Param, ParseFailure, ParseOutput, Parser,
+};
+use std::sync::Arc;
+
+/// `@type msgpack`
+pub static PLUGIN: Descriptor = Descriptor {
+    params: &PARAMS,
+    ..Descriptor::new(Kind::Parser, "msgpack", "Reads MessagePack maps", Build::Parser(build))
+};
+
+const PARAMS: [Param; 13] = parse_params(Defaults::STANDARD);
+
+fn build(params: &Params, context: &mut BuildContext<'_>) -> Result<Arc<dyn Parser>, Diagnostic> {
+    Ok(Arc::new(MessagePack { settings: ParseSettings::new(params, context)? }))
+}
+
+struct MessagePack {
+    settings: ParseSettings,
+}
+
+impl Parser for MessagePack {
+    fn parse(&self, text: &[u8], out: &mut ParseOutput) -> Result<(), ParseFailure> {
+        let mut at = 0;
+        while at < text.len() {
+            let end = skip(text, at).map_err(|e| ParseFailure::Invalid(e.to_string()))?;
+            if ValueKind::of(text[at]) != Some(ValueKind::Map) {
+                return Err(ParseFailure::Unmatched);
+            }
+            out.begin().extend_from_slice(&text[at..end]);
+            self.settings.finish_record(out)?;
+            at = end;
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::text::testing::{parse, parse_one, parser, shown};
+    use logweir_engine::plugin::ParseOutput;
+
+    #[test]
+    fn maps() {
+        let msgpack = parser("@type msgpack\ntime_key t\ntime_type float");
+        assert_eq!(parse_one(&*msgpack, b"\x82\xa1a\x01\xa1b\xc3"), r#"now {"a":1,"b":true}"#);
+        assert_eq!(
+            parse(&*msgpack, b"\x82\xa1t\x01\xa1b\xc3\x81\xa1a\x02").unwrap(),
+            [r#"1 {"b":true}"#, r#"now {"a":2}"#]
+        );
+        assert_eq!(parse_one(&*msgpack, b"\xc0"), "unmatched");
+        assert_eq!(parse_one(&*msgpack, b""), "");
+        let mut out = ParseOutput::new();
+        assert!(msgpack.parse(b"\x81\xa1a\x01\x81\xa1", &mut out).is_err());
+        assert_eq!(shown(&out), [r#"now {"a":1}"#]);
+    }
+}

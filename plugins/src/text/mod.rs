@@ -1,0 +1,20 @@
+//! What parsers and formatters share: the parameters of `<parse>`, conversions of values, and how fields are written.
+
+mod convert;
+mod fields;
+mod map;
+mod newline;
+mod params;
+mod record;
+mod settings;
+mod split;
+#[cfg(test)]
+pub(crate) mod testing;
+
+pub(crate) use convert::Converter;
+pub(crate) use fields::Fields;
+pub(crate) use newline::{ADD_NEWLINE, NEWLINE, Newline};
+pub(crate) use params::{Defaults, format_params, parse_params};
+pub(crate) use record::{fields, json_error};
+pub(crate) use settings::ParseSettings;
+pub(crate) use split::{chomp, find, is_blank, split, split_all, split_limited};
