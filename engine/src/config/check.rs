@@ -3,7 +3,7 @@
 
 use super::params::{Inner, Params, Slot};
 use super::value::Value;
-use super::{Attr, Diagnostic, Diagnostics, Element, RawValue, compat, suggest, unused};
+use super::{Attr, Diagnostic, Diagnostics, Element, RawValue, compat, odd, suggest, unused};
 use crate::output::{BUFFER_SECTION, OUTPUT_PARAMS, SECONDARY_SECTION};
 use crate::plugin::{
     BufferDefaults, BufferSupport, DefaultValue, Descriptor, Kind, Param, Registry, SectionSpec, Status,
@@ -151,6 +151,7 @@ impl<'a> Checker<'a> {
                 table.always_buffered = matches!(owner.buffer, BufferSupport::Always(_)) && !is_secondary;
             }
         }
+        declare(element, "@log_level", &LOG_LEVEL);
         match compat::convert(element, owner) {
             Ok(moved) => table.moved = moved,
             Err(error) => self.report(error),
@@ -244,7 +245,10 @@ impl<'a> Checker<'a> {
             RawValue::Nil => self.given(&attr, param, Value::Nil).map(|value| Slot { param, value, written }),
             RawValue::Text(ref text) => {
                 match Value::parse(param.kind, text, self.session.strict, param.name) {
-                    Ok(value) => self.given(&attr, param, value).map(|value| Slot { param, value, written }),
+                    Ok(value) => {
+                        self.diagnostics.extend(odd::warning(&attr, param.name, text, &value));
+                        self.given(&attr, param, value).map(|value| Slot { param, value, written })
+                    }
                     Err(message) => {
                         let error = Diagnostic::error(message).at(&attr.place());
                         let label = format!("the value of '{}'", param.name);
@@ -328,6 +332,9 @@ impl<'a> Checker<'a> {
         let mut checked = Vec::new();
         for index in &found {
             let inner = &mut element.elements[*index];
+            if spec.plugin.is_some() || is_buffer {
+                declare(inner, "@type", &TYPE_OF_SECTION);
+            }
             checked.extend(self.one_section(inner, spec, table, default_type, pending));
         }
         if found.is_empty() && (spec.always || (is_buffer && table.always_buffered)) {
@@ -370,6 +377,19 @@ impl<'a> Checker<'a> {
         if self.path.is_empty() { String::new() } else { format!(", in section {}", self.path.join(" > ")) }
     }
 }
+
+/// Notes that an attribute with a reserved name is a text, which Fluentd's dump shows in quotes. It declares the `@type`
+/// of sections and the `@log_level` of plugins, and no others.
+fn declare(element: &mut Element, name: &str, param: &'static Param) {
+    let written = element.reserved_attr(name).map(|attr| attr.name.clone());
+    if let Some(attr) = element.attrs.iter_mut().find(|attr| Some(&attr.name) == written.as_ref()) {
+        attr.declared = Some(param);
+    }
+}
+
+static TYPE_OF_SECTION: Param = Param::new("@type", crate::plugin::ParamKind::String, "The plugin");
+static LOG_LEVEL: Param =
+    Param::new("@log_level", crate::plugin::ParamKind::String, "Least level that the plugin logs");
 
 fn default(param: &Param, replaced: &[(&str, &str)]) -> Value {
     let text = match replaced.iter().find(|(name, _)| *name == param.name) {

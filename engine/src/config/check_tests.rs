@@ -138,7 +138,7 @@ impl Checked {
 #[test]
 fn values_have_the_types_of_the_table() {
     let params = filter(
-        "key k\nrenew_record\nmax 10k\nmode eager\nevery 1h30m\npattern /a/i\nnames a, b\nmap x:1\ncount 3x\nshare .5",
+        "key k\nrenew_record\nmax 10k\nmode eager\nevery 30m\npattern /a/i\nnames a, b\nmap x:1\ncount 3\nshare .5",
     )
     .params();
     assert_eq!((params.str("key"), params.string("password").as_str()), (Some("k"), ""));
@@ -210,6 +210,61 @@ fn strict_values_are_checked_wholly() {
         checked.errors(),
         ["renew_record: invalid bool value: on", "count: invalid value for Integer(): \"3x\""]
     );
+}
+
+#[test]
+fn surprising_readings_are_warned_about() {
+    assert_eq!(
+        filter("key k\nevery 100ms\nlimit 1.5g\ncount 3x\nshare x").warnings(),
+        [
+            "'limit 1.5g' is read as 5368709120 bytes, as Fluentd reads it",
+            "'every 100ms' is read as 6000 seconds, as Fluentd reads it",
+            "'count 3x' is read as 3, as Fluentd reads it",
+            "'share x' is read as 0, as Fluentd reads it",
+        ]
+    );
+}
+
+#[test]
+fn a_dump_is_fluentds() {
+    let text = "<system>\n  root_dir /x\n</system>\n<filter a.**>\n  @type probe\n  @id i\n  @log_level warn\n  key 'a\\'\"b'\n  \
+                max 1k\n  password x\n  old \"#{use_nil}\"\n  mode \"#{use_default}\"\n  <parse>\n    @type json\n    odd [1, 2]\n  \
+                </parse>\n</filter>\n<label @L>\n  <match>\n    @type store\n    path p\n    flush_interval 3s\n  </match>\n</label>\n\
+                <odd>\n</odd>\n";
+    let document = parse_text("t", text, &evaluate, &mut Diagnostics::new());
+    let expected = r#"<ROOT>
+  <system>
+    root_dir "/x"
+  </system>
+  <filter a.**>
+    @type probe
+    @id i
+    @log_level "warn"
+    key "a\'\"b"
+    max 1k
+    password xxxxxx
+    old 
+    mode lazy
+    <parse>
+      @type "json"
+      odd [1,2]
+    </parse>
+  </filter>
+  <label @L>
+    <match>
+      @type store
+      path "p"
+      flush_interval 3s
+      <buffer time>
+        flush_interval 3s
+        timekey 86400
+      </buffer>
+    </match>
+  </label>
+  <odd>
+  </odd>
+</ROOT>"#;
+    assert_eq!(document.root.dump(&registry()), expected);
 }
 
 #[test]

@@ -14,6 +14,7 @@ mod include;
 mod json_literal;
 mod literal;
 mod number;
+mod odd;
 mod params;
 mod parser;
 mod span;
