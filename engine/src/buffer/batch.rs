@@ -36,6 +36,24 @@ impl Part {
     pub fn records(&self) -> u64 {
         self.records
     }
+
+    /// What its records have in common.
+    pub fn metadata(&self) -> &Metadata {
+        &self.metadata
+    }
+
+    /// Entries, or formatted text.
+    pub fn body(&self) -> &Bytes {
+        &self.body
+    }
+
+    /// The offsets behind each record of formatted text; `None` if it holds entries.
+    pub fn ends(&self) -> Option<&[usize]> {
+        match &self.ends {
+            Ends::Entries => None,
+            Ends::At(ends) => Some(ends),
+        }
+    }
 }
 
 /// One emit, divided by chunk keys, that can be given to [`Buffer::append`](super::Buffer::append) more than once:

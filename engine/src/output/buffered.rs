@@ -298,7 +298,7 @@ fn mode(buffer: &Params, name: &str) -> Result<Option<u32>, Diagnostic> {
     }
 }
 
-fn limits(buffer: &Params, persistent: bool, threads: usize) -> Limits {
+pub(super) fn limits(buffer: &Params, persistent: bool, threads: usize) -> Limits {
     let (chunk, total) = match persistent {
         true => (FILE_CHUNK_BYTES, FILE_TOTAL_BYTES),
         false => (MEMORY_CHUNK_BYTES, MEMORY_TOTAL_BYTES),

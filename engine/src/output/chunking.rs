@@ -209,3 +209,153 @@ fn push_canonical(raw: &[u8], out: &mut Vec<u8>) {
         _ => out.extend_from_slice(raw),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::event::Tag;
+    use crate::msgpack::{write_bool, write_entry, write_map_len};
+    use crate::output::tests::harness::by;
+
+    fn record(pairs: &[(&str, &[u8])]) -> Vec<u8> {
+        let mut record = Vec::new();
+        write_map_len(&mut record, pairs.len());
+        for (key, value) in pairs {
+            write_str(&mut record, key.as_bytes());
+            record.extend_from_slice(value);
+        }
+        record
+    }
+
+    fn stream(events: &[(Time, Vec<u8>)]) -> EventStream {
+        let mut entries = Vec::new();
+        for (time, record) in events {
+            write_entry(&mut entries, *time, None, record);
+        }
+        EventStream::new("app.web".into(), entries.into(), events.len())
+    }
+
+    fn divide_all(stream: &EventStream, keys: &ChunkKeys, shape: &Shape<'_>) -> Vec<Part> {
+        divide(stream, keys, shape, &mut |_, error| panic!("{error}"))
+    }
+
+    const AS_IT_IS: Shape<'static> = Shape { formatter: None, time_as_integer: false };
+
+    #[test]
+    fn a_stream_without_keys_is_taken_as_it_is() {
+        let stream = stream(&[(Time::Int(1), record(&[])), (Time::Int(2), record(&[]))]);
+        let parts = divide_all(&stream, &by(&["tag"], 0.0), &AS_IT_IS);
+        assert_eq!(parts.len(), 1);
+        assert_eq!(parts[0].metadata().tag, Some(Tag::new("app.web")));
+        assert_eq!(parts[0].body().as_ptr(), stream.entries.as_ptr());
+        assert_eq!(parts[0].records(), 2);
+        assert_eq!(divide_all(&stream, &by(&[], 0.0), &AS_IT_IS)[0].metadata(), &Metadata::default());
+    }
+
+    #[test]
+    fn records_with_equal_values_share_a_chunk_whatever_their_encoding() {
+        let values: [&[u8]; 8] = [
+            &[1],
+            &[0xd3, 0, 0, 0, 0, 0, 0, 0, 1],
+            &[0xa1, b'1'],
+            &[0xd9, 1, b'1'],
+            &[0xc0],
+            &[0xca, 0x3f, 0x80, 0, 0],
+            &[1],
+            &[0xcb, 0x3f, 0xf0, 0, 0, 0, 0, 0, 0],
+        ];
+        let mut events: Vec<_> = values.iter().map(|v| (Time::Int(0), record(&[("k", v)]))).collect();
+        events.push((Time::Int(0), record(&[])));
+        let stream = stream(&events);
+        let parts = divide_all(&stream, &by(&["k"], 0.0), &AS_IT_IS);
+        let found: Vec<_> = parts
+            .iter()
+            .map(|part| (part.metadata().variable("k").unwrap().to_vec(), part.records()))
+            .collect();
+        // The integer 1, the text "1", nothing, the float 1.0.
+        let one = vec![0xcb, 0x3f, 0xf0, 0, 0, 0, 0, 0, 0];
+        assert_eq!(found, [(vec![1], 3), (vec![0xa1, b'1'], 2), (vec![0xc0], 2), (one, 2)]);
+        let first: Vec<u8> = [0, 1, 6].iter().flat_map(|n| entry(&events[*n])).collect();
+        assert_eq!(&parts[0].body()[..], &first[..]);
+    }
+
+    #[test]
+    fn neighbours_of_one_slice_stay_one_range() {
+        let times = [
+            Time::Int(3600),
+            Time::Event(EventTime { sec: 7199, nsec: 9 }),
+            Time::Float(7200.5),
+            Time::Int(3601),
+        ];
+        let events: Vec<_> = times.iter().map(|time| (*time, record(&[]))).collect();
+        let stream = stream(&events);
+        let parts = divide_all(&stream, &by(&["time"], 3600.0), &AS_IT_IS);
+        let found: Vec<_> = parts.iter().map(|part| (part.metadata().timekey, part.records())).collect();
+        assert_eq!(found, [(Some(3600), 3), (Some(7200), 1)]);
+    }
+
+    #[test]
+    fn nested_fields_are_keys_too() {
+        let inner = |ns: &str| {
+            let mut raw = Vec::new();
+            write_str(&mut raw, ns.as_bytes());
+            record(&[("ns", &raw)])
+        };
+        let events = ["a", "b"].map(|ns| (Time::Int(0), record(&[("k8s", &inner(ns))])));
+        let parts = divide_all(&stream(&events), &by(&["$.k8s.ns"], 0.0), &AS_IT_IS);
+        let names: Vec<_> =
+            parts.iter().map(|part| part.metadata().variable("$.k8s.ns").unwrap().to_vec()).collect();
+        assert_eq!(names, [b"\xa1a", b"\xa1b"]);
+    }
+
+    #[test]
+    fn times_can_be_cut_to_whole_seconds() {
+        let shape = Shape { formatter: None, time_as_integer: true };
+        let events = [(Time::Event(EventTime { sec: 5, nsec: 7 }), record(&[])), (Time::Int(6), record(&[]))];
+        let parts = divide_all(&stream(&events), &by(&[], 0.0), &shape);
+        assert_eq!(&parts[0].body()[..], [0x92, 5, 0x80, 0x92, 6, 0x80]);
+        assert_eq!(parts[0].records(), 2);
+    }
+
+    /// Shows the tag and the second, refuses records that say so, and leaves out empty ones.
+    struct Text;
+
+    impl ChunkFormatter for Text {
+        fn format(&self, tag: &Tag, time: Time, record: &[u8], out: &mut Vec<u8>) -> Result<(), FormatError> {
+            match crate::msgpack::RecordView::new(record).get(b"ok") {
+                None => return Ok(()),
+                Some([0xc3]) => out.extend_from_slice(format!("{tag} {}\n", seconds(time)).as_bytes()),
+                Some(_) => {
+                    out.extend_from_slice(b"half of");
+                    return Err(FormatError("no".to_owned()));
+                }
+            }
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn formatted_text_knows_where_records_end_and_errors_leave_no_trace() {
+        let ok = |value| {
+            let mut raw = Vec::new();
+            write_bool(&mut raw, value);
+            record(&[("ok", &raw)])
+        };
+        let events = [ok(true), ok(false), record(&[]), ok(true)].map(|record| (Time::Int(9), record));
+        let shape = Shape { formatter: Some(&Text), time_as_integer: false };
+        let mut refused = Vec::new();
+        let parts = divide(&stream(&events), &by(&["tag", "time"], 60.0), &shape, &mut |entry, error| {
+            refused.push((entry.record.to_vec(), error.to_string()));
+        });
+        assert_eq!(refused, [(ok(false), "no".to_owned())]);
+        assert_eq!(parts.len(), 1);
+        assert_eq!(&parts[0].body()[..], b"app.web 9\napp.web 9\n");
+        assert_eq!((parts[0].records(), parts[0].ends()), (2, Some(&[10, 20][..])));
+    }
+
+    fn entry((time, record): &(Time, Vec<u8>)) -> Vec<u8> {
+        let mut entry = Vec::new();
+        write_entry(&mut entry, *time, None, record);
+        entry
+    }
+}

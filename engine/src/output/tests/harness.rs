@@ -244,7 +244,7 @@ pub(super) fn count(counter: &AtomicU64) -> u64 {
     OutputCounters::get(counter)
 }
 
-pub(super) fn by(names: &[&str], unit: f64) -> Arc<ChunkKeys> {
+pub(in crate::output) fn by(names: &[&str], unit: f64) -> Arc<ChunkKeys> {
     let names = KeyNames::parse(names.iter().copied()).unwrap();
     let time = names.time.then(|| TimeSlices { unit, zone: Zone::UTC });
     Arc::new(ChunkKeys { tag: names.tag, time, fields: names.fields })

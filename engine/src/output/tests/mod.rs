@@ -1,7 +1,8 @@
 //! The runtime of buffered outputs on tokio's paused clock: every time below is exact.
 
+mod configuring;
 mod flushing;
-mod harness;
+pub(super) mod harness;
 mod overflow;
 mod retrying;
 mod shutdown;
