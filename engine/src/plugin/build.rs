@@ -7,7 +7,9 @@ use crate::event::EventStream;
 use crate::output::ChunkKeys;
 use crate::route::{ErrorEvents, Router};
 use crate::telemetry::PluginLog;
+use std::collections::hash_map::Entry;
 use std::collections::{HashMap, HashSet};
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
 
 /// The `@id` of a plugin, or a generated one.
@@ -77,6 +79,8 @@ pub struct Shared {
     pub buffer_paths: HashMap<String, String>,
     /// The `@id`s that are taken.
     ids: HashSet<String>,
+    /// Files and folders that only one plugin may use, by what they are.
+    paths: HashMap<(&'static str, PathBuf), PluginId>,
     generated_ids: u64,
 }
 
@@ -102,6 +106,18 @@ pub struct Store {
 }
 
 impl Shared {
+    /// Takes a file or folder for one plugin; `kind` says what it is (`pos_file`, `buffer`). The error is the plugin that
+    /// has it.
+    pub fn take_path(&mut self, kind: &'static str, path: &Path, id: &PluginId) -> Result<(), PluginId> {
+        match self.paths.entry((kind, path.to_owned())) {
+            Entry::Occupied(taken) => Err(taken.get().clone()),
+            Entry::Vacant(free) => {
+                free.insert(id.clone());
+                Ok(())
+            }
+        }
+    }
+
     /// The identity of the plugin that `params` configures: its `@id`, or a generated one.
     pub fn identify(&mut self, params: &Params) -> Result<PluginId, Diagnostic> {
         let Some(id) = params.plugin_id() else {

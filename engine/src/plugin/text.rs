@@ -2,7 +2,7 @@
 
 use super::FormatError;
 use crate::event::{EventTime, Tag};
-use crate::msgpack::Time;
+use crate::msgpack::{Time, add_fields, write_bin, write_str};
 
 /// Turns text into records.
 pub trait Parser: Send + Sync {
@@ -79,6 +79,33 @@ impl ParseOutput {
     /// Nothing parsed yet.
     pub fn new() -> Self {
         Self::default()
+    }
+
+    /// Whether pieces of the text become byte arrays rather than strings: the text is in no known encoding, and that is
+    /// how Fluentd sends such pieces on.
+    pub fn set_binary(&mut self, binary: bool) {
+        self.binary = binary;
+    }
+
+    /// Appends a piece of the parsed text to the open entry: as a string, or as [`ParseOutput::set_binary`] says.
+    pub fn write_text(&mut self, text: &[u8]) {
+        if self.binary { write_bin(&mut self.bytes, text) } else { write_str(&mut self.bytes, text) }
+    }
+
+    /// Appends fields to the record of the last entry: `write` appends key and value in turn and answers how many pairs.
+    pub fn add_fields_to_last(&mut self, write: impl FnOnce(&mut Vec<u8>) -> usize) {
+        if let Some(last) = self.entries.last_mut() {
+            add_fields(&mut self.bytes, last.record_start(), write);
+            last.end = self.bytes.len();
+        }
+    }
+
+    /// Takes back all entries from `index` on.
+    pub fn truncate(&mut self, index: usize) {
+        if let Some(first) = self.entries.get(index) {
+            self.bytes.truncate(first.start);
+            self.entries.truncate(index);
+        }
     }
 
     /// Forgets all entries; keeps the memory.

@@ -1,6 +1,7 @@
 //! Which files there are to tail: patterns with dates, exclusions, and what cannot be read.
 
 use super::glob::glob;
+use logweir_engine::event::EventTime;
 use logweir_engine::telemetry::PluginLog;
 use logweir_engine::time::{TimeFormat, Zone};
 use logweir_engine::{log_debug, log_warn};
@@ -59,19 +60,19 @@ pub(super) struct Paths {
 /// A path with strftime directives.
 pub(super) struct DatedPath {
     text: String,
-    format: Option<TimeFormat>,
+    format: Option<(TimeFormat, Zone)>,
 }
 
 impl DatedPath {
     /// Without a `%` no date is needed.
     pub(super) fn new(text: &str, zone: Zone) -> Self {
-        let format = text.contains('%').then(|| TimeFormat::new(text, zone));
+        let format = text.contains('%').then(|| (TimeFormat::new(text), zone));
         Self { text: text.to_owned(), format }
     }
 
     fn today(&self) -> String {
         match &self.format {
-            Some(format) => format.format(logweir_engine::event::EventTime::now()),
+            Some((format, zone)) => format.format_to_string(EventTime::now(), zone),
             None => self.text.clone(),
         }
     }

@@ -1,0 +1,108 @@
+//! Positions follow commits: an offset is written to the pos file when every buffer that the lines went to holds them.
+//!
+//! The reader goes on while commits are awaited; what it has read is settled in order, at most [`WAITING_MAX`] batches
+//! behind.
+
+use super::position::{Position, Positions};
+use logweir_engine::delivery::Receipt;
+use logweir_engine::log_warn;
+use logweir_engine::telemetry::PluginLog;
+use std::collections::HashSet;
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, PoisonError};
+use tokio::sync::mpsc;
+use tokio::task::JoinHandle;
+
+/// Batches that may wait for their commit.
+const WAITING_MAX: usize = 16;
+
+/// One reading of a file: a rewind begins another one, and what was under way in the old one settles no more.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(super) struct Reading {
+    /// The file.
+    pub(super) file: u64,
+    /// How often it was rewound.
+    pub(super) turn: u32,
+}
+
+/// Something to do for the pos file once everything before it is settled.
+pub(super) enum Settlement {
+    /// Lines up to `offset` were emitted.
+    Advance { reading: Reading, path: PathBuf, inode: u64, offset: u64, receipt: Option<Receipt> },
+    /// The entry of a path is that of another file now.
+    Switch { path: PathBuf, position: Position },
+    /// The file is gone and read to its end.
+    Unwatch { path: PathBuf, inode: u64 },
+}
+
+/// The queue, and the task that works it off.
+pub(super) struct Settlements {
+    queue: mpsc::Sender<Settlement>,
+    failed: Arc<Mutex<HashSet<Reading>>>,
+    task: JoinHandle<()>,
+}
+
+impl Settlements {
+    pub(super) fn start(handle: &tokio::runtime::Handle, positions: Positions, log: PluginLog) -> Self {
+        let (queue, mut waiting) = mpsc::channel::<Settlement>(WAITING_MAX);
+        let failed = Arc::new(Mutex::new(HashSet::new()));
+        let failures = Arc::clone(&failed);
+        let task = handle.spawn(async move {
+            while let Some(settlement) = waiting.recv().await {
+                settle(settlement, &positions, &failures, &log).await;
+            }
+        });
+        Self { queue, failed, task }
+    }
+
+    /// Queues a settlement; waits if too many are under way. Called from the reader's own thread.
+    pub(super) fn push(&self, settlement: Settlement) {
+        // The task ends only after this sender is gone.
+        let _ = self.queue.blocking_send(settlement);
+    }
+
+    /// Readings whose lines must be read again.
+    pub(super) fn take_failed(&self) -> Vec<Reading> {
+        self.failed.lock().unwrap_or_else(PoisonError::into_inner).iter().copied().collect()
+    }
+
+    /// The reading has been rewound.
+    pub(super) fn forget_failed(&self, reading: Reading) {
+        self.failed.lock().unwrap_or_else(PoisonError::into_inner).remove(&reading);
+    }
+
+    /// Waits until everything is settled.
+    pub(super) fn finish(self, handle: &tokio::runtime::Handle) {
+        drop(self.queue);
+        // The task does not panic, and there is nothing to do if it did.
+        let _ = handle.block_on(self.task);
+    }
+}
+
+async fn settle(
+    settlement: Settlement,
+    positions: &Positions,
+    failed: &Mutex<HashSet<Reading>>,
+    log: &PluginLog,
+) {
+    match settlement {
+        Settlement::Advance { reading, path, inode, offset, receipt } => {
+            if failed.lock().unwrap_or_else(PoisonError::into_inner).contains(&reading) {
+                return;
+            }
+            match receipt {
+                Some(receipt) => match receipt.committed().await {
+                    Ok(()) => positions.advance(&path, inode, offset),
+                    Err(error) => {
+                        log_warn!(log, "lines are not safe in a buffer; they are read again",
+                            path = path, error = error.to_string());
+                        failed.lock().unwrap_or_else(PoisonError::into_inner).insert(reading);
+                    }
+                },
+                None => positions.advance(&path, inode, offset),
+            }
+        }
+        Settlement::Switch { path, position } => positions.set(&path, position),
+        Settlement::Unwatch { path, inode } => positions.unwatch(&path, inode),
+    }
+}
