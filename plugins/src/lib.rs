@@ -15,6 +15,7 @@ pub mod formatter_single_value;
 pub mod formatter_stdout;
 pub mod formatter_tsv;
 pub mod in_forward;
+pub mod in_tail;
 pub mod out_copy;
 pub mod out_file;
 pub mod out_forward;
@@ -55,6 +56,7 @@ static PLUGINS: &[&Descriptor] = &[
     &formatter_stdout::PLUGIN,
     &formatter_tsv::PLUGIN,
     &in_forward::PLUGIN,
+    &in_tail::PLUGIN,
     &out_copy::PLUGIN,
     &out_file::PLUGIN,
     &out_forward::PLUGIN,

@@ -94,8 +94,12 @@ async fn settle(
                 Some(receipt) => match receipt.committed().await {
                     Ok(()) => positions.advance(&path, inode, offset),
                     Err(error) => {
-                        log_warn!(log, "lines are not safe in a buffer; they are read again",
-                            path = path, error = error.to_string());
+                        log_warn!(
+                            log,
+                            "lines are not safe in a buffer; they are read again",
+                            path = path,
+                            error = error.to_string()
+                        );
                         failed.lock().unwrap_or_else(PoisonError::into_inner).insert(reading);
                     }
                 },

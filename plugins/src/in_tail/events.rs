@@ -107,14 +107,17 @@ impl Events {
             return;
         }
         let records: Vec<(Vec<u8>, EventTime)> = (first..last)
-            .map(|index| (self.output.record(index).to_vec(), self.output.entries()[index].time.unwrap_or_default()))
+            .map(|index| {
+                (self.output.record(index).to_vec(), self.output.entries()[index].time.unwrap_or_default())
+            })
             .collect();
         self.output.truncate(first);
         let mut value = Vec::new();
         write_str(&mut value, text);
         let splicer = Splicer::new().set(key.as_bytes(), &value);
         for (record, time) in records {
-            let present = RecordView::new(&record).get(key.as_bytes()).and_then(|raw| ValueRef::read(raw).ok());
+            let present =
+                RecordView::new(&record).get(key.as_bytes()).and_then(|raw| ValueRef::read(raw).ok());
             let out = self.output.begin();
             if matches!(present, None | Some(ValueRef::Nil | ValueRef::Bool(false))) {
                 splicer.splice(&record, out);

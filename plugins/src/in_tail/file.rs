@@ -3,7 +3,7 @@
 use super::commits::Reading;
 use super::lines::LINE_BYTES_MAX;
 use super::throttle::Throttle;
-use logweir_engine::buffer::{cut_points, forget, identities};
+use super::shim::{cut_points, forget, identities};
 use logweir_engine::delivery::FileIdentity;
 use logweir_engine::event::{EventStream, Tag};
 use std::fs::File;
@@ -64,7 +64,15 @@ pub(super) struct Group {
 }
 
 impl TailedFile {
-    pub(super) fn new(path: PathBuf, tag: Tag, dev: u64, inode: u64, offset: u64, id: u64, throttle: Throttle) -> Self {
+    pub(super) fn new(
+        path: PathBuf,
+        tag: Tag,
+        dev: u64,
+        inode: u64,
+        offset: u64,
+        id: u64,
+        throttle: Throttle,
+    ) -> Self {
         Self {
             path,
             tag,

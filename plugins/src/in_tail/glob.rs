@@ -207,8 +207,10 @@ mod tests {
             ("a\\*b", &["a*b"], &["axb"]),
             ("*a*b*", &["ab", "xaybz", "aab"], &["ba"]),
         ] {
-            yes.iter().for_each(|name| assert!(matches(pattern.as_bytes(), name.as_bytes()), "{pattern} {name}"));
-            no.iter().for_each(|name| assert!(!matches(pattern.as_bytes(), name.as_bytes()), "{pattern} {name}"));
+            yes.iter()
+                .for_each(|name| assert!(matches(pattern.as_bytes(), name.as_bytes()), "{pattern} {name}"));
+            no.iter()
+                .for_each(|name| assert!(!matches(pattern.as_bytes(), name.as_bytes()), "{pattern} {name}"));
         }
     }
 

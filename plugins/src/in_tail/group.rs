@@ -36,7 +36,8 @@ impl GroupRules {
             let mut matches = Vec::new();
             for (name, value) in rule.hash("match").unwrap_or_default() {
                 let text = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
-                let regexp = Regexp::parse_literal(&text).map_err(|error| rule.error("match", error.to_string()))?;
+                let regexp =
+                    Regexp::parse_literal(&text).map_err(|error| rule.error("match", error.to_string()))?;
                 matches.push((name, regexp));
             }
             rules.push(Rule { matches, limit });
@@ -49,9 +50,13 @@ impl GroupRules {
     /// The index of the rule for a path; one past the last for the group without a limit.
     fn rule_of(&self, path: &Path) -> usize {
         use std::os::unix::ffi::OsStrExt;
-        let Some(captures) = self.pattern.captures(path.as_os_str().as_bytes()) else { return self.rules.len() };
+        let Some(captures) = self.pattern.captures(path.as_os_str().as_bytes()) else {
+            return self.rules.len();
+        };
         let fits = |rule: &Rule| {
-            rule.matches.iter().all(|(name, regexp)| captures.name(name).is_some_and(|text| regexp.is_match(text)))
+            rule.matches
+                .iter()
+                .all(|(name, regexp)| captures.name(name).is_some_and(|text| regexp.is_match(text)))
         };
         self.rules.iter().position(fits).unwrap_or(self.rules.len())
     }

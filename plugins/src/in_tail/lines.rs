@@ -98,7 +98,9 @@ mod tests {
 
     #[test]
     fn line_ends_go_as_chomp_takes_them() {
-        for (line, text) in [("a\n", "a"), ("a\r\n", "a"), ("a\r", "a"), ("a\r\r\n", "a\r"), ("\n", ""), ("a", "a")] {
+        for (line, text) in
+            [("a\n", "a"), ("a\r\n", "a"), ("a\r", "a"), ("a\r\r\n", "a\r"), ("\n", ""), ("a", "a")]
+        {
             assert_eq!(chomp(line.as_bytes()), text.as_bytes(), "{line:?}");
         }
     }

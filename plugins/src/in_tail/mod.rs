@@ -25,11 +25,14 @@ mod position;
 mod reader;
 mod scheduler;
 mod settings;
+mod shim;
 mod throttle;
 
 use futures_util::future::BoxFuture;
 use logweir_engine::config::{Diagnostic, Params};
-use logweir_engine::plugin::{Build, BuildContext, Compat, Descriptor, Input, InputContext, Kind, StartError};
+use logweir_engine::plugin::{
+    Build, BuildContext, Compat, Descriptor, Input, InputContext, Kind, StartError,
+};
 use scheduler::Scheduler;
 use settings::Settings;
 use std::io::Write;
@@ -74,7 +77,9 @@ impl Input for Tail {
 
 /// The reader's end and the end that wakes it.
 fn wake_pipe() -> Result<(UnixStream, UnixStream), StartError> {
-    let failed = |error: std::io::Error| StartError::new("Errno::EMFILE", format!("cannot make a socket pair: {error}"));
+    let failed = |error: std::io::Error| {
+        StartError::new("Errno::EMFILE", format!("cannot make a socket pair: {error}"))
+    };
     let (stop, waker) = UnixStream::pair().map_err(failed)?;
     stop.set_nonblocking(true).map_err(failed)?;
     Ok((stop, waker))

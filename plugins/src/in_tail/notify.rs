@@ -148,10 +148,12 @@ impl Notify {
     fn warn_once(&mut self, error: &io::Error) {
         if !self.warned {
             self.warned = true;
-            log_warn!(self.log,
+            log_warn!(
+                self.log,
                 "inotify is not available for all files; they are looked at each second instead (see \
                  fs.inotify.max_user_watches and fs.inotify.max_user_instances)",
-                error = error.to_string());
+                error = error.to_string()
+            );
         }
     }
 }

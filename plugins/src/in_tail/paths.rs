@@ -93,7 +93,8 @@ impl Paths {
 
     /// The files that are there now, by path.
     pub(super) fn expand(&mut self) -> BTreeMap<PathBuf, Target> {
-        let excluded: HashSet<PathBuf> = self.exclude.iter().flat_map(|path| self.matching(&path.today())).collect();
+        let excluded: HashSet<PathBuf> =
+            self.exclude.iter().flat_map(|path| self.matching(&path.today())).collect();
         let mut targets = BTreeMap::new();
         let patterns: Vec<String> = self.patterns.iter().map(DatedPath::today).collect();
         for pattern in patterns {
@@ -130,7 +131,8 @@ impl Paths {
             self.warn_unreadable(path, "it cannot be opened for reading");
             return None;
         }
-        if let (true, Some(limit), Ok(modified)) = (found_by_pattern, self.limit_recently_modified, meta.modified())
+        if let (true, Some(limit), Ok(modified)) =
+            (found_by_pattern, self.limit_recently_modified, meta.modified())
             && SystemTime::now().duration_since(modified).is_ok_and(|age| age > limit)
         {
             return None;
@@ -148,15 +150,19 @@ impl Paths {
                 let reason = format!("it is a link to {}, which is not there", target.display());
                 self.warn_unreadable(path, &reason);
             }
-            _ => log_debug!(self.log, format!("{} is missing after refresh file list", path.display()),
-                error = error.to_string()),
+            _ => log_debug!(
+                self.log,
+                format!("{} is missing after refresh file list", path.display()),
+                error = error.to_string()
+            ),
         }
     }
 
     fn warn_unreadable(&mut self, path: &Path, reason: &str) {
         let is_new = self.unreadable.insert(path.to_owned());
         if is_new || !self.name_unreadable_once {
-            let message = format!("{} unreadable. It is excluded and would be examined next time.", path.display());
+            let message =
+                format!("{} unreadable. It is excluded and would be examined next time.", path.display());
             log_warn!(self.log, message, reason = reason);
         }
     }

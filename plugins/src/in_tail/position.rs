@@ -262,8 +262,12 @@ impl Table {
     /// recognise them.
     fn report(&self, result: io::Result<()>) {
         if let (Err(error), Some(open)) = (result, &self.file) {
-            log_warn!(self.log, "cannot write the pos file; reading goes on, and after a restart these lines are read again",
-                pos_file = open.path, error = error.to_string());
+            log_warn!(
+                self.log,
+                "cannot write the pos file; reading goes on, and after a restart these lines are read again",
+                pos_file = open.path,
+                error = error.to_string()
+            );
         }
     }
 }

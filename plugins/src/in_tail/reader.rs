@@ -67,8 +67,12 @@ impl Reader {
             Ok(false) => return Turn::Gone,
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Turn::Gone,
             Err(error) => {
-                log_warn!(self.context.log, "cannot open a file; it is tried again", path = file.path,
-                    error = error.to_string());
+                log_warn!(
+                    self.context.log,
+                    "cannot open a file; it is tried again",
+                    path = file.path,
+                    error = error.to_string()
+                );
                 return Turn::Wait;
             }
         }
@@ -79,8 +83,12 @@ impl Reader {
         match turn {
             Ok(turn) => turn,
             Err(error) => {
-                log_error!(self.context.log, "cannot read a file; it is tried again", path = file.path,
-                    error = error.to_string());
+                log_error!(
+                    self.context.log,
+                    "cannot read a file; it is tried again",
+                    path = file.path,
+                    error = error.to_string()
+                );
                 file.handle = None;
                 Turn::Wait
             }
@@ -117,13 +125,23 @@ impl Reader {
         }
         self.buffer = held;
         if !taken_all {
-            return Ok(if file.refused.is_some() || lines_allowed != u64::MAX { Turn::Wait } else { Turn::More });
+            return Ok(if file.refused.is_some() || lines_allowed != u64::MAX {
+                Turn::Wait
+            } else {
+                Turn::More
+            });
         }
         Ok(if file.at_end { Turn::End } else { Turn::More })
     }
 
     /// Emits the lines of `held`, batch by batch. Answers how many bytes were used, and whether that was all lines.
-    fn take_lines(&mut self, file: &mut TailedFile, held: &[u8], allowed: u64, now: Instant) -> (usize, bool) {
+    fn take_lines(
+        &mut self,
+        file: &mut TailedFile,
+        held: &[u8],
+        allowed: u64,
+        now: Instant,
+    ) -> (usize, bool) {
         let mut used = 0;
         if file.skipped > 0 {
             match memchr::memchr(b'\n', held) {
@@ -163,7 +181,13 @@ impl Reader {
     }
 
     /// Parses lines up to a limit or a cut; answers how many.
-    fn take_batch(&mut self, file: &mut TailedFile, lines: &mut Lines<'_>, limit: u64, cut: Option<u64>) -> u64 {
+    fn take_batch(
+        &mut self,
+        file: &mut TailedFile,
+        lines: &mut Lines<'_>,
+        limit: u64,
+        cut: Option<u64>,
+    ) -> u64 {
         let mut count = 0;
         while count < limit {
             let Some(line) = lines.next() else { break };
@@ -212,7 +236,8 @@ impl Reader {
             if self.settings.emit_unmatched_lines {
                 self.events.add(line, &file.path);
             }
-            let message = format!("got incomplete line before first line from {}: {text}", file.path.display());
+            let message =
+                format!("got incomplete line before first line from {}: {text}", file.path.display());
             log_warn!(self.context.log, message);
         }
     }
@@ -224,8 +249,10 @@ impl Reader {
             let text = super::lines::chomp(&group.text);
             self.events.add_unmatched(text, &file.path);
             let line = inspect(&String::from_utf8_lossy(text));
-            log_warn!(self.context.log,
-                format!("got incomplete line at shutdown from {}: {line}", file.path.display()));
+            log_warn!(
+                self.context.log,
+                format!("got incomplete line at shutdown from {}: {line}", file.path.display())
+            );
         }
         let stream = self.events.take(file.tag.clone());
         let end = file.offset;

@@ -138,7 +138,8 @@ impl Scheduler {
             if let Err(error) = self.positions.compact() {
                 log_warn!(self.reader.context.log, "cannot clean up the pos file", error = error.to_string());
             }
-            self.next_compaction = self.reader.settings.pos_file_compaction_interval.map(|interval| now + interval);
+            self.next_compaction =
+                self.reader.settings.pos_file_compaction_interval.map(|interval| now + interval);
         }
     }
 
@@ -236,8 +237,10 @@ impl Scheduler {
         let wait = self.reader.settings.rotate_wait.as_secs_f64();
         let Some(file) = self.files.get_mut(&id) else { return };
         let path = file.path.clone();
-        log_info!(self.reader.context.log,
-            format!("detected rotation of {}; waiting {wait} seconds", path.display()));
+        log_info!(
+            self.reader.context.log,
+            format!("detected rotation of {}; waiting {wait} seconds", path.display())
+        );
         while self.reader.turn(file) == Turn::More {}
         file.rotated = Some(Instant::now());
         let follow_inodes = self.reader.settings.follow_inodes;
@@ -252,7 +255,9 @@ impl Scheduler {
                 }
                 let known = self.positions.get(&path, inode);
                 let offset = if known.inode == inode { known.offset } else { 0 };
-                self.reader.settlements.push(Settlement::Switch { path: path.clone(), position: Position { offset, inode } });
+                self.reader
+                    .settlements
+                    .push(Settlement::Switch { path: path.clone(), position: Position { offset, inode } });
                 self.add(Target { path, dev, inode }, offset, true);
             } else {
                 self.reader.settlements.push(Settlement::Switch { path: path.clone(), position });
@@ -266,9 +271,8 @@ impl Scheduler {
         let targets = self.paths.expand();
         let first = std::mem::replace(&mut self.first_refresh, false);
         if self.reader.settings.follow_inodes {
-            self.positions.unwatch_missing(|key| {
-                targets.values().any(|target| *key == Key::Inode(target.inode))
-            });
+            self.positions
+                .unwatch_missing(|key| targets.values().any(|target| *key == Key::Inode(target.inode)));
         }
         let missing: Vec<u64> =
             self.by_path.iter().filter(|(path, _)| !targets.contains_key(*path)).map(|(_, id)| *id).collect();
@@ -286,7 +290,10 @@ impl Scheduler {
     /// With follow_inodes a file that was renamed is known under its old name.
     fn is_followed_elsewhere(&self, target: &Target) -> bool {
         self.reader.settings.follow_inodes
-            && self.files.values().any(|file| (file.identity.dev, file.identity.ino) == (target.dev, target.inode))
+            && self
+                .files
+                .values()
+                .any(|file| (file.identity.dev, file.identity.ino) == (target.dev, target.inode))
     }
 
     /// A file that no pattern finds any more.
@@ -307,8 +314,20 @@ impl Scheduler {
         let size = fs::metadata(&target.path).map_or(0, |meta| meta.len());
         let from_head = !first || self.reader.settings.read_from_head;
         let offset = match known.inode {
-            inode if inode == target.inode => if known.offset > size { 0 } else { known.offset },
-            0 => if from_head { 0 } else { size },
+            inode if inode == target.inode => {
+                if known.offset > size {
+                    0
+                } else {
+                    known.offset
+                }
+            }
+            0 => {
+                if from_head {
+                    0
+                } else {
+                    size
+                }
+            }
             left => {
                 self.finish_rotated(&target.path, left, known.offset);
                 0
@@ -329,8 +348,13 @@ impl Scheduler {
         if meta.len() <= offset {
             return;
         }
-        log_info!(self.reader.context.log, "reading the rest of a file that was rotated while Logweir was down",
-            path = path, rotated = found, offset = offset);
+        log_info!(
+            self.reader.context.log,
+            "reading the rest of a file that was rotated while Logweir was down",
+            path = path,
+            rotated = found,
+            offset = offset
+        );
         let target = Target { path: found, dev: meta.dev(), inode };
         let Some(id) = self.add(target, offset, false) else { return };
         let Some(file) = self.files.get_mut(&id) else { return };
@@ -441,8 +465,9 @@ fn sibling_with_inode(path: &Path, inode: u64) -> Option<PathBuf> {
     let folders = [path.parent()?.to_owned(), real.parent()?.to_owned()];
     folders.iter().find_map(|folder| {
         let entries = fs::read_dir(folder).ok()?;
-        entries.flatten().map(|entry| entry.path()).find(|candidate| {
-            fs::metadata(candidate).is_ok_and(|meta| meta.is_file() && meta.ino() == inode)
-        })
+        entries
+            .flatten()
+            .map(|entry| entry.path())
+            .find(|candidate| fs::metadata(candidate).is_ok_and(|meta| meta.is_file() && meta.ino() == inode))
     })
 }

@@ -5,9 +5,9 @@ use super::group::GroupRules;
 use super::paths::{DatedPath, GlobPolicy};
 use logweir_engine::config::{Diagnostic, Params};
 use logweir_engine::event::Tag;
+use logweir_engine::log_warn;
 use logweir_engine::plugin::{BuildContext, Parser};
 use logweir_engine::time::Zone;
-use logweir_engine::log_warn;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -95,7 +95,9 @@ impl Settings {
             return Err(params.error("enable_stat_watcher", message));
         }
         let path_zone = match params.str("path_timezone") {
-            Some(zone) => Zone::parse(zone).map_err(|error| params.error("path_timezone", error.to_string()))?,
+            Some(zone) => {
+                Zone::parse(zone).map_err(|error| params.error("path_timezone", error.to_string()))?
+            }
             None => Zone::local(),
         };
         let pos_file = params.path("pos_file");
@@ -137,7 +139,9 @@ impl Settings {
             refresh_interval: params.time("refresh_interval").unwrap_or(Duration::from_secs(60)),
             skip_refresh_on_startup: params.bool("skip_refresh_on_startup"),
             rotate_wait: params.time("rotate_wait").unwrap_or(Duration::from_secs(5)),
-            read_lines_limit: usize::try_from(params.int("read_lines_limit").unwrap_or(1000)).unwrap_or(1).max(1),
+            read_lines_limit: usize::try_from(params.int("read_lines_limit").unwrap_or(1000))
+                .unwrap_or(1)
+                .max(1),
             read_bytes_limit_per_second: throttle(params, context, enable_watch_timer)?,
             multiline_flush_interval: params.time("multiline_flush_interval"),
             emit_unmatched_lines: params.bool("emit_unmatched_lines"),
@@ -146,7 +150,9 @@ impl Settings {
             open_on_every_update: params.bool("open_on_every_update"),
             path_key: params.str("path_key").map(str::to_owned),
             follow_inodes,
-            max_line_size: params.size("max_line_size").map(|size| usize::try_from(size).unwrap_or(usize::MAX)),
+            max_line_size: params
+                .size("max_line_size")
+                .map(|size| usize::try_from(size).unwrap_or(usize::MAX)),
             conversion: Conversion::from_params(params, &context.log)?,
             binary: !params.is_set("encoding"),
             groups: params.section("group").map(GroupRules::read).transpose()?,
