@@ -13,7 +13,7 @@ use std::path::{Path, PathBuf};
 const DEFAULT_CONFIG_PATH: &str = "/etc/fluent/fluent.conf";
 
 /// Where the configuration is, how to read it, and what of it runs.
-pub struct Configuration {
+pub(crate) struct Configuration {
     options: Options,
     registry: Registry,
     running: Document,
@@ -21,15 +21,15 @@ pub struct Configuration {
 }
 
 /// A configuration that is ready to start.
-pub struct Loaded {
+pub(crate) struct Loaded {
     /// Its plugins.
-    pub plan: Plan,
+    pub(crate) plan: Plan,
 }
 
 impl Configuration {
     /// Reads and builds the configuration that the command line names. Problems are logged; `None` if they forbid a
     /// start.
-    pub fn load(options: Options, registry: Registry) -> Option<(Self, Loaded)> {
+    pub(crate) fn load(options: Options, registry: Registry) -> Option<(Self, Loaded)> {
         let path = config_path(&options);
         let log = PluginLog::program();
         let (document, problems) = read(&path, &options);
@@ -51,14 +51,14 @@ impl Configuration {
     }
 
     /// Prints the configuration as Fluentd does at its start, secrets masked.
-    pub fn log_dump(&self) {
+    pub(crate) fn log_dump(&self) {
         let log = PluginLog::program();
         let text = self.running.root.dump(&self.registry);
         log_info!(log, format!("using configuration file: {text}"));
     }
 
     /// Reads and builds the files again. Problems are logged; `None` leaves what runs as it is.
-    pub fn reload(&mut self) -> Option<Loaded> {
+    pub(crate) fn reload(&mut self) -> Option<Loaded> {
         let path = config_path(&self.options);
         let loaded = self.try_reload(&path);
         if loaded.is_none() {
@@ -80,14 +80,14 @@ impl Configuration {
     }
 
     /// What was reloaded last runs now.
-    pub fn accept(&mut self) {
+    pub(crate) fn accept(&mut self) {
         if let Some(document) = self.candidate.take() {
             self.running = document;
         }
     }
 
     /// Builds what ran before once more.
-    pub fn previous(&mut self) -> Option<Loaded> {
+    pub(crate) fn previous(&mut self) -> Option<Loaded> {
         self.candidate = None;
         let path = config_path(&self.options);
         let system = system_of(&self.running, &self.options, &path)?;
@@ -96,21 +96,21 @@ impl Configuration {
 }
 
 /// Parses the file that the options name, and what `-i` appends.
-pub fn read(path: &Path, options: &Options) -> (Document, Diagnostics) {
+pub(crate) fn read(path: &Path, options: &Options) -> (Document, Diagnostics) {
     let mut problems = Diagnostics::new();
-    let evaluate = logweir_engine::expr::embedded();
+    let evaluate = crate::embedded::Embedded;
     let document = parse_file(path, &settings::parse_options(options), &evaluate, &mut problems);
     (document, problems)
 }
 
 /// The path of the configuration: `-c`, `$FLUENT_CONF`, Fluentd's default.
-pub fn config_path(options: &Options) -> PathBuf {
+pub(crate) fn config_path(options: &Options) -> PathBuf {
     let from_env = || std::env::var_os("FLUENT_CONF").map(PathBuf::from);
     options.config_path.clone().or_else(from_env).unwrap_or_else(|| PathBuf::from(DEFAULT_CONFIG_PATH))
 }
 
-/// The process-wide settings of a document, or log lines that say what is wrong with them.
-pub fn system_of(document: &Document, options: &Options, path: &Path) -> Option<System> {
+/// The process-wide settings of a document; problems with them are logged and forbid a start.
+fn system_of(document: &Document, options: &Options, path: &Path) -> Option<System> {
     let (system, problems) = settings::system(document, options);
     report(&problems, path);
     (!problems.has_errors()).then_some(system)
@@ -150,7 +150,7 @@ fn excerpt(problem: &Diagnostic) -> Option<String> {
 }
 
 /// Fluentd's line for a dry run and for a start.
-pub fn starting_message(dry_run: bool) -> String {
+pub(crate) fn starting_message(dry_run: bool) -> String {
     if dry_run {
         format!("starting fluentd-{FLUENTD_VERSION} as dry run mode")
     } else {

@@ -11,7 +11,7 @@ use std::{env, fs, io};
 const BACKGROUND: &str = "LOGWEIR_IN_BACKGROUND";
 
 /// Which of the two processes this is.
-pub enum Side {
+pub(crate) enum Side {
     /// The one the user called; it ends.
     Parent,
     /// The one in the background.
@@ -19,7 +19,7 @@ pub enum Side {
 }
 
 /// Starts this program once more, in a session of its own and without a terminal, which then writes `pid_file`.
-pub fn daemonize(pid_file: &Path) -> io::Result<Side> {
+pub(crate) fn daemonize(pid_file: &Path) -> io::Result<Side> {
     if env::var_os(BACKGROUND).is_some() {
         rustix::process::setsid()?;
         fs::write(pid_file, format!("{}\n", std::process::id()))?;
@@ -37,7 +37,7 @@ pub fn daemonize(pid_file: &Path) -> io::Result<Side> {
 }
 
 /// `--umask`, `--group`, `--user`. Called before any thread is started, because user and group belong to threads.
-pub fn change(options: &Options) -> Result<(), String> {
+pub(crate) fn change(options: &Options) -> Result<(), String> {
     if let Some(mask) = &options.umask {
         let mask = u32::from_str_radix(mask, 8).map_err(|_| format!("--umask {mask}: not an octal number"))?;
         rustix::process::umask(rustix::fs::Mode::from_raw_mode(mask));

@@ -1,1 +1,51 @@
-//! Logweir as a program.
+//! Logweir as a program. A main of one line runs it with the plugins of a registry, which may hold plugins of your own:
+//!
+//! ```no_run
+//! fn main() -> std::process::ExitCode {
+//!     logweir::run(logweir_plugins::registry())
+//! }
+//! ```
+
+pub mod cli;
+mod commands;
+mod configuration;
+mod embedded;
+mod identity;
+mod own_log;
+mod plan;
+mod process;
+mod running;
+mod settings;
+
+use cli::Command;
+use logweir_engine::plugin::Registry;
+use std::path::Path;
+use std::process::ExitCode;
+
+/// Does what the command line says.
+pub fn run(registry: Registry) -> ExitCode {
+    let mut args = std::env::args_os();
+    let program = args.next().unwrap_or_default();
+    let program = Path::new(&program).file_name().and_then(|name| name.to_str()).unwrap_or("logweir").to_owned();
+    match cli::parse(args) {
+        Ok(Command::Run(options)) => commands::run(*options, registry),
+        Ok(Command::Check(options)) => commands::check(*options, registry),
+        Ok(Command::ShowConfig { file, json }) => commands::show_config(&file, json, &registry),
+        Ok(Command::Buffer { action, path, to }) => commands::buffer(&action, &path, to.as_deref()),
+        Ok(Command::ShowPlugin(name)) => commands::show_plugin(&name, &registry),
+        Ok(Command::Setup(dir)) => commands::setup(&dir),
+        Ok(Command::Version) => {
+            println!("{}", cli::version_text(&program));
+            ExitCode::SUCCESS
+        }
+        Ok(Command::Help) => {
+            print!("{}", cli::USAGE);
+            ExitCode::SUCCESS
+        }
+        Err(error) => {
+            eprint!("{}", cli::USAGE);
+            eprintln!("error: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}

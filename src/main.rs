@@ -1,3 +1,5 @@
 //! The program `logweir`.
 
-fn main() {}
+fn main() -> std::process::ExitCode {
+    logweir::run(logweir_plugins::registry())
+}

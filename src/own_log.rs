@@ -12,7 +12,7 @@ use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 /// Takes log lines to the router of the configuration that runs.
-pub struct Forwarder {
+pub(crate) struct Forwarder {
     router: watch::Sender<Option<Arc<Router>>>,
     stop: CancellationToken,
     task: JoinHandle<()>,
@@ -20,7 +20,7 @@ pub struct Forwarder {
 
 impl Forwarder {
     /// Begins with no router: lines are only printed.
-    pub fn start() -> Self {
+    pub(crate) fn start() -> Self {
         let (router, current) = watch::channel::<Option<Arc<Router>>>(None);
         let stop = CancellationToken::new();
         let mut events = telemetry::events();
@@ -43,12 +43,12 @@ impl Forwarder {
     }
 
     /// From now on lines go there.
-    pub fn route_to(&self, router: Option<Arc<Router>>) {
+    pub(crate) fn route_to(&self, router: Option<Arc<Router>>) {
         self.router.send_replace(router);
     }
 
     /// Delivers what waits and ends.
-    pub async fn stop(self) {
+    pub(crate) async fn stop(self) {
         self.stop.cancel();
         // The task does not panic, and there is nothing to do if it did.
         let _ = self.task.await;
@@ -59,7 +59,7 @@ fn stream(event: &LogEvent) -> EventStream {
     let text = serde_json::Value::Object(event.record.clone()).to_string();
     let mut record = Vec::with_capacity(text.len());
     // The text is JSON that was just made.
-    let _ = json::to_msgpack(text.as_bytes(), &mut record);
+    let _ = json::to_msgpack(text.as_bytes(), &mut record, json::ReadOptions::default());
     let mut entry = Vec::with_capacity(record.len() + 11);
     write_entry(&mut entry, Time::Event(EventTime::now()), None, &record);
     EventStream::new(Tag::new(&format!("fluent.{}", event.level.as_str())), entry.into(), 1)

@@ -53,7 +53,7 @@ impl Signals {
 }
 
 /// Runs a loaded configuration until a signal ends it.
-pub async fn run(mut configuration: Configuration, loaded: Loaded) -> ExitCode {
+pub(crate) async fn run(mut configuration: Configuration, loaded: Loaded) -> ExitCode {
     let log = PluginLog::program();
     let mut signals = match Signals::listen() {
         Ok(signals) => signals,

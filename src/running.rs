@@ -16,11 +16,11 @@ use tokio_util::task::TaskTracker;
 const INPUT_STOP_MAX: Duration = Duration::from_secs(30);
 
 /// A started configuration.
-pub struct Running {
+pub(crate) struct Running {
     inputs: Vec<RunningInput>,
     outputs: Vec<BuiltOutput>,
     /// Where Logweir's own log lines go as events.
-    pub log_router: Option<Arc<Router>>,
+    pub(crate) log_router: Option<Arc<Router>>,
     input_tasks: TaskTracker,
     input_stop: CancellationToken,
     filter_tasks: TaskTracker,
@@ -39,16 +39,16 @@ struct RunningInput {
 /// Which plugin could not start, and why.
 #[derive(Debug, thiserror::Error)]
 #[error("{type_name} ({id}): {error}")]
-pub struct FailedStart {
+pub(crate) struct FailedStart {
     type_name: &'static str,
     id: Arc<str>,
     /// What the plugin says.
-    pub error: StartError,
+    pub(crate) error: StartError,
 }
 
 impl Running {
     /// Starts outputs, filters, then inputs. If one of them cannot start, those before it are stopped again.
-    pub async fn start(mut plan: Plan) -> Result<Self, FailedStart> {
+    pub(crate) async fn start(mut plan: Plan) -> Result<Self, FailedStart> {
         let inputs = std::mem::take(&mut plan.inputs);
         let mut running = Self {
             inputs: Vec::new(),
@@ -98,14 +98,14 @@ impl Running {
     }
 
     /// Writes out everything that waits in buffers, soon.
-    pub fn flush(&self) {
+    pub(crate) fn flush(&self) {
         for built in &self.outputs {
             built.output.flush();
         }
     }
 
     /// Inputs first; then filters give back what they hold; then outputs flush as configured and close.
-    pub async fn stop(self) {
+    pub(crate) async fn stop(self) {
         for input in &self.inputs {
             log_info!(self.log, "shutting down input plugin", type = input.type_name, plugin_id = input.id.text);
         }
@@ -129,7 +129,7 @@ impl Running {
     }
 
     /// What each input has emitted so far, for the dump on SIGCONT.
-    pub fn describe(&self) -> String {
+    pub(crate) fn describe(&self) -> String {
         use std::fmt::Write;
         use std::sync::atomic::Ordering::Relaxed;
         let mut text = String::new();

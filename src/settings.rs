@@ -5,7 +5,7 @@ use logweir_engine::config::{Diagnostics, Document, Format, Overrides, ParseOpti
 use logweir_engine::telemetry::{Level, LogSettings, Rotation};
 
 /// How to read the configuration.
-pub fn parse_options(options: &Options) -> ParseOptions {
+pub(crate) fn parse_options(options: &Options) -> ParseOptions {
     let format = match options.config_file_type.as_deref() {
         Some("yaml" | "yml") => Format::Yaml,
         Some("v1") => Format::Fluentd,
@@ -15,7 +15,7 @@ pub fn parse_options(options: &Options) -> ParseOptions {
 }
 
 /// Process-wide settings: defaults, then `<system>`, then the environment (`LOGWEIR_*`), then the command line.
-pub fn system(document: &Document, options: &Options) -> (System, Diagnostics) {
+pub(crate) fn system(document: &Document, options: &Options) -> (System, Diagnostics) {
     let mut diagnostics = Diagnostics::new();
     let read = |name: &str| std::env::var(name).ok();
     let system = System::layered(document, &read, &overrides(options), &mut diagnostics);
@@ -52,7 +52,7 @@ fn overrides(options: &Options) -> Overrides {
 }
 
 /// Where and how Logweir logs.
-pub fn log_settings(system: &System, options: &Options) -> LogSettings {
+pub(crate) fn log_settings(system: &System, options: &Options) -> LogSettings {
     let age = options.log_rotate_age.clone().or_else(|| {
         system.log.rotate_age.map(|age| match age {
             RotateAge::Daily => "daily".to_owned(),

@@ -17,8 +17,6 @@ pub(super) struct Directives<'a> {
 pub(super) struct Label<'a> {
     /// Its name, with `@`.
     pub(super) name: &'a str,
-    /// Its directive.
-    pub(super) element: &'a Element,
     /// Its `<filter>` and `<match>`, in order.
     pub(super) rules: Vec<&'a Element>,
 }
@@ -80,7 +78,7 @@ impl<'a> Directives<'a> {
                 let rules: Vec<&Element> =
                     element.elements.iter().filter(|e| matches!(e.name.as_str(), "filter" | "match")).collect();
                 if rules.iter().any(|rule| rule.name == "match") {
-                    return Ok(Label { name, element, rules });
+                    return Ok(Label { name, rules });
                 }
                 format!("Missing <match> sections in <label {name}> section")
             }

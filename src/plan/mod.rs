@@ -11,48 +11,48 @@ use logweir_engine::telemetry::PluginLog;
 use std::sync::Arc;
 
 /// Everything of one configuration, built and connected.
-pub struct Plan {
+pub(crate) struct Plan {
     /// Process-wide settings.
-    pub system: System,
+    pub(crate) system: System,
     /// Inputs in the order of the configuration.
-    pub inputs: Vec<PlannedInput>,
+    pub(crate) inputs: Vec<PlannedInput>,
     /// Filters of all pipelines.
-    pub filters: Vec<PlannedFilter>,
+    pub(crate) filters: Vec<PlannedFilter>,
     /// Outputs of all pipelines, nested ones included, in the order in which they were built.
-    pub outputs: Vec<BuiltOutput>,
+    pub(crate) outputs: Vec<BuiltOutput>,
     /// Where Logweir's own log lines go as events: `<label @FLUENT_LOG>`, or a top-level `<match fluent.**>`.
-    pub log_router: Option<Arc<Router>>,
+    pub(crate) log_router: Option<Arc<Router>>,
     /// Labels refer to each other weakly; this keeps them.
     _routers: Vec<Arc<Router>>,
 }
 
 /// An input, its identity and where its events go.
-pub struct PlannedInput {
+pub(crate) struct PlannedInput {
     /// Its identity.
-    pub id: PluginId,
+    pub(crate) id: PluginId,
     /// Its `@type`.
-    pub type_name: &'static str,
+    pub(crate) type_name: &'static str,
     /// Its logger.
-    pub log: PluginLog,
+    pub(crate) log: PluginLog,
     /// The top level, or its `@label`.
-    pub router: Arc<Router>,
+    pub(crate) router: Arc<Router>,
     /// The plugin.
-    pub input: Box<dyn Input>,
+    pub(crate) input: Box<dyn Input>,
 }
 
 /// A filter and its identity.
-pub struct PlannedFilter {
+pub(crate) struct PlannedFilter {
     /// Its identity.
-    pub id: PluginId,
+    pub(crate) id: PluginId,
     /// Its `@type`.
-    pub type_name: &'static str,
+    pub(crate) type_name: &'static str,
     /// The plugin.
-    pub filter: Arc<dyn Filter>,
+    pub(crate) filter: Arc<dyn Filter>,
 }
 
 impl Plan {
     /// Builds every plugin of `root`. All problems are reported at once; warnings alone do not stop it.
-    pub fn build(root: &Element, system: System, registry: &Registry) -> (Option<Self>, Diagnostics) {
+    pub(crate) fn build(root: &Element, system: System, registry: &Registry) -> (Option<Self>, Diagnostics) {
         let mut diagnostics = Diagnostics::new();
         let directives = Directives::read(root, &system, &mut diagnostics);
         let session = Session::new(system.strict_config_value);

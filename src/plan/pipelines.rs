@@ -119,7 +119,7 @@ impl Builder<'_> {
         let built = if kind == Kind::Filter {
             self.filter(&params, errors).map(Collector::Filter)
         } else {
-            let mut context = self.context(PluginId::none(), PluginLog::program(), errors.clone());
+            let mut context = self.context(PluginId::generated(""), PluginLog::program(), errors.clone());
             context.output(&params).map(Collector::Output)
         };
         built.map_err(|problem| self.diagnostics.push(problem)).ok()
@@ -212,6 +212,7 @@ impl Builder<'_> {
             registry: self.registry,
             errors,
             shared: &mut self.shared,
+            secondary_of: None,
         }
     }
 }

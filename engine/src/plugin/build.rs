@@ -21,6 +21,13 @@ pub struct PluginId {
     pub configured: bool,
 }
 
+impl PluginId {
+    /// One that the user did not write.
+    pub fn generated(text: &str) -> Self {
+        Self { text: Arc::from(text), configured: false }
+    }
+}
+
 /// All plugins of this binary: a plain list, in which the first of a kind and name wins.
 #[derive(Clone)]
 pub struct Registry {

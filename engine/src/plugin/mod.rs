@@ -27,7 +27,7 @@ pub use filter::{
     AfterError, Filter, FilterContext, FilterError, FilterStep, RecordFilter, Select, StreamFilter, Verdict,
 };
 pub use inject::{INJECT, Inject};
-pub use input::{Input, InputContext, StartError};
+pub use input::{Input, InputContext, InputCounters, StartError};
 pub use output::{
     BufferedOutput, ChunkFormatter, EmitFuture, FormatError, Output, OutputPlugin, WriteError, WriteFuture,
 };
