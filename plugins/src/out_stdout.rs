@@ -12,13 +12,12 @@ use logweir_engine::msgpack::{Entries, Time};
 use logweir_engine::output::{blocking, file_error_class};
 use logweir_engine::plugin::{
     BufferDefaults, BufferSupport, BufferedOutput, Build, BuildContext, ChunkFormatter, Compat, Descriptor,
-    EmitFuture, FormatError, Formatter, Kind, Output, OutputPlugin, Param, ParamKind, SectionSpec,
+    EmitFuture, EventFormat, FormatError, INJECT, Kind, Output, OutputPlugin, Param, ParamKind, SectionSpec,
     WriteError, WriteFuture,
 };
 use logweir_engine::route::{ErrorEvent, ErrorEvents};
 use logweir_engine::telemetry;
 use std::io::{self, Write};
-use std::sync::Arc;
 
 /// `@type stdout`
 pub static PLUGIN: Descriptor = Descriptor {
@@ -28,7 +27,7 @@ pub static PLUGIN: Descriptor = Descriptor {
         "Print to where the log goes; with false always to standard output",
     )
     .default("true")],
-    sections: &[SectionSpec::FORMAT],
+    sections: &[SectionSpec::FORMAT, INJECT],
     compat: &[Compat::Inject, Compat::Formatter],
     buffer: BufferSupport::Optional(BufferDefaults {
         chunk_keys: &["tag"],
@@ -45,12 +44,12 @@ struct Stdout {
 
 /// An event as a line.
 struct LineFormat {
-    formatter: Arc<dyn Formatter>,
+    event: EventFormat,
 }
 
 fn build(params: &Params, context: &mut BuildContext<'_>) -> Result<OutputPlugin, Diagnostic> {
     let stdout = Box::new(Stdout {
-        line: LineFormat { formatter: context.formatter(params, Some("stdout"))? },
+        line: LineFormat { event: EventFormat::from_params(params, "stdout", context)? },
         use_logger: params.bool("use_logger"),
         errors: context.errors.clone(),
     });
@@ -123,7 +122,7 @@ impl BufferedOutput for Stdout {
 impl ChunkFormatter for LineFormat {
     fn format(&self, tag: &Tag, time: Time, record: &[u8], out: &mut Vec<u8>) -> Result<(), FormatError> {
         let start = out.len();
-        self.formatter.format(tag, time, record, out)?;
+        self.event.format(tag, time, record, out)?;
         // Ruby's chomp, then one line end.
         if out.len() > start && out.ends_with(b"\n") {
             out.pop();
@@ -139,6 +138,8 @@ impl ChunkFormatter for LineFormat {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use logweir_engine::plugin::{Driver, Formatter};
+    use std::sync::Arc;
 
     /// Prints the record's bytes as they are.
     struct Raw;
@@ -152,13 +153,39 @@ mod tests {
 
     #[test]
     fn a_line_has_one_end() {
-        let line = LineFormat { formatter: Arc::new(Raw) };
+        let line = LineFormat { event: EventFormat::new(None, Arc::new(Raw)) };
         for (text, expected) in
             [("a", "a\n"), ("a\n", "a\n"), ("a\r\n", "a\n"), ("a\n\n", "a\n\n"), ("a\r", "a\n"), ("", "\n")]
         {
             let mut out = b"before\n".to_vec();
             line.format(&"t".into(), Time::None, text.as_bytes(), &mut out).unwrap();
             assert_eq!(out, format!("before\n{expected}").as_bytes(), "{text:?}");
+        }
+    }
+
+    #[test]
+    fn lines_have_time_and_tag_unless_another_format_is_configured() {
+        let plugins = [&PLUGIN, &crate::formatter_stdout::PLUGIN, &crate::formatter_json::PLUGIN];
+        let time = Time::Event(logweir_engine::event::EventTime { sec: 1_704_164_645, nsec: 7 });
+        for (section, expected) in [
+            ("", " a.b: {\"k\":1,\"t\":\"a.b\"}\n"),
+            ("<format>\n@type json\n</format>", "{\"k\":1,\"t\":\"a.b\"}\n"),
+            ("format json", "{\"k\":1,\"t\":\"a.b\"}\n"),
+        ] {
+            let text = format!(
+                "<match **>\n@type stdout\n{section}\n<inject>\ntag_key t\n</inject>\n<buffer>\n</buffer>\n</match>"
+            );
+            let mut driver = Driver::new(&plugins);
+            let params = driver.params(Kind::Output, &text).unwrap();
+            let Ok(OutputPlugin::Buffered(output)) = build(&params, &mut driver.context()) else {
+                panic!("not buffered");
+            };
+            let mut line = Vec::new();
+            let format = BufferedOutput::formatter(&*output).unwrap();
+            format.format(&"a.b".into(), time, b"\x81\xa1k\x01", &mut line).unwrap();
+            let line = String::from_utf8(line).unwrap();
+            assert!(line.ends_with(expected), "{line}");
+            assert_eq!(line.contains(".000000007 "), section.is_empty(), "{line}");
         }
     }
 }

@@ -7,6 +7,7 @@
 mod build;
 mod descriptor;
 mod driver;
+mod event_format;
 mod extract;
 mod field;
 mod filter;
@@ -21,6 +22,7 @@ pub use descriptor::{
     SectionSpec, Status,
 };
 pub use driver::Driver;
+pub use event_format::EventFormat;
 pub use extract::{EXTRACT, Extract};
 pub use field::FieldPlace;
 pub use filter::{

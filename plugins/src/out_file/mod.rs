@@ -2,19 +2,17 @@
 //!
 //! Events are formatted when they are put into the buffer, so a chunk is the text that goes into the file.
 
-mod format;
 mod path;
 mod symlink;
 mod write;
 
-use format::EventFormat;
 use logweir_engine::buffer::Chunk;
 use logweir_engine::config::{Diagnostic, Params};
 use logweir_engine::log_warn;
 use logweir_engine::output::{Destination, Template, blocking, file_error_class, is_writable};
 use logweir_engine::plugin::{
     BufferDefaults, BufferSupport, BufferedOutput, Build, BuildContext, ChunkFormatter, Compat, Descriptor,
-    Kind, OutputPlugin, Param, ParamKind, SectionSpec, WriteError, WriteFuture,
+    EventFormat, INJECT, Kind, OutputPlugin, Param, ParamKind, SectionSpec, WriteError, WriteFuture,
 };
 use path::PathRule;
 use std::path::{Path, PathBuf};
@@ -45,7 +43,7 @@ pub static PLUGIN: Descriptor = Descriptor {
         Param::new("symlink_path", ParamKind::String, "A link to the buffer file that is being filled"),
         Param::new("symlink_path_use_relative", ParamKind::Bool, "Make the link relative").default("false"),
     ],
-    sections: &[SectionSpec::FORMAT],
+    sections: &[SectionSpec::FORMAT, INJECT],
     compat: &[Compat::Formatter, Compat::Buffer, Compat::Inject],
     buffer: SUPPORT,
     ..Descriptor::new(Kind::Output, "file", "Writes events to local files", Build::Output(build))
@@ -131,7 +129,7 @@ fn build(params: &Params, context: &mut BuildContext<'_>) -> Result<OutputPlugin
         compression,
         recompress: params.bool("recompress"),
         symlink,
-        format: EventFormat::new(params, context)?,
+        format: EventFormat::from_params(params, "out_file", context)?,
         destination: Destination::new(context.system),
     })))
 }

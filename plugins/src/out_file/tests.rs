@@ -82,6 +82,13 @@ async fn append_adds_to_one_file() {
 }
 
 #[tokio::test]
+async fn injected_fields_come_before_the_formatting() {
+    let dir = tempfile::tempdir().unwrap();
+    run(dir.path(), &format!("\n<inject>\ntag_key tag\n</inject>{AT_ONCE}"), &["a"]).await;
+    assert_eq!(std::fs::read(dir.path().join("out/x_0.log")).unwrap(), b"a 81 a3 74 61 67 a1 61\n");
+}
+
+#[tokio::test]
 async fn chunk_keys_fill_the_path() {
     let dir = tempfile::tempdir().unwrap();
     let more =
