@@ -100,25 +100,11 @@ impl ParseOutput {
         }
     }
 
-    /// Takes back all entries from `index` on.
-    pub fn truncate(&mut self, index: usize) {
-        if let Some(first) = self.entries.get(index) {
-            self.bytes.truncate(first.start);
-            self.entries.truncate(index);
-        }
-    }
-
     /// Forgets all entries; keeps the memory.
     pub fn clear(&mut self) {
         self.bytes.clear();
         self.entries.clear();
         self.open = None;
-    }
-
-    /// Whether texts are written as MessagePack's `bin` rather than `str`. Ruby packs a string so that is tagged as binary,
-    /// and Fluentd leaves lines of files without a configured encoding tagged so; JSON texts are always `str`.
-    pub fn set_binary(&mut self, binary: bool) {
-        self.binary = binary;
     }
 
     /// See [`ParseOutput::set_binary`].
