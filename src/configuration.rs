@@ -3,7 +3,7 @@
 use crate::cli::{FLUENTD_VERSION, Options};
 use crate::plan::Plan;
 use crate::settings;
-use logweir_engine::config::{Diagnostic, Diagnostics, Document, System, parse_file};
+use logweir_engine::config::{Diagnostic, Diagnostics, Document, System, check_directives, parse_file};
 use logweir_engine::plugin::Registry;
 use logweir_engine::telemetry::{self, PluginLog, Shown};
 use logweir_engine::{log_error, log_info, log_warn};
@@ -32,8 +32,9 @@ impl Configuration {
     pub(crate) fn load(options: Options, registry: Registry) -> Option<(Self, Loaded)> {
         let path = config_path(&options);
         let log = PluginLog::program();
-        let (document, problems) = read(&path, &options);
+        let (document, mut problems) = read(&path, &options);
         if problems.has_errors() {
+            problems.extend(check_directives(&document.root, options.strict_config_value, &registry));
             report(&problems, &path);
             return None;
         }

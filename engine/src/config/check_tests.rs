@@ -453,3 +453,24 @@ fn broken_values_are_reported_once() {
     let checked = filter("key \"a\\qb\"\nmode \"#{oops}\"");
     assert_eq!(checked.errors().len(), 2, "{:?}", checked.errors());
 }
+
+#[test]
+fn directives_of_a_broken_file_are_checked_too() {
+    let mut diagnostics = Diagnostics::new();
+    let text = "<system>\nlog_level loud\n</system>\n<source>\n@type nope\n</sorce>\n<label @L>\n<match>\n@type store\n</match>\n\
+                </label>\n<filter>\n@type probe\nkey \"\\q\"\nmode x\n</filter>\n";
+    let document = parse_text("t", text, &evaluate, &mut diagnostics);
+    diagnostics.extend(check_directives(&document.root, false, &registry()));
+    let messages: Vec<&str> = diagnostics.errors().map(Diagnostic::message).collect();
+    assert_eq!(
+        messages,
+        [
+            "unmatched end tag",
+            "unexpected back-slash escape character 'q'",
+            "valid options are trace,debug,info,warn,error,fatal but got loud",
+            "Unknown input plugin 'nope'. Run 'gem search -rd fluent-plugin' to find plugins",
+            "'path' parameter is required",
+            "valid options are lazy,eager but got x",
+        ]
+    );
+}

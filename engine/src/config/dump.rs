@@ -1,7 +1,7 @@
 //! A configuration as text (what Fluentd logs at start) and as JSON (`logweir config FILE --json`).
 
-use super::{Attr, Checker, Element, RawValue, Session};
-use crate::plugin::{DefaultValue, Kind, ParamKind, Registry};
+use super::{Attr, Checker, Element, RawValue, Session, directives};
+use crate::plugin::{DefaultValue, ParamKind, Registry};
 use serde_json::{Map, Value as Json, json};
 use std::fmt;
 
@@ -35,7 +35,7 @@ impl Element {
         let mut root = self.clone();
         let session = Session::new(false);
         let mut checker = Checker::new(registry, &session);
-        declare(&mut root, &mut checker);
+        directives::check_in(&mut root, &mut checker);
         root.to_string().trim_end().to_owned()
     }
 
@@ -60,27 +60,6 @@ impl Element {
 impl fmt::Display for Element {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.write(f, 0)
-    }
-}
-
-/// Has the directives of `parent` learn which parameters their attributes set.
-fn declare(parent: &mut Element, checker: &mut Checker<'_>) {
-    for element in &mut parent.elements {
-        let kind = match element.name.as_str() {
-            "source" => Kind::Input,
-            "filter" => Kind::Filter,
-            "match" => Kind::Output,
-            "label" | "worker" => {
-                declare(element, checker);
-                continue;
-            }
-            "system" => {
-                super::system::declare(element, checker);
-                continue;
-            }
-            _ => continue,
-        };
-        checker.plugin_in(element, kind, None);
     }
 }
 

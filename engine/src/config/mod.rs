@@ -4,6 +4,7 @@ mod check;
 mod compat;
 mod cursor;
 mod diagnostic;
+mod directives;
 mod document;
 mod dump;
 mod element;
@@ -26,6 +27,7 @@ mod yaml;
 
 pub use check::{Checker, Session};
 pub use diagnostic::{Diagnostic, Diagnostics, Severity};
+pub use directives::check_directives;
 pub use document::{Document, Format, ParseOptions, fuzz, parse_file, parse_text};
 pub use element::{Attr, Element, RawValue};
 pub use embedded::{Evaluate, Evaluated};

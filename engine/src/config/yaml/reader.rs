@@ -67,7 +67,7 @@ impl Reader<'_> {
                     continue;
                 }
                 Event::SequenceEnd | Event::MappingEnd => {
-                    let Some(closed) = open.pop() else { return None };
+                    let closed = open.pop()?;
                     let node = self.tagged(closed.node, closed.tag.as_deref(), folder)?;
                     (node, closed.anchor)
                 }

@@ -1,0 +1,34 @@
+//! The check of all directives of a configuration, without building anything.
+
+use super::{Checker, Diagnostics, Element, Session};
+use crate::plugin::{Kind, Registry};
+
+/// Checks every directive in `root` against the table of its plugin. For a configuration that cannot be built because
+/// its text has mistakes: so that those of its directives are reported in the same run.
+pub fn check_directives(root: &Element, strict: bool, registry: &Registry) -> Diagnostics {
+    let session = Session::new(strict);
+    let mut checker = Checker::new(registry, &session);
+    check_in(&mut root.clone(), &mut checker);
+    checker.finish()
+}
+
+/// As [`check_directives`], in place: attributes learn which parameters they set.
+pub(super) fn check_in(parent: &mut Element, checker: &mut Checker<'_>) {
+    for element in &mut parent.elements {
+        let kind = match element.name.as_str() {
+            "source" => Kind::Input,
+            "filter" => Kind::Filter,
+            "match" => Kind::Output,
+            "label" | "worker" => {
+                check_in(element, checker);
+                continue;
+            }
+            "system" => {
+                super::system::declare(element, checker);
+                continue;
+            }
+            _ => continue,
+        };
+        checker.plugin_in(element, kind, None);
+    }
+}
