@@ -39,10 +39,14 @@ impl ClickHouse {
         Self::start_with(&Options::default())
     }
 
-    /// The server that all tests of this process share; they keep to databases of their own.
+    /// The server that all tests of this process share; they keep to tables of their own. It allows LowCardinality,
+    /// which Debian's server counts as an experiment.
     pub fn shared() -> &'static Self {
         static SHARED: OnceLock<ClickHouse> = OnceLock::new();
-        SHARED.get_or_init(Self::start)
+        SHARED.get_or_init(|| {
+            let profile = "<allow_experimental_low_cardinality_type>1</allow_experimental_low_cardinality_type>";
+            Self::start_with(&Options { profile: profile.to_owned(), ..Options::default() })
+        })
     }
 
     /// Starts a server with options.

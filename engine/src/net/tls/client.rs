@@ -87,6 +87,11 @@ impl TlsClient {
         Ok(Self { connector: TlsConnector::from(Arc::new(config)) })
     }
 
+    /// The context, for a client library that opens its connections itself.
+    pub fn config(&self) -> ClientConfig {
+        ClientConfig::clone(self.connector.config())
+    }
+
     /// Shakes hands on `tcp`. `name` is what the certificate must name; without one, it is the peer's address.
     pub async fn connect(&self, tcp: TcpStream, name: Option<&str>) -> io::Result<TlsStream<TcpStream>> {
         let server = match name {

@@ -1,0 +1,246 @@
+//! One ClickHouse server: requests to it, what it knows, whether it is well.
+
+use super::server_error::ServerError;
+use bytes::Bytes;
+use clickhouse::Client;
+use clickhouse::error::Error as ClientError;
+use logweir_engine::net::tls::TlsClient;
+use std::collections::BTreeSet;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+/// So many failures one after the other close a server.
+const FAILURES_MAX: u32 = 5;
+/// How long a closed server is left alone.
+const CLOSED_FOR: Duration = Duration::from_secs(10);
+/// Shorter than the server's own 3 seconds, so that no request meets a connection that is just being closed.
+const POOL_IDLE: Duration = Duration::from_secs(2);
+
+/// How to reach servers.
+#[derive(Clone)]
+pub(crate) struct Access {
+    /// The user.
+    pub(crate) user: String,
+    /// The password; empty for none.
+    pub(crate) password: String,
+    /// A token instead of user and password.
+    pub(crate) access_token: Option<String>,
+    /// For `https` URLs.
+    pub(crate) tls: TlsClient,
+    /// How long a connection may take to be made.
+    pub(crate) connect_timeout: Duration,
+    /// How long a piece of a body may take to be sent.
+    pub(crate) send_timeout: Duration,
+    /// How long an answer may take after a body was sent.
+    pub(crate) answer_timeout: Duration,
+}
+
+/// See the module.
+pub(crate) struct Endpoint {
+    url: String,
+    client: Client,
+    send_timeout: Duration,
+    answer_timeout: Duration,
+    health: Mutex<Health>,
+}
+
+#[derive(Default)]
+struct Health {
+    failures: u32,
+    closed_until: Option<Instant>,
+    /// Settings that this server does not know.
+    unknown_settings: BTreeSet<String>,
+    version: Option<(u32, u32)>,
+}
+
+/// Why a request did not succeed.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum Failure {
+    /// The server was not reached: nothing was sent.
+    #[error("{0}")]
+    Unreached(String),
+    /// The connection broke, or no answer came in time: what was sent may have been done.
+    #[error("{0}")]
+    Lost(String),
+    /// The server answered that it did not do it.
+    #[error("{0}")]
+    Refused(ServerError),
+}
+
+impl Failure {
+    /// Whether an insert may have been stored all the same.
+    pub(crate) fn may_have_stored(&self) -> bool {
+        match self {
+            Self::Unreached(_) => false,
+            Self::Lost(_) => true,
+            Self::Refused(error) => error.may_have_stored(),
+        }
+    }
+}
+
+impl Endpoint {
+    /// A server at `url` (`http://host:port`).
+    pub(crate) fn new(url: &str, access: &Access) -> Self {
+        let mut http = hyper_util::client::legacy::connect::HttpConnector::new();
+        http.enforce_http(false);
+        http.set_nodelay(true);
+        http.set_keepalive(Some(Duration::from_secs(60)));
+        http.set_connect_timeout(Some(access.connect_timeout));
+        let https = hyper_rustls::HttpsConnectorBuilder::new()
+            .with_tls_config(access.tls.config())
+            .https_or_http()
+            .enable_http1()
+            .wrap_connector(http);
+        let http_client = hyper_util::client::legacy::Client::builder(hyper_util::rt::TokioExecutor::new())
+            .pool_idle_timeout(POOL_IDLE)
+            .build(https);
+        let client = Client::with_http_client(http_client)
+            .with_url(url)
+            .with_compression(clickhouse::Compression::None)
+            .with_product_info("logweir", env!("CARGO_PKG_VERSION"));
+        let client = match &access.access_token {
+            Some(token) => client.with_access_token(token),
+            None => client.with_user(&access.user).with_password(&access.password),
+        };
+        Self {
+            url: url.to_owned(),
+            client,
+            send_timeout: access.send_timeout,
+            answer_timeout: access.answer_timeout,
+            health: Mutex::new(Health::default()),
+        }
+    }
+
+    /// Its URL.
+    pub(crate) fn url(&self) -> &str {
+        &self.url
+    }
+
+    /// Runs a statement and answers its output in `format`.
+    pub(crate) async fn query(&self, sql: &str, format: &str) -> Result<Bytes, Failure> {
+        let run = async {
+            let mut cursor = self.client.query_raw(sql).fetch_bytes(format)?;
+            cursor.collect().await
+        };
+        match tokio::time::timeout(self.answer_timeout, run).await {
+            Ok(answer) => self.noted(answer.map_err(failure)),
+            Err(_) => self.noted(Err(Failure::Lost(format!("no answer within {:?}", self.answer_timeout)))),
+        }
+    }
+
+    /// Runs `INSERT ... FORMAT Native` with `body` as its data.
+    pub(crate) async fn insert(
+        &self,
+        sql: &str,
+        settings: &[(String, String)],
+        body: &[Bytes],
+    ) -> Result<(), Failure> {
+        loop {
+            let unknown = self.health().unknown_settings.clone();
+            let known = settings.iter().filter(|(name, _)| !unknown.contains(name));
+            let outcome = self.insert_once(sql, known, body).await;
+            if let Err(Failure::Refused(error)) = &outcome
+                && error.code == Some(115)
+                && let Some(name) = error.unknown_setting()
+                && settings.iter().any(|(ours, _)| ours == name)
+                && self.health().unknown_settings.insert(name.to_owned())
+            {
+                continue;
+            }
+            return self.noted(outcome);
+        }
+    }
+
+    async fn insert_once(
+        &self,
+        sql: &str,
+        settings: impl Iterator<Item = &(String, String)>,
+        body: &[Bytes],
+    ) -> Result<(), Failure> {
+        let mut insert = self
+            .client
+            .insert_formatted_with(sql)
+            .with_timeouts(Some(self.send_timeout), Some(self.answer_timeout));
+        for (name, value) in settings {
+            insert = insert.with_setting(name, value);
+        }
+        for piece in body {
+            insert.send(piece.clone()).await.map_err(failure)?;
+        }
+        insert.end().await.map_err(failure)
+    }
+
+    /// Whether a request may be tried: it is open, or it is time to see whether it is well again.
+    pub(crate) fn is_open(&self) -> bool {
+        self.health().closed_until.is_none_or(|until| Instant::now() >= until)
+    }
+
+    /// The server's version, once [`Endpoint::learn_version`] has asked.
+    pub(crate) fn version(&self) -> Option<(u32, u32)> {
+        self.health().version
+    }
+
+    /// Remembers the version; a new one may know more settings.
+    pub(crate) fn learn_version(&self, text: &str) {
+        let mut parts = text.split('.').map_while(|part| part.parse().ok());
+        let version = parts.next().zip(parts.next());
+        let mut health = self.health();
+        if health.version != version {
+            health.version = version;
+            health.unknown_settings.clear();
+        }
+    }
+
+    /// Counts failures of the server; its refusals show that it is there.
+    fn noted<T>(&self, outcome: Result<T, Failure>) -> Result<T, Failure> {
+        let mut health = self.health();
+        match &outcome {
+            Err(Failure::Unreached(_) | Failure::Lost(_)) => {
+                health.failures += 1;
+                if health.failures >= FAILURES_MAX {
+                    health.closed_until = Some(Instant::now() + CLOSED_FOR);
+                }
+            }
+            _ => {
+                health.failures = 0;
+                health.closed_until = None;
+            }
+        }
+        drop(health);
+        outcome
+    }
+
+    fn health(&self) -> MutexGuard<'_, Health> {
+        self.health.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn failure(error: ClientError) -> Failure {
+    match error {
+        ClientError::BadResponse(body) => Failure::Refused(ServerError::parse(&body)),
+        ClientError::TimedOut => Failure::Lost("no answer in time".to_owned()),
+        ClientError::Network(source) => {
+            let unreached = source
+                .downcast_ref::<hyper_util::client::legacy::Error>()
+                .is_some_and(hyper_util::client::legacy::Error::is_connect);
+            let message = chain(&*source);
+            if unreached { Failure::Unreached(message) } else { Failure::Lost(message) }
+        }
+        other => Failure::Lost(chain(&other)),
+    }
+}
+
+/// An error with what caused it, the way `a: b: c`.
+fn chain(error: &(dyn std::error::Error + 'static)) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(error) = source {
+        let next = error.to_string();
+        if !text.ends_with(&next) {
+            text.push_str(": ");
+            text.push_str(&next);
+        }
+        source = error.source();
+    }
+    text
+}

@@ -1,0 +1,142 @@
+//! What is known of a table: its columns and what its engine can do.
+
+use super::type_name::Type;
+use jiff::tz::TimeZone;
+
+/// A table as the server describes it. Two descriptions that are equal give equal blocks.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Table {
+    /// Columns in the server's order.
+    pub(crate) columns: Vec<TableColumn>,
+    /// The server's time zone.
+    pub(crate) zone: TimeZone,
+    /// The expression by which rows are divided into partitions; empty if there is none or it is not known.
+    pub(crate) partition_key: String,
+    /// Whether an insert that is repeated with its token is stored once.
+    pub(crate) deduplication: Deduplication,
+}
+
+/// A column as the server describes it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct TableColumn {
+    /// Its name.
+    pub(crate) name: String,
+    /// Its type, as ClickHouse writes it.
+    pub(crate) type_name: String,
+    /// What it is when it is not given.
+    pub(crate) default: ColumnDefault,
+}
+
+/// See [`TableColumn::default`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum ColumnDefault {
+    /// The type's default.
+    None,
+    /// `DEFAULT expression`, or `EPHEMERAL`: may be given.
+    Expression,
+    /// `MATERIALIZED` or `ALIAS`: cannot be given.
+    Computed,
+}
+
+impl ColumnDefault {
+    /// From `default_kind` of `system.columns`, or `default_type` of DESCRIBE.
+    pub(crate) fn parse(kind: &str) -> Self {
+        match kind {
+            "" => Self::None,
+            "MATERIALIZED" | "ALIAS" => Self::Computed,
+            _ => Self::Expression,
+        }
+    }
+}
+
+/// What the engine makes of an insert that it has already seen.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Deduplication {
+    /// It is dropped, for as many inserts, or as long, as the table's settings say.
+    Engine,
+    /// It is stored again, unless the table's settings are changed with this statement.
+    Off {
+        /// The ALTER TABLE, without its end.
+        remedy: String,
+    },
+    /// It is stored again; this server or engine knows no remedy.
+    Unsupported,
+    /// The engine keeps no data of its own (Distributed, Buffer, Null, views ...), or is not known.
+    Unknown,
+}
+
+impl Deduplication {
+    /// From `engine` and `engine_full` of `system.tables`. `has_window` says that this server has the setting
+    /// `non_replicated_deduplication_window` (21.4 and later).
+    pub(crate) fn of(engine: &str, engine_full: &str, name: &str, has_window: bool) -> Self {
+        const WINDOW: &str = "non_replicated_deduplication_window";
+        if !engine.ends_with("MergeTree") {
+            return Self::Unknown;
+        }
+        if engine.starts_with("Replicated") || engine.starts_with("Shared") {
+            return Self::Engine;
+        }
+        if !has_window {
+            return Self::Unsupported;
+        }
+        let window = engine_full.split(WINDOW).nth(1).map(|rest| {
+            let digits = rest.trim_start_matches([' ', '=']);
+            digits.chars().take_while(char::is_ascii_digit).collect::<String>()
+        });
+        match window.and_then(|digits| digits.parse::<u64>().ok()) {
+            Some(1..) => Self::Engine,
+            _ => Self::Off { remedy: format!("ALTER TABLE {name} MODIFY SETTING {WINDOW} = 10000") },
+        }
+    }
+}
+
+impl Table {
+    /// The columns that rows may give, with their types; the others' names and types are handed to `skipped`.
+    pub(crate) fn insertable(&self, mut skipped: impl FnMut(&TableColumn)) -> Vec<(&TableColumn, Type)> {
+        let mut columns = Vec::new();
+        for column in self.columns.iter().filter(|column| column.default != ColumnDefault::Computed) {
+            match Type::parse(&column.type_name) {
+                Some(kind) => columns.push((column, kind)),
+                None => skipped(column),
+            }
+        }
+        columns
+    }
+}
+
+/// A name as SQL takes it in any position.
+pub(crate) fn quoted(name: &str) -> String {
+    format!("`{}`", name.replace('\\', "\\\\").replace('`', "\\`"))
+}
+
+/// A text as SQL takes it.
+pub(crate) fn literal(text: &str) -> String {
+    format!("'{}'", text.replace('\\', "\\\\").replace('\'', "\\'"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_engines_make_of_repeated_inserts() {
+        let of = |engine, full| Deduplication::of(engine, full, "`d`.`t`", true);
+        assert_eq!(of("ReplicatedMergeTree", ""), Deduplication::Engine);
+        assert_eq!(of("SharedReplacingMergeTree", ""), Deduplication::Engine);
+        assert_eq!(of("Distributed", ""), Deduplication::Unknown);
+        let full = "MergeTree ORDER BY a SETTINGS non_replicated_deduplication_window = 100, index_granularity = 8192";
+        assert_eq!(of("MergeTree", full), Deduplication::Engine);
+        for full in ["MergeTree ORDER BY a", "MergeTree SETTINGS non_replicated_deduplication_window = 0"] {
+            let remedy =
+                "ALTER TABLE `d`.`t` MODIFY SETTING non_replicated_deduplication_window = 10000".to_owned();
+            assert_eq!(of("MergeTree", full), Deduplication::Off { remedy });
+        }
+        assert_eq!(Deduplication::of("MergeTree", "", "t", false), Deduplication::Unsupported);
+    }
+
+    #[test]
+    fn names_and_texts_cannot_leave_their_quotes() {
+        assert_eq!(quoted("a`b\\"), "`a\\`b\\\\`");
+        assert_eq!(literal("it's \\"), "'it\\'s \\\\'");
+    }
+}

@@ -1,0 +1,4 @@
+//! The encoder against real engines: Debian's server over HTTP, the current engine through libchdb.
+
+mod engines;
+mod types;
