@@ -16,6 +16,7 @@ pub mod formatter_stdout;
 pub mod formatter_tsv;
 pub mod in_forward;
 pub mod in_tail;
+pub mod out_clickhouse;
 pub mod out_copy;
 pub mod out_file;
 pub mod out_forward;
@@ -57,6 +58,7 @@ static PLUGINS: &[&Descriptor] = &[
     &formatter_tsv::PLUGIN,
     &in_forward::PLUGIN,
     &in_tail::PLUGIN,
+    &out_clickhouse::PLUGIN,
     &out_copy::PLUGIN,
     &out_file::PLUGIN,
     &out_forward::PLUGIN,

@@ -45,6 +45,12 @@ impl Chunk {
         chunk
     }
 
+    /// The same chunk, as one that holds bytes of a formatter; for tests of outputs.
+    pub fn into_formatted(mut self) -> Self {
+        self.formatted = true;
+        self
+    }
+
     /// Its name.
     pub fn id(&self) -> ChunkId {
         self.id

@@ -56,9 +56,4 @@ impl Cluster {
             failure: Failure::Unreached("no server is configured".to_owned()),
         }))
     }
-
-    /// Whether any other server could be tried.
-    pub(crate) fn len(&self) -> usize {
-        self.endpoints.len()
-    }
 }

@@ -188,7 +188,7 @@ pub(crate) fn encode(source: Source<'_>, layout: &Layout, part: &Part, options: 
         RowEncoder::new(layout, part.given, options.compression, options.on_fault, source.fallback_time);
     let mut keys = layout.has_server_defaults().then(|| Keys::new(&layout.fields));
     let mut faults = Vec::new();
-    let mut bytes = 0;
+    let (mut count, mut bytes) = (0, 0);
     let (from, to, picked) = match &part.selection {
         Selection::Range { from, to } => (*from, *to, None),
         Selection::Picked { order, from, to } => {
@@ -204,7 +204,7 @@ pub(crate) fn encode(source: Source<'_>, layout: &Layout, part: &Part, options: 
         if ordinal >= to {
             break;
         }
-        if picked.is_none() && (rows.rows() >= options.rows_max || bytes >= options.bytes_max) {
+        if picked.is_none() && (count >= options.rows_max || bytes >= options.bytes_max) {
             rest = Some(behind);
             break;
         }
@@ -214,6 +214,8 @@ pub(crate) fn encode(source: Source<'_>, layout: &Layout, part: &Part, options: 
         {
             continue;
         }
+        // Refused rows count too, so that the parts of a chunk do not depend on the table.
+        count += 1;
         bytes += entry.record.len();
         if let Err(fault) = rows.push(&entry, source.tag_of(&entry)) {
             faults.push((ordinal as u32, fault));

@@ -118,31 +118,43 @@ impl Endpoint {
 
     /// Runs a statement and answers its output in `format`.
     pub(crate) async fn query(&self, sql: &str, format: &str) -> Result<Bytes, Failure> {
-        let run = async {
-            let mut cursor = self.client.query_raw(sql).fetch_bytes(format)?;
-            cursor.collect().await
-        };
+        self.run(self.client.query_raw(sql), format).await
+    }
+
+    /// Runs a statement that the server writes into its query log.
+    pub(crate) async fn query_logged(&self, sql: &str, format: &str) -> Result<Bytes, Failure> {
+        self.run(self.client.query_raw(sql).with_setting("log_queries", "1"), format).await
+    }
+
+    async fn run(&self, query: clickhouse::query::Query, format: &str) -> Result<Bytes, Failure> {
+        let run = async { query.fetch_bytes(format)?.collect().await };
         match tokio::time::timeout(self.answer_timeout, run).await {
             Ok(answer) => self.noted(answer.map_err(failure)),
             Err(_) => self.noted(Err(Failure::Lost(format!("no answer within {:?}", self.answer_timeout)))),
         }
     }
 
-    /// Runs `INSERT ... FORMAT Native` with `body` as its data.
+    /// Runs `INSERT ... FORMAT Native` with `body` as its data. Settings that the server does not know are left out;
+    /// `required` ones, which the user wrote and which prevail, are not.
     pub(crate) async fn insert(
         &self,
         sql: &str,
-        settings: &[(String, String)],
+        settings: &[(&'static str, String)],
+        required: &[(String, String)],
         body: &[Bytes],
     ) -> Result<(), Failure> {
+        let is_required = |name: &str| required.iter().any(|(theirs, _)| theirs == name);
         loop {
             let unknown = self.health().unknown_settings.clone();
-            let known = settings.iter().filter(|(name, _)| !unknown.contains(name));
-            let outcome = self.insert_once(sql, known, body).await;
+            let ours = settings.iter().filter(|(name, _)| !unknown.contains(*name) && !is_required(name));
+            let theirs = required.iter().map(|(name, value)| (name.as_str(), value.as_str()));
+            let all = ours.map(|(name, value)| (*name, value.as_str())).chain(theirs);
+            let outcome = self.insert_once(sql, all, body).await;
             if let Err(Failure::Refused(error)) = &outcome
                 && error.code == Some(115)
                 && let Some(name) = error.unknown_setting()
-                && settings.iter().any(|(ours, _)| ours == name)
+                && settings.iter().any(|(ours, _)| *ours == name)
+                && !is_required(name)
                 && self.health().unknown_settings.insert(name.to_owned())
             {
                 continue;
@@ -154,7 +166,7 @@ impl Endpoint {
     async fn insert_once(
         &self,
         sql: &str,
-        settings: impl Iterator<Item = &(String, String)>,
+        settings: impl Iterator<Item = (&str, &str)>,
         body: &[Bytes],
     ) -> Result<(), Failure> {
         let mut insert = self

@@ -18,6 +18,8 @@ pub(crate) struct ColumnOptions {
     pub(crate) tag_column: Option<String>,
     /// The column that gets the fields which have none.
     pub(crate) extra_column: Option<String>,
+    /// The same, if the table has it.
+    pub(crate) extra_column_if_there: Option<String>,
     /// Columns that are fed from elsewhere than the field of their name.
     pub(crate) sources: Vec<(String, Source)>,
 }
@@ -62,6 +64,8 @@ pub(crate) struct LayoutColumn {
     pub(crate) type_name: String,
     /// What it gets without a field.
     pub(crate) absent: Absent,
+    /// The keys that lead to its field.
+    pub(crate) path: Vec<String>,
 }
 
 impl LayoutColumn {
@@ -98,6 +102,7 @@ pub(crate) struct FieldTarget {
 
 impl Fields {
     /// What a field leads to.
+    #[cfg(test)]
     pub(crate) fn get(&self, name: &[u8]) -> Option<&FieldTarget> {
         self.by_name.get(name)
     }
@@ -210,7 +215,7 @@ impl Layout {
             columns: Vec::new(),
             fields: Fields::default(),
             gathers_extra: false,
-            extra_name: options.extra_column.clone(),
+            extra_name: options.extra_column.clone().or_else(|| options.extra_column_if_there.clone()),
             needs_tag: false,
             time_offset_seconds: options.time_offset_seconds,
             context: ColumnContext { zone: zone.clone() },
@@ -230,19 +235,20 @@ impl Layout {
             };
             layout.gathers_extra |= absent == Absent::Extra;
             layout.needs_tag |= absent == Absent::Tag;
-            match source {
-                Some(Source::Field(path)) => layout.fields.add(&path, index),
-                Some(_) => {}
+            let path = match source {
+                Some(Source::Field(path)) => path,
+                Some(_) => Vec::new(),
                 None => {
-                    layout.fields.add(&[&column.name], index);
-                    let path: Vec<&str> = column.name.split('.').collect();
+                    let path: Vec<String> = column.name.split('.').map(str::to_owned).collect();
                     if path.len() > 1 && path.iter().all(|part| !part.is_empty()) {
                         layout.fields.add(&path, index);
                     }
+                    vec![column.name.clone()]
                 }
-            }
+            };
+            layout.fields.add(&path, index);
             let (name, type_name) = (column.name.clone(), column.type_name.clone());
-            layout.columns.push(LayoutColumn { name, kind, type_name, absent });
+            layout.columns.push(LayoutColumn { name, kind, type_name, absent, path });
         }
         if layout.columns.is_empty() { Err(LayoutError::NoColumns) } else { Ok(layout) }
     }
@@ -278,7 +284,7 @@ impl ColumnOptions {
             Some(Source::Time)
         } else if is(&self.tag_column) {
             Some(Source::Tag)
-        } else if is(&self.extra_column) {
+        } else if is(&self.extra_column) || is(&self.extra_column_if_there) {
             Some(Source::Extra)
         } else {
             self.sources.iter().find(|(name, _)| name == column).map(|(_, source)| source.clone())

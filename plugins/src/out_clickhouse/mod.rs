@@ -1,9 +1,25 @@
-//! `@type clickhouse`.
-#![allow(dead_code)]
+//! `@type clickhouse`: chunks into ClickHouse tables, exactly once.
+//!
+//! ```text
+//! chunk ---encode--> Native blocks ---sender--> one of several servers
+//!            ^                            |
+//!       layout: table + configuration     '--> divided, retried, or rows to @ERROR
+//! ```
+//!
+//! | question | file |
+//! |---|---|
+//! | What are the parameters? | [`config`] |
+//! | How does a value become a column's bytes? | [`column`], one file a family of types |
+//! | Which field goes into which column? | [`layout`], [`keys`], [`rows`] |
+//! | What does an insert look like on the wire? | [`cells`], [`frame`] |
+//! | Which inserts does a chunk need? | [`encode`], [`writer`] |
+//! | What happens when one fails? | [`writer`], [`sender`], [`server_error`] |
+//! | What does the table look like, and who makes it? | [`describe`], [`table`], [`create_table`], [`target`] |
 
 mod cells;
 mod cluster;
 mod column;
+mod config;
 mod create_table;
 mod describe;
 mod encode;
@@ -12,9 +28,92 @@ mod fault;
 mod frame;
 mod keys;
 mod layout;
+mod refused;
 mod rows;
+mod sender;
 mod server_error;
 mod table;
+mod tagged;
+mod target;
 #[cfg(test)]
 mod tests;
 mod type_name;
+mod writer;
+
+use config::{Config, PARAMS, SECTIONS};
+use futures_util::future::BoxFuture;
+use logweir_engine::buffer::Chunk;
+use logweir_engine::config::{Diagnostic, Params};
+use logweir_engine::plugin::{
+    BufferDefaults, BufferSupport, BufferedOutput, Build, BuildContext, ChunkFormatter, Compat, Descriptor,
+    Kind, OutputPlugin, StartError, WriteFuture,
+};
+use std::sync::{Arc, Mutex, PoisonError};
+use tagged::Tagged;
+use writer::Writer;
+
+/// `@type clickhouse`
+pub static PLUGIN: Descriptor = Descriptor {
+    aliases: &["clickhousejson", "clickhouse-output"],
+    params: PARAMS,
+    sections: SECTIONS,
+    compat: &[Compat::Buffer],
+    buffer: BUFFER,
+    ..Descriptor::new(
+        Kind::Output,
+        "clickhouse",
+        "Stores records in ClickHouse: a column for each field, large inserts, each once",
+        Build::Output(build),
+    )
+};
+
+/// ClickHouse likes few large inserts, and its users like to see their logs soon.
+const BUFFER: BufferSupport = BufferSupport::Always(BufferDefaults {
+    chunk_keys: &[],
+    params: &[
+        ("flush_interval", "5s"),
+        ("chunk_limit_size", "64m"),
+        ("flush_thread_burst_interval", "0.1"),
+        ("retry_max_interval", "10s"),
+    ],
+});
+
+struct ClickHouse {
+    writer: Arc<Writer>,
+    formatter: Option<Tagged>,
+    /// The first look at the table.
+    looking: Mutex<Option<tokio::task::JoinHandle<()>>>,
+}
+
+fn build(params: &Params, context: &mut BuildContext<'_>) -> Result<OutputPlugin, Diagnostic> {
+    let keys = context.chunk_keys(params, BUFFER)?;
+    let config = Config::new(params, &keys, &context.log)?;
+    let formatter = config.keeps_tag.then_some(Tagged);
+    let writer = Writer::new(config, context.errors.clone(), context.log.clone(), context.id.text.clone());
+    let looking = Mutex::new(None);
+    Ok(OutputPlugin::Buffered(Box::new(ClickHouse { writer: Arc::new(writer), formatter, looking })))
+}
+
+impl BufferedOutput for ClickHouse {
+    fn formatter(&self) -> Option<&dyn ChunkFormatter> {
+        self.formatter.as_ref().map(|tagged| tagged as &dyn ChunkFormatter)
+    }
+
+    fn write<'a>(&'a self, chunk: &'a Chunk) -> WriteFuture<'a> {
+        Box::pin(self.writer.write(chunk))
+    }
+
+    fn start(&self) -> BoxFuture<'_, Result<(), StartError>> {
+        let writer = Arc::clone(&self.writer);
+        let task = tokio::spawn(async move { writer.look_ahead().await });
+        *self.looking.lock().unwrap_or_else(PoisonError::into_inner) = Some(task);
+        Box::pin(std::future::ready(Ok(())))
+    }
+
+    fn shutdown(&self) -> BoxFuture<'_, ()> {
+        if let Some(task) = self.looking.lock().unwrap_or_else(PoisonError::into_inner).take() {
+            task.abort();
+        }
+        Box::pin(std::future::ready(()))
+    }
+}

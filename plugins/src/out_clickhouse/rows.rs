@@ -69,11 +69,6 @@ impl<'a> RowEncoder<'a> {
         Ok(())
     }
 
-    /// Rows so far.
-    pub(crate) fn rows(&self) -> usize {
-        self.rows
-    }
-
     /// Takes the number of values that were replaced by a default.
     pub(crate) fn take_replaced(&mut self) -> u64 {
         self.cells.take_replaced()

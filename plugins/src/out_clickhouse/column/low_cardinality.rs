@@ -168,10 +168,6 @@ impl Column for Dictionary {
         sink.write(&positions);
         self.reset();
     }
-
-    fn raw_size(&self) -> usize {
-        self.keys.raw.len() + self.rows.len() * 4
-    }
 }
 
 /// Takes the bytes of the value that was just encoded.

@@ -61,12 +61,18 @@ pub(crate) trait Column: Send {
     /// Moves the data into `sink`; the column is empty then.
     fn finish(&mut self, sink: &mut Sink);
 
-    /// Bytes that are held and not sealed.
-    fn raw_size(&self) -> usize;
-
     /// The unsealed bytes of a column that has just one stream: what a dictionary compares.
     fn single_stream(&mut self) -> Option<&mut Stream> {
         None
+    }
+}
+
+/// A value as JSON text, for messages.
+pub(crate) fn json_preview(raw: &[u8]) -> String {
+    let mut text = Vec::new();
+    match json_text::write_json(&mut logweir_engine::msgpack::Reader::new(raw), &mut text) {
+        Ok(()) => String::from_utf8_lossy(&text).into_owned(),
+        Err(_) => "its value".to_owned(),
     }
 }
 

@@ -110,10 +110,6 @@ impl Column for Arrays {
         self.ends.finish(sink);
         self.inner.finish(sink);
     }
-
-    fn raw_size(&self) -> usize {
-        self.ends.stream.raw.len() + self.inner.raw_size()
-    }
 }
 
 /// `Map(K, V)`.
@@ -231,10 +227,6 @@ impl Column for Maps {
         self.keys.finish(sink);
         self.values.finish(sink);
     }
-
-    fn raw_size(&self) -> usize {
-        self.ends.stream.raw.len() + self.keys.raw_size() + self.values.raw_size()
-    }
 }
 
 /// `Tuple(...)`: from an array of as many elements, or from a map by the elements' names (`1`, `2`, ... where they have
@@ -321,10 +313,6 @@ impl Column for Tuples {
         for (_, element) in &mut self.elements {
             element.finish(sink);
         }
-    }
-
-    fn raw_size(&self) -> usize {
-        self.elements.iter().map(|(_, element)| element.raw_size()).sum()
     }
 }
 

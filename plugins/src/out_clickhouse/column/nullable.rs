@@ -60,8 +60,4 @@ impl Column for Nullables {
         self.nulls.finish(sink);
         self.inner.finish(sink);
     }
-
-    fn raw_size(&self) -> usize {
-        self.nulls.raw.len() + self.inner.raw_size()
-    }
 }

@@ -58,10 +58,6 @@ macro_rules! one_stream {
             self.stream.finish(sink);
         }
 
-        fn raw_size(&self) -> usize {
-            self.stream.raw.len()
-        }
-
         fn single_stream(&mut self) -> Option<&mut Stream> {
             Some(&mut self.stream)
         }

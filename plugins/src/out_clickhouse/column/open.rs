@@ -193,10 +193,6 @@ impl Column for Variants {
             member.column.finish(sink);
         }
     }
-
-    fn raw_size(&self) -> usize {
-        self.which.raw.len() + self.members.iter().map(|member| member.column.raw_size()).sum::<usize>()
-    }
 }
 
 /// `Dynamic`: scalars keep their type, containers are JSON text.
@@ -266,9 +262,5 @@ impl Column for Dynamics {
 
     fn finish(&mut self, sink: &mut Sink) {
         self.inner.finish(sink);
-    }
-
-    fn raw_size(&self) -> usize {
-        self.inner.raw_size()
     }
 }

@@ -1,4 +1,6 @@
 //! The encoder against real engines: Debian's server over HTTP, the current engine through libchdb.
 
 mod engines;
+mod misbehaving;
+mod plugin;
 mod types;
