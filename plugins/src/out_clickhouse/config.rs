@@ -339,6 +339,9 @@ fn source_of(text: &str) -> Result<Source, String> {
     if !text.starts_with('$') {
         return Ok(Source::Field(vec![text.to_owned()]));
     }
+    if !text.starts_with("$.") && !text.starts_with("$[") {
+        return Err(format!("{text} is none of $time, $tag and $extra, nor a path ($.a.b)"));
+    }
     let accessor = Accessor::parse(text).map_err(|error| error.message)?;
     let keys = accessor.parts().iter().map(|part| match part {
         PathPart::Key(key) => Ok(String::from_utf8_lossy(key).into_owned()),
@@ -432,11 +435,11 @@ mod tests {
     #[test]
     fn sources_of_columns() {
         assert_eq!(source_of("a"), Ok(Source::Field(vec!["a".into()])));
-        assert_eq!(source_of("$.a['b.c']"), Ok(Source::Field(vec!["a".into(), "b.c".into()])));
+        assert_eq!(source_of("$['a']['b.c']"), Ok(Source::Field(vec!["a".into(), "b.c".into()])));
         assert_eq!(source_of("$time"), Ok(Source::Time));
         assert_eq!(source_of("$extra"), Ok(Source::Extra));
         assert!(source_of("$.a[0]").unwrap_err().contains("array"));
-        assert!(source_of("$.").is_err());
+        assert!(source_of("$tga").unwrap_err().contains("$tag"));
     }
 
     #[test]

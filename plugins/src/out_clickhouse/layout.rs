@@ -295,9 +295,8 @@ impl ColumnOptions {
 fn absent_by_name(name: &str, kind: &Type) -> Absent {
     let name = name.to_ascii_lowercase();
     let date = matches!(kind.bare(), Type::Date | Type::Date32);
-    if kind.is_moment() && !date && TIME_NAMES.contains(&name.as_str()) {
-        Absent::Time
-    } else if date && (DATE_NAMES.contains(&name.as_str()) || TIME_NAMES.contains(&name.as_str())) {
+    let is_time = TIME_NAMES.contains(&name.as_str()) || (date && DATE_NAMES.contains(&name.as_str()));
+    if kind.is_moment() && is_time {
         Absent::Time
     } else if matches!(kind.bare(), Type::String) && TAG_NAMES.contains(&name.as_str()) {
         Absent::Tag

@@ -90,10 +90,8 @@ pub(crate) fn write_plain(value: &ValueRef<'_>, out: &mut Vec<u8>) -> Result<(),
 
 /// The EventTime in an extension value's payload.
 pub(crate) fn event_time(payload: &[u8]) -> Option<EventTime> {
-    let (sec, nsec) = <[u8; 8]>::try_from(payload)
-        .ok()
-        .map(|bytes| u64::from_be_bytes(bytes))
-        .map(|both| ((both >> 32) as u32, both as u32))?;
+    let both = u64::from_be_bytes(payload.try_into().ok()?);
+    let (sec, nsec) = ((both >> 32) as u32, both as u32);
     (nsec < 1_000_000_000).then_some(EventTime { sec: i64::from(sec), nsec })
 }
 

@@ -12,18 +12,20 @@ use std::sync::{Arc, Mutex};
 
 /// An answer of the scripted server: status and body.
 type Answer = (u16, String);
+/// A request: target and body.
+type Request = (String, Vec<u8>);
 
 /// A server that answers each request as a function says: from the query and the body.
 struct Scripted {
     port: u16,
-    requests: Arc<Mutex<Vec<(String, Vec<u8>)>>>,
+    requests: Arc<Mutex<Vec<Request>>>,
 }
 
 impl Scripted {
     fn start(answer: impl Fn(&str, &[u8]) -> Answer + Send + Sync + 'static) -> Self {
         let listener = TcpListener::bind(("127.0.0.1", 0)).unwrap();
         let port = listener.local_addr().unwrap().port();
-        let requests: Arc<Mutex<Vec<(String, Vec<u8>)>>> = Arc::default();
+        let requests: Arc<Mutex<Vec<Request>>> = Arc::default();
         let seen = Arc::clone(&requests);
         let answer = Arc::new(answer);
         std::thread::spawn(move || {
@@ -36,13 +38,13 @@ impl Scripted {
     }
 
     /// The queries that came, inserts only.
-    fn inserts(&self) -> Vec<(String, Vec<u8>)> {
+    fn inserts(&self) -> Vec<Request> {
         let requests = self.requests.lock().unwrap();
         requests.iter().filter(|(target, _)| target.contains("INSERT")).cloned().collect()
     }
 }
 
-fn serve(stream: TcpStream, seen: &Mutex<Vec<(String, Vec<u8>)>>, answer: &dyn Fn(&str, &[u8]) -> Answer) {
+fn serve(stream: TcpStream, seen: &Mutex<Vec<Request>>, answer: &dyn Fn(&str, &[u8]) -> Answer) {
     let mut reader = BufReader::new(stream.try_clone().unwrap());
     loop {
         let mut head = String::new();
