@@ -94,11 +94,16 @@ impl Libchdb {
         }
     }
 
-    /// Runs `insert` (`INSERT INTO t (a, b)`) with `body` as its data in `format`.
+    /// Runs `insert` (`INSERT INTO t (a, b)`, with ` SETTINGS x = 1` behind it or not) with `body` as its data in `format`.
     pub fn insert(&self, insert: &str, format: &str, body: &[u8]) -> Result<(), String> {
         let file = tempfile::NamedTempFile::new_in(&self.dir).expect("a scratch file");
         std::fs::write(file.path(), body).expect("a scratch file");
-        self.query_as(&format!("{insert} FROM INFILE '{}' FORMAT {format}", file.path().display()), "TSV")?;
+        let (insert, settings) = match insert.split_once(" SETTINGS ") {
+            Some((insert, settings)) => (insert, format!(" SETTINGS {settings}")),
+            None => (insert, String::new()),
+        };
+        let path = file.path().display();
+        self.query_as(&format!("{insert} FROM INFILE '{path}'{settings} FORMAT {format}"), "TSV")?;
         Ok(())
     }
 

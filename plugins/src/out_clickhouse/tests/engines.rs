@@ -66,8 +66,14 @@ impl Engine {
         static NUMBER: AtomicU32 = AtomicU32::new(0);
         let name = format!("t{}", NUMBER.fetch_add(1, Ordering::Relaxed));
         self.query(&format!("CREATE TABLE {name} ({columns}) ENGINE = Memory"));
+        let table = self.description("default", &name);
+        (name, table)
+    }
+
+    /// The description of a table.
+    pub(super) fn description(self, database: &str, name: &str) -> Table {
         let described = self.query(&format!(
-            "SELECT name, type, default_kind FROM system.columns WHERE database = currentDatabase() AND table = '{name}' \
+            "SELECT name, type, default_kind FROM system.columns WHERE database = '{database}' AND table = '{name}' \
              FORMAT JSONCompact"
         ));
         let described: serde_json::Value = serde_json::from_str(&described).unwrap();
@@ -77,13 +83,12 @@ impl Engine {
             type_name: text(&row[1]),
             default: ColumnDefault::parse(row[2].as_str().unwrap()),
         });
-        let table = Table {
+        Table {
             columns: columns.collect(),
             zone: TimeZone::UTC,
             partition_key: String::new(),
             deduplication: Deduplication::Unknown,
-        };
-        (name, table)
+        }
     }
 }
 

@@ -3,4 +3,5 @@
 mod engines;
 mod misbehaving;
 mod plugin;
+mod servio;
 mod types;
