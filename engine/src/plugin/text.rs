@@ -81,12 +81,6 @@ impl ParseOutput {
         Self::default()
     }
 
-    /// Whether pieces of the text become byte arrays rather than strings: the text is in no known encoding, and that is
-    /// how Fluentd sends such pieces on.
-    pub fn set_binary(&mut self, binary: bool) {
-        self.binary = binary;
-    }
-
     /// Appends a piece of the parsed text to the open entry: as a string, or as [`ParseOutput::set_binary`] says.
     pub fn write_text(&mut self, text: &[u8]) {
         if self.binary { write_bin(&mut self.bytes, text) } else { write_str(&mut self.bytes, text) }
