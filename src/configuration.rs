@@ -63,7 +63,11 @@ impl Configuration {
         let path = config_path(&self.options);
         let loaded = self.try_reload(&path);
         if loaded.is_none() {
-            log_error!(PluginLog::program(), "failed to reload config: the running configuration stays", file = path);
+            log_error!(
+                PluginLog::program(),
+                "failed to reload config: the running configuration stays",
+                file = path
+            );
         }
         loaded
     }
@@ -135,8 +139,13 @@ fn report(problems: &Diagnostics, path: &Path) {
     let log = PluginLog::program();
     for problem in problems.iter() {
         if problem.is_error() {
-            log_error!(log, "config error", file = path, error_class = Shown(problem.class()),
-                error = problem.fluentd_message());
+            log_error!(
+                log,
+                "config error",
+                file = path,
+                error_class = Shown(problem.class()),
+                error = problem.fluentd_message()
+            );
         } else {
             log_warn!(log, problem.fluentd_message());
         }

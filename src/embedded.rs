@@ -8,17 +8,22 @@ impl Evaluate for Embedded {
         for part in code.split("||").map(str::trim) {
             let quoted = |text: &str| {
                 let text = text.trim();
-                let inner = text.strip_prefix('\'').and_then(|t| t.strip_suffix('\'')).or_else(|| {
-                    text.strip_prefix('"').and_then(|t| t.strip_suffix('"'))
-                });
+                let inner = text
+                    .strip_prefix('\'')
+                    .and_then(|t| t.strip_suffix('\''))
+                    .or_else(|| text.strip_prefix('"').and_then(|t| t.strip_suffix('"')));
                 inner.map(str::to_owned)
             };
-            if let Some(name) = part.strip_prefix("ENV[").and_then(|rest| rest.strip_suffix(']')).and_then(quoted) {
+            if let Some(name) =
+                part.strip_prefix("ENV[").and_then(|rest| rest.strip_suffix(']')).and_then(quoted)
+            {
                 if let Ok(value) = std::env::var(name) {
                     return Ok(Evaluated::Text(value));
                 }
             } else if part == "Socket.gethostname" || part == "hostname" {
-                return Ok(Evaluated::Text(rustix::system::uname().nodename().to_string_lossy().into_owned()));
+                return Ok(Evaluated::Text(
+                    rustix::system::uname().nodename().to_string_lossy().into_owned(),
+                ));
             } else if part == "use_nil" {
                 return Ok(Evaluated::UseNil);
             } else if part == "use_default" {

@@ -39,19 +39,22 @@ pub(crate) fn daemonize(pid_file: &Path) -> io::Result<Side> {
 /// `--umask`, `--group`, `--user`. Called before any thread is started, because user and group belong to threads.
 pub(crate) fn change(options: &Options) -> Result<(), String> {
     if let Some(mask) = &options.umask {
-        let mask = u32::from_str_radix(mask, 8).map_err(|_| format!("--umask {mask}: not an octal number"))?;
+        let mask =
+            u32::from_str_radix(mask, 8).map_err(|_| format!("--umask {mask}: not an octal number"))?;
         rustix::process::umask(rustix::fs::Mode::from_raw_mode(mask));
     }
     if let Some(name) = &options.group {
         let id = look_up("/etc/group", name).ok_or_else(|| format!("--group {name}: no such group"))?;
         let gid = Gid::from_raw(id);
         rustix::thread::set_thread_groups(&[gid]).map_err(|error| format!("--group {name}: {error}"))?;
-        rustix::thread::set_thread_res_gid(gid, gid, gid).map_err(|error| format!("--group {name}: {error}"))?;
+        rustix::thread::set_thread_res_gid(gid, gid, gid)
+            .map_err(|error| format!("--group {name}: {error}"))?;
     }
     if let Some(name) = &options.user {
         let id = look_up("/etc/passwd", name).ok_or_else(|| format!("--user {name}: no such user"))?;
         let uid = Uid::from_raw(id);
-        rustix::thread::set_thread_res_uid(uid, uid, uid).map_err(|error| format!("--user {name}: {error}"))?;
+        rustix::thread::set_thread_res_uid(uid, uid, uid)
+            .map_err(|error| format!("--user {name}: {error}"))?;
     }
     Ok(())
 }

@@ -26,7 +26,8 @@ use std::process::ExitCode;
 pub fn run(registry: Registry) -> ExitCode {
     let mut args = std::env::args_os();
     let program = args.next().unwrap_or_default();
-    let program = Path::new(&program).file_name().and_then(|name| name.to_str()).unwrap_or("logweir").to_owned();
+    let program =
+        Path::new(&program).file_name().and_then(|name| name.to_str()).unwrap_or("logweir").to_owned();
     match cli::parse(args) {
         Ok(Command::Run(options)) => commands::run(*options, registry),
         Ok(Command::Check(options)) => commands::check(*options, registry),

@@ -66,8 +66,12 @@ pub(crate) async fn run(mut configuration: Configuration, loaded: Loaded) -> Exi
     let mut running = match Running::start(loaded.plan).await {
         Ok(running) => running,
         Err(failed) => {
-            log_error!(log, "unexpected error", error_class = telemetry::Shown(failed.error.class),
-                error = failed.to_string());
+            log_error!(
+                log,
+                "unexpected error",
+                error_class = telemetry::Shown(failed.error.class),
+                error = failed.to_string()
+            );
             return ExitCode::from(EXIT_START_FAILED);
         }
     };
@@ -83,7 +87,11 @@ pub(crate) async fn run(mut configuration: Configuration, loaded: Loaded) -> Exi
             Request::Flush => {
                 log_info!(log, "force flushing buffered events");
                 if let Err(error) = telemetry::reopen() {
-                    log_warn!(log, "cannot reopen the log file; the old one stays in use", error = error.to_string());
+                    log_warn!(
+                        log,
+                        "cannot reopen the log file; the old one stays in use",
+                        error = error.to_string()
+                    );
                 }
                 running.flush();
             }
@@ -125,14 +133,22 @@ async fn swap(
         }
         Err(failed) => failed,
     };
-    log_error!(log, "the new configuration cannot start; going back to the one before",
-        error_class = telemetry::Shown(failed.error.class), error = failed.to_string());
+    log_error!(
+        log,
+        "the new configuration cannot start; going back to the one before",
+        error_class = telemetry::Shown(failed.error.class),
+        error = failed.to_string()
+    );
     let previous = configuration.previous()?;
     match Running::start(previous.plan).await {
         Ok(started) => Some(started),
         Err(failed) => {
-            log_error!(log, "the configuration before cannot start again; stopping",
-                error_class = telemetry::Shown(failed.error.class), error = failed.to_string());
+            log_error!(
+                log,
+                "the configuration before cannot start again; stopping",
+                error_class = telemetry::Shown(failed.error.class),
+                error = failed.to_string()
+            );
             None
         }
     }

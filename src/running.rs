@@ -115,8 +115,12 @@ impl Running {
         }
         self.input_tasks.close();
         if tokio::time::timeout(INPUT_STOP_MAX, self.input_tasks.wait()).await.is_err() {
-            log_warn!(self.log, "inputs did not stop in time; going on without them",
-                tasks = self.input_tasks.len(), waited_seconds = INPUT_STOP_MAX.as_secs());
+            log_warn!(
+                self.log,
+                "inputs did not stop in time; going on without them",
+                tasks = self.input_tasks.len(),
+                waited_seconds = INPUT_STOP_MAX.as_secs()
+            );
         }
         self.filter_stop.cancel();
         self.filter_tasks.close();
@@ -135,7 +139,11 @@ impl Running {
         let mut text = String::new();
         for input in &self.inputs {
             let (records, bytes) = (input.counters.records.load(Relaxed), input.counters.bytes.load(Relaxed));
-            let _ = writeln!(text, "input {} {}: {records} records, {bytes} bytes", input.type_name, input.id.text);
+            let _ = writeln!(
+                text,
+                "input {} {}: {records} records, {bytes} bytes",
+                input.type_name, input.id.text
+            );
         }
         for output in &self.outputs {
             let _ = writeln!(text, "output {} {}", output.type_name, output.id.text);

@@ -40,7 +40,8 @@ fn overrides(options: &Options) -> Overrides {
         overrides = overrides.with("workers", workers.to_string(), "--workers");
     }
     if let Some(seconds) = options.emit_error_log_interval {
-        overrides = overrides.with("emit_error_log_interval", seconds.to_string(), "--emit-error-log-interval");
+        overrides =
+            overrides.with("emit_error_log_interval", seconds.to_string(), "--emit-error-log-interval");
     }
     if let Some(enabled) = options.enable_input_metrics {
         overrides = overrides.with("enable_input_metrics", enabled.to_string(), "--enable-input-metrics");
@@ -66,7 +67,11 @@ pub(crate) fn log_settings(system: &System, options: &Options) -> LogSettings {
         level: system.log_level,
         format: system.log.format,
         time_format: system.log.time_format.clone(),
-        path: options.log_path.clone().or_else(|| system.log.path.clone()).filter(|path| path.as_os_str() != "-"),
+        path: options
+            .log_path
+            .clone()
+            .or_else(|| system.log.path.clone())
+            .filter(|path| path.as_os_str() != "-"),
         rotation: Rotation::from_settings(age.as_deref(), size),
         ignore_repeated_interval: system.ignore_repeated_log_interval,
         ignore_same_interval: system.ignore_same_log_interval,

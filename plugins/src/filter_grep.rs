@@ -27,7 +27,8 @@ pub static PLUGIN: Descriptor = Descriptor {
 
 const CONDITION: &[Param] = &[
     Param::new("key", ParamKind::String, "The field, in record accessor syntax").required(),
-    Param::new("pattern", ParamKind::Regexp, "The regular expression that the field is matched with").required(),
+    Param::new("pattern", ParamKind::Regexp, "The regular expression that the field is matched with")
+        .required(),
 ];
 const REGEXP: SectionSpec = SectionSpec {
     params: CONDITION,
@@ -42,12 +43,18 @@ const EXCLUDE: SectionSpec = SectionSpec {
 const AND: SectionSpec = SectionSpec {
     sections: &[REGEXP, EXCLUDE],
     repeated: true,
-    ..SectionSpec::new("and", "Conditions of one kind that must all hold for the record to be kept, or dropped")
+    ..SectionSpec::new(
+        "and",
+        "Conditions of one kind that must all hold for the record to be kept, or dropped",
+    )
 };
 const OR: SectionSpec = SectionSpec {
     sections: &[REGEXP, EXCLUDE],
     repeated: true,
-    ..SectionSpec::new("or", "Conditions of one kind of which one must hold for the record to be kept, or dropped")
+    ..SectionSpec::new(
+        "or",
+        "Conditions of one kind of which one must hold for the record to be kept, or dropped",
+    )
 };
 
 macro_rules! numbered {
@@ -190,7 +197,11 @@ impl Condition {
     fn matches_raw(&self, raw: &[u8]) -> bool {
         match ValueRef::read(raw) {
             Ok(ValueRef::Str(text) | ValueRef::Bin(text)) => self.pattern.is_match(text),
-            _ => self.pattern.is_match(json::ruby_to_s(raw).as_bytes()),
+            _ => {
+                let mut text = Vec::new();
+                json::ruby_to_s(raw, &mut text);
+                self.pattern.is_match(&text)
+            }
         }
     }
 }

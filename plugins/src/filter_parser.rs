@@ -4,8 +4,8 @@ use logweir_engine::config::{Diagnostic, Params};
 use logweir_engine::event::Tag;
 use logweir_engine::msgpack::{Accessor, Event, Key, Record, Time, Value};
 use logweir_engine::plugin::{
-    AfterError, Build, BuildContext, Compat, Descriptor, Filter, FilterContext, FilterError, FilterStep, Kind,
-    Param, ParamKind, ParseFailure, ParseOutput, Parser, RecordFilter, SectionSpec, Verdict,
+    AfterError, Build, BuildContext, Compat, Descriptor, Filter, FilterContext, FilterError, FilterStep,
+    Kind, Param, ParamKind, ParseFailure, ParseOutput, Parser, RecordFilter, SectionSpec, Verdict,
 };
 use std::cell::RefCell;
 use std::sync::Arc;
@@ -22,13 +22,22 @@ const PARAMS: &[Param] = &[
     Param::new("key_name", ParamKind::String, "The field to parse, in record accessor syntax").required(),
     Param::new("reserve_data", ParamKind::Bool, "Whether the record's own fields stay").default("false"),
     Param::new("reserve_time", ParamKind::Bool, "Whether the event keeps its time").default("false"),
-    Param::new("remove_key_name_field", ParamKind::Bool, "Whether the field goes once it is parsed").default("false"),
-    Param::new("inject_key_prefix", ParamKind::String, "Put before the keys of parsed fields"),
-    Param::new("replace_invalid_sequence", ParamKind::Bool, "Whether bytes that are not UTF-8 become ? before parsing")
+    Param::new("remove_key_name_field", ParamKind::Bool, "Whether the field goes once it is parsed")
         .default("false"),
+    Param::new("inject_key_prefix", ParamKind::String, "Put before the keys of parsed fields"),
+    Param::new(
+        "replace_invalid_sequence",
+        ParamKind::Bool,
+        "Whether bytes that are not UTF-8 become ? before parsing",
+    )
+    .default("false"),
     Param::new("hash_value_field", ParamKind::String, "A field that takes all parsed fields as a map"),
-    Param::new("emit_invalid_record_to_error", ParamKind::Bool, "Whether records that do not parse go to @ERROR")
-        .default("true"),
+    Param::new(
+        "emit_invalid_record_to_error",
+        ParamKind::Bool,
+        "Whether records that do not parse go to @ERROR",
+    )
+    .default("true"),
 ];
 
 fn build(params: &Params, context: &mut BuildContext<'_>) -> Result<Box<dyn Filter>, Diagnostic> {
@@ -139,7 +148,8 @@ impl Settings {
     fn prefixed<'a>(&self, key: Key<'a>, context: &FilterContext<'a>) -> Key<'a> {
         match (&self.inject_key_prefix, key.name()) {
             (Some(prefix), Some(name)) => {
-                let mut text = bumpalo::collections::Vec::with_capacity_in(prefix.len() + name.len(), context.arena);
+                let mut text =
+                    bumpalo::collections::Vec::with_capacity_in(prefix.len() + name.len(), context.arena);
                 text.extend_from_slice(prefix.as_bytes());
                 text.extend_from_slice(name);
                 Key::Str(text.into_bump_slice())

@@ -5,6 +5,9 @@ use logweir_engine::plugin::{Descriptor, Registry};
 mod forward;
 mod text;
 
+pub mod filter_grep;
+pub mod filter_parser;
+pub mod filter_stdout;
 pub mod formatter_csv;
 pub mod formatter_hash;
 pub mod formatter_json;
@@ -47,6 +50,9 @@ pub fn registry() -> Registry {
 
 #[rustfmt::skip] // one line a plugin
 static PLUGINS: &[&Descriptor] = &[
+    &filter_grep::PLUGIN,
+    &filter_parser::PLUGIN,
+    &filter_stdout::PLUGIN,
     &formatter_csv::PLUGIN,
     &formatter_hash::PLUGIN,
     &formatter_json::PLUGIN,

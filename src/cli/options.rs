@@ -141,14 +141,20 @@ fn parse_run(args: &[OsString]) -> Result<Command, UsageError> {
             Long("log-rotate-size") => options.log_rotate_size = Some(parser.value()?.parse()?),
             Long("log-event-verbose") => options.log_event_verbose = true,
             Short('i') | Long("inline-config") => options.inline_config = Some(parser.value()?.string()?),
-            Long("emit-error-log-interval") => options.emit_error_log_interval = Some(parser.value()?.parse()?),
+            Long("emit-error-log-interval") => {
+                options.emit_error_log_interval = Some(parser.value()?.parse()?)
+            }
             Long("suppress-repeated-stacktrace") => {
                 let _ = parser.optional_value();
-                options.ignored.push(("--suppress-repeated-stacktrace".into(), "Logweir logs no stack traces"));
+                options
+                    .ignored
+                    .push(("--suppress-repeated-stacktrace".into(), "Logweir logs no stack traces"));
             }
             Long("without-source") => options.without_source = true,
             Long("with-source-only") => options.with_source_only = true,
-            Long("config-file-type") => options.config_file_type = Some(config_file_type(parser.value()?.string()?)?),
+            Long("config-file-type") => {
+                options.config_file_type = Some(config_file_type(parser.value()?.string()?)?)
+            }
             Long("use-v1-config") => options.config_file_type = Some("v1".to_owned()),
             Long("use-v0-config") => {
                 let hint = "the v0 configuration format is not supported; the v1 format has been Fluentd's default \
@@ -163,7 +169,9 @@ fn parse_run(args: &[OsString]) -> Result<Command, UsageError> {
             Short('q') | Long("quiet") => options.verbosity -= 1,
             Long("suppress-config-dump") => options.suppress_config_dump = true,
             Long("disable-shared-socket") => {
-                options.ignored.push(("--disable-shared-socket".into(), "there is one process, with its own sockets"));
+                options
+                    .ignored
+                    .push(("--disable-shared-socket".into(), "there is one process, with its own sockets"));
             }
             Long("conf-encoding") => conf_encoding(&parser.value()?.string()?)?,
             Short(c @ ('p' | 'I' | 'r' | 'g' | 'G')) => {
@@ -256,7 +264,9 @@ fn conf_encoding(name: &str) -> Result<(), UsageError> {
     if matches!(name.to_ascii_lowercase().as_str(), "utf-8" | "utf8" | "us-ascii" | "ascii" | "ascii-8bit") {
         return Ok(());
     }
-    Err(UsageError(format!("--conf-encoding {name}: only UTF-8 configurations are read; convert the file with iconv")))
+    Err(UsageError(format!(
+        "--conf-encoding {name}: only UTF-8 configurations are read; convert the file with iconv"
+    )))
 }
 
 #[cfg(test)]
@@ -272,7 +282,8 @@ mod tests {
 
     #[test]
     fn fluentds_options_are_understood() {
-        let options = run(&["-c", "a.conf", "-vv", "-q", "-o", "l", "--workers", "2", "-p", "/plugins", "-r", "x"]);
+        let options =
+            run(&["-c", "a.conf", "-vv", "-q", "-o", "l", "--workers", "2", "-p", "/plugins", "-r", "x"]);
         assert_eq!(options.config_path, Some("a.conf".into()));
         assert_eq!((options.verbosity, options.workers), (1, Some(2)));
         assert_eq!(options.ignored.len(), 2);

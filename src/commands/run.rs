@@ -25,7 +25,9 @@ pub(crate) fn run(options: Options, registry: Registry) -> ExitCode {
         log_error!(log, "cannot change user, group or umask", error = error);
         return ExitCode::FAILURE;
     }
-    let Some((configuration, loaded)) = Configuration::load(options, registry) else { return ExitCode::FAILURE };
+    let Some((configuration, loaded)) = Configuration::load(options, registry) else {
+        return ExitCode::FAILURE;
+    };
     if !loaded.plan.system.suppress_config_dump {
         configuration.log_dump();
     }

@@ -1,6 +1,8 @@
 //! `--show-plugin-config=input:tail` and `logweir doc input:tail`: a plugin's parameters from its table.
 
-use logweir_engine::plugin::{DefaultValue, Descriptor, Kind, Param, ParamKind, Registry, SectionSpec, Status};
+use logweir_engine::plugin::{
+    DefaultValue, Descriptor, Kind, Param, ParamKind, Registry, SectionSpec, Status,
+};
 use std::fmt::Write;
 use std::process::ExitCode;
 
@@ -56,7 +58,8 @@ fn params(out: &mut String, params: &[Param], depth: usize) {
             Status::Deprecated(why) => format!(" (deprecated: {why})"),
             Status::Removed(why) => format!(" (removed: {why})"),
         };
-        let _ = writeln!(out, "{indent}{}: {kind}: {default}\n{indent}    {}{status}", param.name, param.about);
+        let _ =
+            writeln!(out, "{indent}{}: {kind}: {default}\n{indent}    {}{status}", param.name, param.about);
     }
 }
 

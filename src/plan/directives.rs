@@ -75,8 +75,11 @@ impl<'a> Directives<'a> {
                 format!("Section <label {name}> appears twice")
             }
             _ => {
-                let rules: Vec<&Element> =
-                    element.elements.iter().filter(|e| matches!(e.name.as_str(), "filter" | "match")).collect();
+                let rules: Vec<&Element> = element
+                    .elements
+                    .iter()
+                    .filter(|e| matches!(e.name.as_str(), "filter" | "match"))
+                    .collect();
                 if rules.iter().any(|rule| rule.name == "match") {
                     return Ok(Label { name, rules });
                 }

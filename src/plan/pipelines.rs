@@ -3,10 +3,10 @@
 use super::directives::Directives;
 use super::{PlannedFilter, PlannedInput};
 use logweir_engine::config::{Checker, Diagnostic, Diagnostics, Element, Params, Session, System};
+use logweir_engine::log_info;
 use logweir_engine::plugin::{
     Build, BuildContext, BuiltOutput, Descriptor, Kind, LabelRef, PluginId, Registry, Shared,
 };
-use logweir_engine::log_info;
 use logweir_engine::route::{Collector, ErrorEvents, Router, TagPatterns};
 use logweir_engine::telemetry::PluginLog;
 use std::collections::HashMap;
@@ -77,7 +77,8 @@ pub(super) fn build(
     let errors = builder.errors.clone();
     let root = builder.router(&directives.rules, errors, None);
     labels.insert(ROOT_LABEL.to_owned(), Arc::clone(&root));
-    let inputs = directives.sources.iter().filter_map(|source| builder.input(source, &labels, &root)).collect();
+    let inputs =
+        directives.sources.iter().filter_map(|source| builder.input(source, &labels, &root)).collect();
     builder.connect(&labels, directives);
     let takes_own_log = root.takes(&"fluent.info".into());
     let log_router = labels.get(LOG_LABEL).cloned().or_else(|| takes_own_log.then_some(root));
@@ -109,7 +110,12 @@ impl Builder<'_> {
         Router::new(collectors, errors, self.log.clone(), label == Some(LOG_LABEL))
     }
 
-    fn collector(&mut self, element: &Element, errors: &ErrorEvents, label: Option<&str>) -> Option<Collector> {
+    fn collector(
+        &mut self,
+        element: &Element,
+        errors: &ErrorEvents,
+        label: Option<&str>,
+    ) -> Option<Collector> {
         let kind = if element.name == "filter" { Kind::Filter } else { Kind::Output };
         let params = self.check(element, kind)?;
         let pattern = if element.arg.is_empty() { "**" } else { &element.arg };
@@ -217,11 +223,7 @@ impl Builder<'_> {
     }
 }
 
-fn undefined_label<'a>(
-    name: &str,
-    labels: impl Iterator<Item = &'a String>,
-    params: &Params,
-) -> Diagnostic {
+fn undefined_label<'a>(name: &str, labels: impl Iterator<Item = &'a String>, params: &Params) -> Diagnostic {
     let known: Vec<&str> = labels.map(String::as_str).collect();
     params
         .error("@label", format!("{name} label not found"))

@@ -44,7 +44,8 @@ impl ClickHouse {
     pub fn shared() -> &'static Self {
         static SHARED: OnceLock<ClickHouse> = OnceLock::new();
         SHARED.get_or_init(|| {
-            let profile = "<allow_experimental_low_cardinality_type>1</allow_experimental_low_cardinality_type>";
+            let profile =
+                "<allow_experimental_low_cardinality_type>1</allow_experimental_low_cardinality_type>";
             Self::start_with(&Options { profile: profile.to_owned(), ..Options::default() })
         })
     }

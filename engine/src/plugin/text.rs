@@ -101,6 +101,13 @@ impl ParseOutput {
         self.open = None;
     }
 
+    /// Whether pieces of the text are written as byte arrays (`bin`) rather than strings. Ruby packs a string so that is
+    /// tagged as binary, and Fluentd leaves lines of files without a configured encoding tagged so; JSON texts are
+    /// always strings.
+    pub fn set_binary(&mut self, binary: bool) {
+        self.binary = binary;
+    }
+
     /// See [`ParseOutput::set_binary`].
     pub fn is_binary(&self) -> bool {
         self.binary

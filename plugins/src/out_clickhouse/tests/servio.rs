@@ -43,7 +43,10 @@ fn check_queries(query: &dyn Fn(&str) -> String) {
     let [errors, slow, by_service, payments] = &answers[..] else { panic!("four queries") };
     assert_eq!(errors.lines().count(), 1);
     assert!(errors.contains("Payment failed") && errors.contains("\"amount\":100"), "{errors}");
-    assert!(slow.ends_with("\tapi\tOrder created successfully\t1500.5") && slow.lines().count() == 1, "{slow}");
+    assert!(
+        slow.ends_with("\tapi\tOrder created successfully\t1500.5") && slow.lines().count() == 1,
+        "{slow}"
+    );
     assert_eq!(by_service, "worker\t2\napp\t1");
     assert_eq!(payments, errors);
 }
