@@ -163,7 +163,8 @@ impl Buffered {
         }
     }
 
-    /// Queues everything and waits until it is written, or a write fails.
+    /// Queues everything and waits until all of it has been taken, or a write fails. The last writes are waited for by the
+    /// caller.
     async fn drain(&self) {
         let runtime = &self.runtime;
         runtime.with_buffer(|buffer| buffer.enqueue_all()).await;
@@ -172,8 +173,7 @@ impl Buffered {
             let settled = runtime.settled.notified();
             tokio::pin!(settled);
             settled.as_mut().enable();
-            let Some(stats) = runtime.buffer().map(|buffer| buffer.stats()) else { return };
-            if runtime.retry().is_some() || (stats.queued_chunks == 0 && stats.taken_chunks == 0) {
+            if runtime.retry().is_some() || !runtime.buffer().is_some_and(|buffer| buffer.has_queued()) {
                 return;
             }
             runtime.wake.notify_waiters();

@@ -57,6 +57,7 @@ impl Runtime {
             }
             match buffer.take() {
                 Some(chunk) => {
+                    self.settled.notify_waiters();
                     self.flush_chunk(&chunk).await;
                     idle = !buffer.has_queued();
                     let pause = if idle {

@@ -34,7 +34,7 @@ pub(crate) struct Runtime {
     pub retry: Mutex<Option<RetryState>>,
     /// Wakes a flush task although its pause is not over.
     pub wake: Notify,
-    /// Tells the shutdown that a write has ended.
+    /// Tells the shutdown that a chunk was taken, or that a write has ended.
     pub settled: Notify,
     /// The flush tasks make no pauses.
     pub draining: AtomicBool,
@@ -131,7 +131,8 @@ impl Runtime {
                         );
                         OutputCounters::add(&self.counters.drop_oldest_chunk_count, 1);
                         OutputCounters::add(&self.counters.dropped_records, oldest.records());
-                        buffer.purge(oldest.id());
+                        let id = oldest.id();
+                        self.with_buffer(move |buffer| buffer.purge(id)).await;
                     }
                     None => log_error!(log, "no queued chunks to be dropped for drop_oldest_chunk"),
                 }

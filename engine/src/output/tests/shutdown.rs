@@ -46,14 +46,18 @@ async fn an_output_that_fails_does_not_hold_up_the_end() {
 
 #[tokio::test(start_paused = true)]
 async fn a_write_that_never_ends_is_given_up() {
-    let mut setup = Setup { then: Act::Take(u64::from(u32::MAX)), ..Setup::default() };
-    setup.flush.at_shutdown = false;
-    let rig = setup.run().await;
-    rig.emit(1).await.unwrap();
-    pass(100).await;
-    let before = Instant::now();
-    rig.output.shutdown().await;
-    assert_eq!(before.elapsed().as_secs(), 10);
+    for (at_shutdown, emits, seconds) in [(false, 2, 10), (true, 1, 10), (true, 2, 70)] {
+        let mut setup = Setup { then: Act::Take(u64::from(u32::MAX)), ..Setup::default() };
+        setup.flush.at_shutdown = at_shutdown;
+        let rig = setup.run().await;
+        for number in 0..emits {
+            rig.emit(number).await.unwrap();
+            pass(100).await;
+        }
+        let before = Instant::now();
+        rig.output.shutdown().await;
+        assert_eq!(before.elapsed().as_secs(), seconds, "{at_shutdown} {emits}");
+    }
 }
 
 #[tokio::test(start_paused = true)]
