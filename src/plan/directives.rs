@@ -1,6 +1,6 @@
 //! The top level of a configuration sorted into sources, pipelines and labels (spec config-syntax 5).
 
-use logweir_engine::config::{Diagnostic, Diagnostics, Element, System};
+use logweir_engine::config::{Diagnostic, Diagnostics, Element, System, root_parameters};
 
 /// The directives of a configuration. `<worker>` sections are dissolved: one process does the work of all workers.
 #[derive(Default)]
@@ -24,6 +24,7 @@ pub(super) struct Label<'a> {
 impl<'a> Directives<'a> {
     pub(super) fn read(root: &'a Element, system: &System, diagnostics: &mut Diagnostics) -> Self {
         let mut directives = Self::default();
+        diagnostics.extend(root_parameters(root));
         let mut taken_workers = Vec::new();
         for element in &root.elements {
             if element.name != "worker" {

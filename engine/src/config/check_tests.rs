@@ -455,6 +455,13 @@ fn broken_values_are_reported_once() {
 }
 
 #[test]
+fn parameters_outside_of_directives_are_warned_about() {
+    let document = parse_text("t", "a 1\n<x>\n</x>\n", &evaluate, &mut Diagnostics::new());
+    let warnings = root_parameters(&document.root);
+    assert_eq!(warnings[0].message(), "parameter 'a' in <ROOT>\n  a 1\n</ROOT> is not used.");
+}
+
+#[test]
 fn directives_of_a_broken_file_are_checked_too() {
     let mut diagnostics = Diagnostics::new();
     let text = "<system>\nlog_level loud\n</system>\n<source>\n@type nope\n</sorce>\n<label @L>\n<match>\n@type store\n</match>\n\

@@ -27,7 +27,7 @@ mod yaml;
 
 pub use check::{Checker, Session};
 pub use diagnostic::{Diagnostic, Diagnostics, Severity};
-pub use directives::check_directives;
+pub use directives::{check_directives, root_parameters};
 pub use document::{Document, Format, ParseOptions, fuzz, parse_file, parse_text};
 pub use element::{Attr, Element, RawValue};
 pub use embedded::{Evaluate, Evaluated};

@@ -180,6 +180,12 @@ impl<'a> Parser<'a> {
             }
             return self.include(cursor, folder);
         }
+        if start == 0 && name.starts_with('\u{feff}') {
+            let message =
+                "the file begins with a byte order mark, which is taken for a part of the first name";
+            let warning = Diagnostic::warning(message).at(&cursor.span(name_range.clone()));
+            self.report(warning.help("save the file as UTF-8 without a byte order mark (BOM)"));
+        }
         let blanks = cursor.blanks();
         if cursor.text()[blanks.clone()].contains('\n') || cursor.is_end() {
             let end = name_range.end;

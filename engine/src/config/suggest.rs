@@ -32,6 +32,9 @@ pub(super) fn plugin(error: Diagnostic, kind: Kind, name: &str, registry: &Regis
     }
     let mut names: Vec<&str> = of_kind(kind).map(|plugin| plugin.name).collect();
     names.sort_unstable();
+    if names.is_empty() {
+        return error.help(format!("Logweir runs no Ruby gems, and this build has no {word} plugins"));
+    }
     error.help(format!("Logweir runs no Ruby gems; its {word} plugins are: {}", names.join(", ")))
 }
 

@@ -254,6 +254,7 @@ fn odd_names_are_warned_about() {
         ]
     );
     assert_eq!(warnings("k a#{x}b\n"), ["embedded code is only evaluated in double quotes"]);
+    assert!(warnings("\u{feff}# hi\n")[0].starts_with("the file begins with a byte order mark"));
     assert_eq!(warnings("k ${\"a#{x}\"}\n"), [""; 0]);
 }
 
