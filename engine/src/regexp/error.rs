@@ -1,5 +1,7 @@
 //! Why a pattern cannot be used.
 
+use super::RegexpFlags;
+
 /// A pattern that does not compile. Its text is Ruby's: `end pattern with unmatched parenthesis: /(a/`.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{0}")]
@@ -11,8 +13,8 @@ impl RegexpError {
     }
 
     /// With the pattern behind it, as Ruby shows it.
-    pub(super) fn of(self, source: &str) -> Self {
-        Self(format!("{}: /{source}/", self.0))
+    pub(super) fn of(self, source: &str, flags: RegexpFlags) -> Self {
+        Self(format!("{}: /{source}/{flags}", self.0))
     }
 }
 

@@ -21,11 +21,13 @@ mod captures;
 mod class;
 mod error;
 mod escape;
+mod group;
 mod lower;
 mod node;
 mod parse;
 mod print;
 mod program;
+mod quantifier;
 mod text;
 
 pub use captures::{Captures, GroupName, Spans};
@@ -44,6 +46,15 @@ pub struct RegexpFlags {
     pub multi_line: bool,
     /// `x`: blanks and comments in the pattern mean nothing.
     pub extended: bool,
+}
+
+/// `mix`, in Ruby's order.
+impl fmt::Display for RegexpFlags {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(if self.multi_line { "m" } else { "" })?;
+        f.write_str(if self.ignore_case { "i" } else { "" })?;
+        f.write_str(if self.extended { "x" } else { "" })
+    }
 }
 
 /// Which engine runs a pattern.
@@ -92,7 +103,8 @@ impl Regexp {
 
     fn compile(source: &str, flags: RegexpFlags, steps_max: usize) -> Result<Self, RegexpError> {
         let parsed = parse::parse(source, flags)?;
-        let program = Program::compile(&parsed.node, parsed.groups, steps_max).map_err(|e| e.of(source))?;
+        let program =
+            Program::compile(&parsed.node, parsed.groups, steps_max).map_err(|e| e.of(source, flags))?;
         let inner =
             Inner { source: source.into(), flags, names: parsed.names, groups: parsed.groups, program };
         Ok(Self { inner: Arc::new(inner) })
@@ -182,11 +194,7 @@ impl Regexp {
 /// `/pattern/im`
 impl fmt::Display for Regexp {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let flags = self.inner.flags;
-        write!(f, "/{}/", self.inner.source)?;
-        f.write_str(if flags.multi_line { "m" } else { "" })?;
-        f.write_str(if flags.ignore_case { "i" } else { "" })?;
-        f.write_str(if flags.extended { "x" } else { "" })
+        write!(f, "/{}/{}", self.inner.source, self.inner.flags)
     }
 }
 

@@ -6,14 +6,9 @@ use super::error::RegexpError;
 use super::escape::Member;
 use super::node::{Assert, Greed, Node};
 use super::{RegexpFlags, class::set};
-use smallvec::SmallVec;
 
 /// How deep groups may lie in groups.
 const DEPTH_MAX: usize = 200;
-/// How many quantifiers may follow one atom.
-const QUANTIFIERS_MAX: usize = 20;
-/// The largest number of a repetition (Onigmo's).
-const REPEAT_MAX: u32 = 100_000;
 
 /// A parsed pattern.
 pub(super) struct Parsed {
@@ -33,13 +28,20 @@ pub(super) fn parse(source: &str, flags: RegexpFlags) -> Result<Parsed, RegexpEr
     // With a named group anywhere, plain groups do not capture: known only once one has been seen.
     let saw_name = match &result {
         Ok((_, parser)) => !parser.names.is_empty(),
-        Err(_) => source.contains("(?<") || source.contains("(?'"),
+        Err(_) => has_named_group(source),
     };
     if saw_name {
         result = parse_as(true);
     }
-    let (node, parser) = result.map_err(|e| e.of(source))?;
+    let (node, parser) = result.map_err(|e| e.of(source, flags))?;
     Ok(Parsed { node, groups: parser.groups, names: parser.names })
+}
+
+/// Whether something in a pattern that does not parse looks like a named group.
+fn has_named_group(source: &str) -> bool {
+    let is_name = |rest: &str| !rest.starts_with(['=', '!']);
+    source.contains("(?'")
+        || source.match_indices("(?<").any(|(at, open)| is_name(&source[at + open.len()..]))
 }
 
 /// The options at some place of a pattern.
@@ -59,9 +61,9 @@ pub(super) struct Parser<'p> {
     source: &'p str,
     at: usize,
     pub(super) flags: Flags,
-    named: bool,
-    groups: usize,
-    names: Vec<GroupName>,
+    pub(super) named: bool,
+    pub(super) groups: usize,
+    pub(super) names: Vec<GroupName>,
     /// Inside of `\u{..}` with several characters.
     pub(super) pending_unicode: bool,
     depth: usize,
@@ -110,7 +112,7 @@ impl<'p> Parser<'p> {
     }
 
     /// `a|b|c`, up to a closing parenthesis or the end.
-    fn alternatives(&mut self) -> Result<Node, RegexpError> {
+    pub(super) fn alternatives(&mut self) -> Result<Node, RegexpError> {
         self.depth += 1;
         if self.depth > DEPTH_MAX {
             return Err(self.error("too deep nest level"));
@@ -200,6 +202,14 @@ impl<'p> Parser<'p> {
             Some('(') => self.group(),
             Some('\\') => self.escape(),
             Some('*' | '+' | '?') => Err(self.error("target of repeat operator is not specified")),
+            Some('{') => {
+                self.back_to(self.at - 1);
+                if self.interval()?.is_some() {
+                    return Err(self.error("target of repeat operator is not specified"));
+                }
+                self.next();
+                Ok(self.member(Member::Char('{')))
+            }
             Some(char) => Ok(self.member(Member::Char(char))),
         }
     }
@@ -265,7 +275,7 @@ impl<'p> Parser<'p> {
         Ok(Node::Backref { groups: vec![number], fold: self.flags.ignore_case })
     }
 
-    fn backref(&mut self, name: &str) -> Result<Node, RegexpError> {
+    pub(super) fn backref(&mut self, name: &str) -> Result<Node, RegexpError> {
         let fold = self.flags.ignore_case;
         if let Ok(number) = name.parse::<i64>() {
             if self.named {
@@ -296,201 +306,6 @@ impl<'p> Parser<'p> {
             Some(_) => Err(self.error(format!("multiplex definition name <{name}> call"))),
             None => Err(self.error(format!("undefined name <{name}> call"))),
         }
-    }
-
-    /// What follows an opening parenthesis.
-    fn group(&mut self) -> Result<Node, RegexpError> {
-        if !self.eat("?") {
-            return if self.named { self.group_end() } else { self.capture(None) };
-        }
-        let looks = [("=", false, false), ("!", false, true), ("<=", true, false), ("<!", true, true)];
-        for (open, behind, negate) in looks {
-            if self.eat(open) {
-                return Ok(Node::Look { behind, negate, node: Box::new(self.group_end()?) });
-            }
-        }
-        if self.eat(":") {
-            return self.group_end();
-        }
-        if self.eat(">") {
-            return Ok(Node::Atomic(Box::new(self.group_end()?)));
-        }
-        if self.eat("~") {
-            return Err(self.error("the absent operator (?~) is not supported"));
-        }
-        if self.eat("(") {
-            return self.condition();
-        }
-        match self.peek() {
-            Some('<' | '\'') => {
-                let name = self.group_name()?;
-                self.capture(Some(name))
-            }
-            None => Err(self.error("end pattern in group")),
-            _ => self.options(),
-        }
-    }
-
-    /// The rest of a group whose kind is known. Options set inside end with it.
-    fn group_end(&mut self) -> Result<Node, RegexpError> {
-        let flags = self.flags;
-        let node = self.alternatives()?;
-        self.flags = flags;
-        match self.eat(")") {
-            true => Ok(node),
-            false => Err(self.error("end pattern with unmatched parenthesis")),
-        }
-    }
-
-    fn capture(&mut self, name: Option<&str>) -> Result<Node, RegexpError> {
-        self.groups += 1;
-        let index = self.groups;
-        if let Some(name) = name {
-            match self.names.iter_mut().find(|group| group.name() == name) {
-                Some(group) => group.groups.push(index),
-                None => {
-                    self.names.push(GroupName { name: name.into(), groups: SmallVec::from_elem(index, 1) })
-                }
-            }
-        }
-        Ok(Node::Capture { index, node: Box::new(self.group_end()?) })
-    }
-
-    /// `<name>` or `'name'` of a group: anything that does not begin like a number.
-    fn group_name(&mut self) -> Result<&'p str, RegexpError> {
-        match self.name_in_brackets() {
-            Some("") => Err(self.error("group name is empty")),
-            Some(name)
-                if name.starts_with(|c: char| c.is_ascii_digit() || c == '-') || name.contains(')') =>
-            {
-                Err(self.error(format!("invalid group name <{name}>")))
-            }
-            Some(name) => Ok(name),
-            None => Err(self.error("end pattern in group")),
-        }
-    }
-
-    fn name_in_brackets(&mut self) -> Option<&'p str> {
-        if self.eat("<") {
-            self.until(">")
-        } else if self.eat("'") {
-            self.until("'")
-        } else {
-            None
-        }
-    }
-
-    /// `(?(1)yes|no)`, `(?(<name>)yes|no)`; its second parenthesis has been read.
-    fn condition(&mut self) -> Result<Node, RegexpError> {
-        let bracketed = self.name_in_brackets();
-        let Some(name) = (match bracketed {
-            Some(name) => self.eat(")").then_some(name),
-            None => self.until(")"),
-        }) else {
-            return Err(self.error("invalid conditional pattern"));
-        };
-        let group = match self.backref(name)? {
-            Node::Backref { groups, .. } => groups.last().copied().unwrap_or(0),
-            _ => 0,
-        };
-        if group > self.groups {
-            return Err(self.error("invalid backref number/name"));
-        }
-        let (yes, no) = match self.group_end()? {
-            Node::Alternate(mut branches) if branches.len() == 2 => {
-                let no = branches.pop().unwrap_or(Node::Empty);
-                (branches.pop().unwrap_or(Node::Empty), no)
-            }
-            Node::Alternate(_) => return Err(self.error("invalid conditional pattern")),
-            yes => (yes, Node::Empty),
-        };
-        Ok(Node::Condition { group, yes: Box::new(yes), no: Box::new(no) })
-    }
-
-    /// `(?i-mx)`, which holds until the end of the group, or `(?i-mx:...)`.
-    fn options(&mut self) -> Result<Node, RegexpError> {
-        let outside = self.flags;
-        let mut on = true;
-        loop {
-            match self.next() {
-                Some('-') => on = false,
-                Some('i') => self.flags.ignore_case = on,
-                Some('m') => self.flags.dot_all = on,
-                Some('x') => self.flags.extended = on,
-                Some('a') if on => (self.flags.ascii, self.flags.unicode) = (true, false),
-                Some('d') if on => (self.flags.ascii, self.flags.unicode) = (false, false),
-                Some('u') if on => (self.flags.ascii, self.flags.unicode) = (false, true),
-                Some(')') => break,
-                Some(':') => {
-                    let node = self.group_end()?;
-                    self.flags = outside;
-                    return Ok(node);
-                }
-                _ => return Err(self.error("undefined group option")),
-            }
-        }
-        // The rest of the group, its alternatives included: `a(?i)b|c` is `a(?i:b|c)`.
-        self.alternatives()
-    }
-
-    /// Reads the quantifiers behind an atom.
-    fn quantified(&mut self, mut node: Node) -> Result<Node, RegexpError> {
-        for _ in 0..QUANTIFIERS_MAX {
-            if self.pending_unicode {
-                return Ok(node);
-            }
-            let (min, max, interval) = match self.peek() {
-                Some('?') => (0, Some(1), false),
-                Some('*') => (0, None, false),
-                Some('+') => (1, None, false),
-                Some('{') => match self.interval()? {
-                    Some((min, max)) => (min, max, true),
-                    None => return Ok(node),
-                },
-                _ => return Ok(node),
-            };
-            if !interval {
-                self.next();
-            }
-            // `{n}?` is an optional {n} and `{n,m}+` a repeated {n,m}.
-            let fixed = interval && max == Some(min);
-            let kind = match self.peek() {
-                Some('?') if !fixed => Greed::Lazy,
-                Some('+') if !interval => Greed::Possessive,
-                _ => Greed::Greedy,
-            };
-            if kind != Greed::Greedy {
-                self.next();
-            }
-            node = match node {
-                Node::Empty => Node::Empty,
-                node => Node::Repeat { node: Box::new(node), min, max, kind },
-            };
-        }
-        Err(self.error("too deep nest level"))
-    }
-
-    /// `{n}`, `{n,}`, `{,m}`, `{n,m}`; anything else is literal text, and nothing is read.
-    fn interval(&mut self) -> Result<Option<(u32, Option<u32>)>, RegexpError> {
-        let rest = self.rest();
-        let Some(end) = rest.find('}') else { return Ok(None) };
-        let inside = &rest[1..end];
-        let (low, high) = inside.split_once(',').unwrap_or((inside, inside));
-        let is_number = |text: &str| text.bytes().all(|b| b.is_ascii_digit());
-        if !is_number(low) || !is_number(high) || (low.is_empty() && high.is_empty()) {
-            return Ok(None);
-        }
-        let number = |text: &str| match text.parse::<u32>() {
-            Ok(number) if number <= REPEAT_MAX => Ok(number),
-            _ => Err(self.error("too big number for repeat range")),
-        };
-        let min = if low.is_empty() { 0 } else { number(low)? };
-        let max = if high.is_empty() { None } else { Some(number(high)?) };
-        if max.is_some_and(|max| max < min) {
-            return Err(self.error("upper is smaller than lower in repeat range"));
-        }
-        self.skip(end + 1);
-        Ok(Some((min, max)))
     }
 
     pub(super) fn peek(&self) -> Option<char> {

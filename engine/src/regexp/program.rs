@@ -45,7 +45,8 @@ impl Program {
             .configure(config)
             .build_from_hir(&lower::lower(node))
             .map_err(|e| RegexpError::message(reason(&e)))?;
-        debug_assert_eq!(meta.captures_len(), groups + 1);
+        // A group that is repeated no times is not there.
+        debug_assert!(meta.captures_len() <= groups + 1);
         let exact = node.line_start_may_be_last().then(|| backtracking(node, steps_max)).transpose()?;
         Ok(Self::Linear { meta, exact: exact.map(Box::new) })
     }
