@@ -6,8 +6,8 @@ use logweir_engine::delivery::Receipt;
 use logweir_engine::event::{EventStream, Tag};
 use logweir_engine::msgpack::Entries;
 use logweir_engine::plugin::{
-    Build, BuildContext, Compat, Descriptor, EventFormat, Filter, FilterStep, INJECT, Kind, SectionSpec,
-    ChunkFormatter, StreamFilter,
+    Build, BuildContext, ChunkFormatter, Compat, Descriptor, EventFormat, Filter, FilterStep, INJECT, Kind,
+    SectionSpec, StreamFilter,
 };
 use logweir_engine::route::{ErrorEvent, ErrorEvents};
 use logweir_engine::telemetry;

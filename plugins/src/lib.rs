@@ -7,6 +7,7 @@ mod text;
 
 pub mod filter_grep;
 pub mod filter_parser;
+pub mod filter_record_transformer;
 pub mod filter_stdout;
 pub mod formatter_csv;
 pub mod formatter_hash;
@@ -52,6 +53,7 @@ pub fn registry() -> Registry {
 static PLUGINS: &[&Descriptor] = &[
     &filter_grep::PLUGIN,
     &filter_parser::PLUGIN,
+    &filter_record_transformer::PLUGIN,
     &filter_stdout::PLUGIN,
     &formatter_csv::PLUGIN,
     &formatter_hash::PLUGIN,
