@@ -5,8 +5,8 @@ use super::counters::{OutputCounters, OutputStatus};
 use super::keys::ChunkKeys;
 use super::location::{FileKind, Location};
 use super::runtime::Runtime;
+use super::secondary;
 use super::settings::FlushSettings;
-use super::{FILE_CHUNK_BYTES, FILE_TOTAL_BYTES, MEMORY_CHUNK_BYTES, MEMORY_TOTAL_BYTES, secondary};
 use crate::buffer::{Compression, Durability, Environment, FileSettings, Limits, Settings, Store};
 use crate::config::{Diagnostic, Params};
 use crate::delivery::Receipt;
@@ -299,20 +299,17 @@ fn mode(buffer: &Params, name: &str) -> Result<Option<u32>, Diagnostic> {
 }
 
 pub(super) fn limits(buffer: &Params, persistent: bool, threads: usize) -> Limits {
-    let (chunk, total) = match persistent {
-        true => (FILE_CHUNK_BYTES, FILE_TOTAL_BYTES),
-        false => (MEMORY_CHUNK_BYTES, MEMORY_TOTAL_BYTES),
-    };
+    let default = if persistent { Limits::FILE } else { Limits::MEMORY };
     let count = |name| buffer.int(name).and_then(|count| u64::try_from(count).ok());
-    let chunk_bytes = buffer.size("chunk_limit_size").unwrap_or(chunk);
+    let chunk_bytes = buffer.size("chunk_limit_size").unwrap_or(default.chunk_bytes);
     let total_bytes = match count("queue_limit_length") {
         Some(length) => chunk_bytes.saturating_mul(length),
-        None => buffer.size("total_limit_size").unwrap_or(total),
+        None => buffer.size("total_limit_size").unwrap_or(default.total_bytes),
     };
     Limits {
         chunk_bytes,
         chunk_records: count("chunk_limit_records"),
-        full_threshold: buffer.float("chunk_full_threshold").unwrap_or(0.95),
+        full_threshold: buffer.float("chunk_full_threshold").unwrap_or(default.full_threshold),
         total_bytes,
         queued_chunks: count("queued_chunks_limit_size")
             .map_or(threads, |count| usize::try_from(count).unwrap_or(usize::MAX)),

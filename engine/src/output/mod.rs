@@ -35,8 +35,5 @@ pub use direct::without_buffer;
 pub use keys::{ChunkKeys, FieldKey};
 pub use placeholders::Template;
 pub use retry::{RetryRules, RetryState, RetryType};
-pub use section::{
-    BUFFER_SECTION, FILE_CHUNK_BYTES, FILE_TOTAL_BYTES, MEMORY_CHUNK_BYTES, MEMORY_TOTAL_BYTES,
-    OUTPUT_PARAMS, SECONDARY_SECTION,
-};
+pub use section::{BUFFER_SECTION, OUTPUT_PARAMS, SECONDARY_SECTION};
 pub use slices::{SliceFinder, TimeSlices};

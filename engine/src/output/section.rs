@@ -2,15 +2,6 @@
 
 use crate::plugin::{Param, ParamKind, SectionSpec};
 
-/// Fluentd's default of `chunk_limit_size` for memory buffers, bytes.
-pub const MEMORY_CHUNK_BYTES: u64 = 8 * 1024 * 1024;
-/// Fluentd's default of `total_limit_size` for memory buffers, bytes.
-pub const MEMORY_TOTAL_BYTES: u64 = 512 * 1024 * 1024;
-/// Fluentd's default of `chunk_limit_size` for file buffers, bytes.
-pub const FILE_CHUNK_BYTES: u64 = 256 * 1024 * 1024;
-/// Fluentd's default of `total_limit_size` for file buffers, bytes.
-pub const FILE_TOTAL_BYTES: u64 = 64 * 1024 * 1024 * 1024;
-
 /// `<buffer CHUNK_KEYS>` of every output that has a buffer. The argument is a list of `tag`, `time`, record fields and
 /// record accessors.
 pub const BUFFER_SECTION: SectionSpec = SectionSpec {

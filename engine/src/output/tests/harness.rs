@@ -246,7 +246,7 @@ pub(super) fn count(counter: &AtomicU64) -> u64 {
 
 pub(in crate::output) fn by(names: &[&str], unit: f64) -> Arc<ChunkKeys> {
     let names = KeyNames::parse(names.iter().copied()).unwrap();
-    let time = names.time.then(|| TimeSlices { unit, zone: Zone::UTC });
+    let time = names.time.then_some(TimeSlices { unit, zone: Zone::UTC });
     Arc::new(ChunkKeys { tag: names.tag, time, fields: names.fields })
 }
 

@@ -6,3 +6,4 @@ pub(super) mod harness;
 mod overflow;
 mod retrying;
 mod shutdown;
+mod templates;
