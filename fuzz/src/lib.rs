@@ -3,10 +3,12 @@
 //! seeds in `corpus/`.
 
 mod config;
+mod forward;
 mod json;
 mod msgpack;
 
 pub use config::config_text;
+pub use forward::forward_messages;
 pub use json::{json_from_msgpack, json_to_msgpack};
 pub use msgpack::{accessor, record, scan_entries, splice};
 
@@ -17,6 +19,7 @@ pub type Target = fn(&[u8]);
 pub static TARGETS: &[(&str, Target)] = &[
     ("accessor", accessor),
     ("config_text", config_text),
+    ("forward_messages", forward_messages),
     ("json_from_msgpack", json_from_msgpack),
     ("json_to_msgpack", json_to_msgpack),
     ("record", record),

@@ -20,6 +20,7 @@ mod emitter;
 mod entries;
 mod error;
 mod framer;
+mod fuzz;
 mod handshake;
 mod heartbeat;
 mod inflate;
@@ -36,6 +37,8 @@ mod server;
 mod settings;
 #[cfg(test)]
 mod tests;
+
+pub use fuzz::fuzz;
 
 use logweir_engine::config::{Diagnostic, Params};
 use logweir_engine::plugin::{Build, BuildContext, Descriptor, Input, Kind};

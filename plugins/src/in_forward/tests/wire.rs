@@ -1,67 +1,12 @@
 //! However the bytes are cut, the events are the same.
 
-use super::super::decoder::{Decoder, Received, Sizes};
-use super::super::entries::Rules;
-use super::super::message::{Body, Message, check_packed, mended};
+use super::super::decoder::{Decoder, Sizes};
+use super::super::fuzz::decoded;
 use super::peer::{entry, forward_mode, message_mode, option, packed_mode};
 use bytes::BytesMut;
 use proptest::prelude::*;
 
 const SIZES: Sizes = Sizes { message_max: 1 << 20, chunk_max: None };
-
-/// What comes of `bytes` when they arrive in pieces of those sizes, in turn: tags and entries, then how it ended.
-fn decoded(bytes: &[u8], pieces: &[usize], sizes: Sizes) -> Vec<String> {
-    let mut decoder = Decoder::new(sizes, false);
-    let mut buffer = BytesMut::new();
-    let mut out = Vec::new();
-    let mut rest = bytes;
-    let mut turn = pieces.iter().cycle();
-    while !rest.is_empty() {
-        let (piece, behind) = rest.split_at((*turn.next().unwrap()).clamp(1, rest.len()));
-        rest = behind;
-        buffer.extend_from_slice(piece);
-        loop {
-            match decoder.next(&mut buffer) {
-                Ok(None) => break,
-                Ok(Some(received)) => out.push(shown(received)),
-                Err(error) => {
-                    out.push(error.to_string());
-                    return out;
-                }
-            }
-        }
-    }
-    out.push(format!("{} bytes left", buffer.len()));
-    out
-}
-
-fn shown(received: Received) -> String {
-    let rules = Rules { skip_invalid: false, skip_all: false, forward: true, timestamps: false };
-    match received {
-        Received::Dropped { tag, size } => format!("dropped {tag:x?} {size}"),
-        Received::Message(raw) => match Message::read(raw, false) {
-            Err(error) => format!("error {error}"),
-            Ok(Message::Events(events)) => {
-                let body = match &events.body {
-                    Body::List { entries, count, usual: true } => format!("{count} {entries:x?}"),
-                    Body::List { entries, .. } => {
-                        format!("mended {:?}", mended(entries, rules, |_| ()).count)
-                    }
-                    // Mended entries may have the time of the test.
-                    Body::Packed(payload) => match check_packed(payload.clone(), rules, |_| ()) {
-                        Ok(checked) if payload.starts_with(&checked.entries) => format!("{checked:?}"),
-                        Ok(checked) => format!("mended {}", checked.count),
-                        Err(error) => error.to_string(),
-                    },
-                    Body::Single(entry) if entry[1] == 0xd7 => format!("single of {}", entry.len()),
-                    other => format!("{other:x?}"),
-                };
-                format!("{:?} {body} {:?}", events.tag, events.options)
-            }
-            Ok(other) => format!("{other:x?}"),
-        },
-    }
-}
 
 /// A value of any kind, with its length told truly.
 fn value() -> impl Strategy<Value = Vec<u8>> {
