@@ -15,7 +15,8 @@ pub struct Entry<'a> {
     pub time_raw: &'a [u8],
     /// The raw metadata map of `[[time, metadata], record]`.
     pub metadata: Option<&'a [u8]>,
-    /// The raw record: a map.
+    /// The raw record: a map, or whatever a sender has put there but nil. Fluentd 1.16 lets such values through, and so
+    /// do we: an output that can print them does, one that needs fields finds none.
     pub record: &'a [u8],
 }
 
@@ -94,7 +95,7 @@ pub fn write_entry(out: &mut Vec<u8>, time: Time, metadata: Option<&[u8]>, recor
 /// Takes an entry apart; `None` if the value has another shape.
 fn read(raw: &[u8]) -> Option<Entry<'_>> {
     let (time, record) = pair(raw)?;
-    if !matches!(record.first()?, 0x80..=0x8f | 0xde | 0xdf) {
+    if record.first()? == &0xc0 {
         return None;
     }
     let (time_raw, metadata) = match pair(time) {
@@ -137,6 +138,14 @@ mod tests {
         assert_eq!((entries[2].time_raw, entries[2].metadata), (&b"\x07"[..], Some(&b"\x81\x01\x02"[..])));
         assert_eq!(entries[2].head(), &wide[..8]);
         assert_eq!(entries[2].record, b"\xde\x00\x00");
+    }
+
+    #[test]
+    fn a_record_may_be_any_value_but_nil() {
+        let bytes = b"\x92\x07\xa1r\x92\x07\xc0\x92\x92\x07\x80\x05";
+        let entries: Vec<Entry<'_>> = Entries::new(bytes).collect();
+        assert_eq!(entries.iter().map(|entry| entry.record).collect::<Vec<_>>(), [&b"\xa1r"[..], b"\x05"]);
+        assert_eq!(entries[1].metadata, Some(&b"\x80"[..]));
     }
 
     #[test]
