@@ -57,6 +57,10 @@ impl Pipeline {
         Self { steps, raised_go_on, output }
     }
 
+    pub(super) fn may_refuse_events(&self) -> bool {
+        self.steps.iter().any(|step| matches!(step, Step::Records(_) | Step::Stream(_)))
+    }
+
     /// Takes a stream through the filters.
     pub(super) async fn filter(
         &self,

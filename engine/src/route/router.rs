@@ -76,6 +76,12 @@ impl Router {
         self.pipeline(tag).output.is_some()
     }
 
+    /// Whether a filter of `tag` can refuse single events, so that streams must not be joined: an error event goes out before
+    /// what else is in its stream.
+    pub fn may_refuse_events(&self, tag: &Tag) -> bool {
+        self.pipeline(tag).may_refuse_events()
+    }
+
     /// Streams that no output took.
     pub fn unmatched_count(&self) -> u64 {
         self.unmatched.count()

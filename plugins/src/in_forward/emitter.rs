@@ -127,7 +127,10 @@ impl<'s> Emitter<'s> {
             // Without an ack, a single event can wait for its neighbours.
             Body::Single(entry) if !chunk && events.options.is_ok() => {
                 self.heard();
-                return self.gather(tag, &entry).await;
+                // What a filter refuses must reach @ERROR in the order in which it was sent.
+                let alone = self.server.context.router.may_refuse_events(&tag);
+                self.gather(tag, &entry).await?;
+                return if alone { self.flush().await } else { Ok(()) };
             }
             Body::Nothing => {
                 self.heard();

@@ -24,11 +24,6 @@ impl Events {
         Self { settings, output, log }
     }
 
-    /// Whether there are none yet.
-    pub(super) fn is_empty(&self) -> bool {
-        self.output.entries().is_empty()
-    }
-
     /// Adds what a text means, if it means something; `false` without a word if not.
     pub(super) fn try_add(&mut self, text: &[u8], path: &Path) -> bool {
         let first = self.output.entries().len();
