@@ -26,8 +26,8 @@ pub(crate) struct Running {
     filter_tasks: TaskTracker,
     filter_stop: CancellationToken,
     log: PluginLog,
-    /// Keeps the routers, which labels refer to weakly.
-    _plan: Plan,
+    /// Its filters, and the routers, which labels refer to weakly.
+    plan: Plan,
 }
 
 struct RunningInput {
@@ -59,7 +59,7 @@ impl Running {
             filter_tasks: TaskTracker::new(),
             filter_stop: CancellationToken::new(),
             log: PluginLog::program(),
-            _plan: plan,
+            plan,
         };
         match running.start_plugins(inputs).await {
             Ok(()) => Ok(running),
@@ -71,12 +71,12 @@ impl Running {
     }
 
     async fn start_plugins(&mut self, inputs: Vec<crate::plan::PlannedInput>) -> Result<(), FailedStart> {
-        for built in &self._plan.outputs {
+        for built in &self.plan.outputs {
             let failed = |error| FailedStart { type_name: built.type_name, id: built.id.text.clone(), error };
             built.output.start().await.map_err(failed)?;
             self.outputs.push(built.clone());
         }
-        for planned in &self._plan.filters {
+        for planned in &self.plan.filters {
             planned.filter.start(&self.filter_tasks, &self.filter_stop);
         }
         for mut planned in inputs {
@@ -121,6 +121,9 @@ impl Running {
                 tasks = self.input_tasks.len(),
                 waited_seconds = INPUT_STOP_MAX.as_secs()
             );
+        }
+        for filter in &self.plan.filters {
+            log_debug!(self.log, "shutting down filter plugin", type = filter.type_name, plugin_id = filter.id.text);
         }
         self.filter_stop.cancel();
         self.filter_tasks.close();
