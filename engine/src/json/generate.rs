@@ -3,7 +3,7 @@
 use super::escape::write_string;
 use super::float::{write_oj_float, write_ruby_float};
 use super::inspect::ruby_to_s;
-use crate::msgpack::{BIG_INT_EXT, DEPTH_MAX, Reader, RecordView, Time, ValueRef};
+use crate::msgpack::{BIG_INT_EXT, DEPTH_MAX, Kind, ReadError, Reader, RecordView, Time, ValueRef};
 use std::io::Write;
 
 /// Whose JSON is written. They differ in:
@@ -38,9 +38,15 @@ pub enum GenerateError {
     /// An extension type that nobody knows.
     #[error("unexpected extension type {0}")]
     UnknownExtension(i8),
-    /// Nested deeper than [`DEPTH_MAX`], or no MessagePack.
+    /// Nested deeper than [`DEPTH_MAX`], or no MessagePack at all.
     #[error("malformed MessagePack")]
     Malformed,
+}
+
+impl From<ReadError> for GenerateError {
+    fn from(_: ReadError) -> Self {
+        Self::Malformed
+    }
 }
 
 impl GenerateError {
@@ -60,7 +66,7 @@ impl GenerateError {
 /// first place. After an error `out` is as it was.
 pub fn from_msgpack(raw: &[u8], out: &mut Vec<u8>, style: JsonStyle) -> Result<(), GenerateError> {
     let start = out.len();
-    let result = value(raw, out, style, 0);
+    let result = value(&mut Reader::new(raw), out, style, 0);
     if result.is_err() {
         out.truncate(start);
     }
@@ -76,77 +82,112 @@ pub fn write_json_string(text: &[u8], out: &mut Vec<u8>, style: JsonStyle) {
     write_string(text, hex, out);
 }
 
-fn value(raw: &[u8], out: &mut Vec<u8>, style: JsonStyle, depth: usize) -> Result<(), GenerateError> {
-    if depth > DEPTH_MAX {
-        return Err(GenerateError::Malformed);
+/// Writes the reader's next value.
+fn value(
+    reader: &mut Reader<'_>,
+    out: &mut Vec<u8>,
+    style: JsonStyle,
+    depth: usize,
+) -> Result<(), GenerateError> {
+    match reader.peek()? {
+        Kind::Array => return array(reader, out, style, depth),
+        Kind::Map => return map(reader, out, style, depth),
+        _ => {}
     }
-    match ValueRef::read(raw).map_err(|_| GenerateError::Malformed)? {
+    let raw = reader.rest();
+    match reader.read_value()? {
+        ValueRef::Str(text) | ValueRef::Bin(text) => string(text, out, style)?,
+        ValueRef::Int(number) => decimal(number, out),
+        ValueRef::UInt(number) => decimal(number, out),
         ValueRef::Nil => out.extend_from_slice(b"null"),
         ValueRef::Bool(true) => out.extend_from_slice(b"true"),
         ValueRef::Bool(false) => out.extend_from_slice(b"false"),
-        ValueRef::Int(number) => decimal(number, out),
-        ValueRef::UInt(number) => decimal(number, out),
         ValueRef::F32(number) => float(f64::from(number), out, style)?,
         ValueRef::F64(number) => float(number, out, style)?,
-        ValueRef::Str(text) | ValueRef::Bin(text) => string(text, out, style)?,
-        ValueRef::Array(raw) => array(raw, out, style, depth)?,
-        ValueRef::Map(raw) => map(raw, out, style, depth)?,
         ValueRef::Ext(BIG_INT_EXT, digits) => out.extend_from_slice(digits),
         ValueRef::Ext(kind, _) => match Time::read(raw) {
             Time::Event(time) => decimal(time.sec, out),
             _ => return Err(GenerateError::UnknownExtension(kind)),
         },
+        ValueRef::Array(_) | ValueRef::Map(_) => return Err(GenerateError::Malformed),
     }
     Ok(())
 }
 
-fn array(raw: &[u8], out: &mut Vec<u8>, style: JsonStyle, depth: usize) -> Result<(), GenerateError> {
-    let mut reader = Reader::new(raw);
-    let length = reader.read_array_len().map_err(|_| GenerateError::Malformed)?;
+fn array(
+    reader: &mut Reader<'_>,
+    out: &mut Vec<u8>,
+    style: JsonStyle,
+    depth: usize,
+) -> Result<(), GenerateError> {
+    let length = reader.read_array_len()?;
+    let depth = deeper(depth, length)?;
     out.push(b'[');
     for index in 0..length {
         if index > 0 {
             out.push(b',');
         }
-        value(reader.read_raw().map_err(|_| GenerateError::Malformed)?, out, style, depth + 1)?;
+        value(reader, out, style, depth)?;
     }
     out.push(b']');
     Ok(())
 }
 
-fn map(raw: &[u8], out: &mut Vec<u8>, style: JsonStyle, depth: usize) -> Result<(), GenerateError> {
-    let view = RecordView::new(raw);
+fn map(
+    reader: &mut Reader<'_>,
+    out: &mut Vec<u8>,
+    style: JsonStyle,
+    depth: usize,
+) -> Result<(), GenerateError> {
+    let distinct = RecordView::new(reader.rest()).distinct();
+    if distinct.is_some() {
+        reader.skip()?;
+    }
+    let length = match &distinct {
+        None => reader.read_map_len()?,
+        Some(distinct) => distinct.len(),
+    };
+    let depth = deeper(depth, length)?;
     out.push(b'{');
-    match view.distinct() {
-        None => pairs(view.iter(), out, style, depth)?,
-        Some(distinct) => pairs(distinct.into_iter(), out, style, depth)?,
+    for index in 0..length {
+        if index > 0 {
+            out.push(b',');
+        }
+        match distinct.as_ref().and_then(|distinct| distinct.get(index)) {
+            None => {
+                key(reader, out, style)?;
+                value(reader, out, style, depth)?;
+            }
+            Some((name, field)) => {
+                key(&mut Reader::new(name), out, style)?;
+                value(&mut Reader::new(field), out, style, depth)?;
+            }
+        }
     }
     out.push(b'}');
     Ok(())
 }
 
-fn pairs<'a>(
-    pairs: impl Iterator<Item = (&'a [u8], &'a [u8])>,
-    out: &mut Vec<u8>,
-    style: JsonStyle,
-    depth: usize,
-) -> Result<(), GenerateError> {
-    for (index, (key, field)) in pairs.enumerate() {
-        if index > 0 {
-            out.push(b',');
+fn key(reader: &mut Reader<'_>, out: &mut Vec<u8>, style: JsonStyle) -> Result<(), GenerateError> {
+    let raw = reader.rest();
+    match reader.read_value()? {
+        ValueRef::Str(name) | ValueRef::Bin(name) => string(name, out, style)?,
+        _ => {
+            let mut name = Vec::new();
+            ruby_to_s(raw, &mut name);
+            string(&name, out, style)?;
         }
-        match ValueRef::read(key) {
-            Ok(ValueRef::Str(name) | ValueRef::Bin(name)) => string(name, out, style)?,
-            _ => {
-                let mut name = Vec::new();
-                ruby_to_s(key, &mut name);
-                string(&name, out, style)?;
-            }
-        }
-        out.push(b':');
-        value(field, out, style, depth + 1)?;
     }
+    out.push(b':');
     Ok(())
+}
+
+/// The depth within a container of `length`.
+fn deeper(depth: usize, length: usize) -> Result<usize, GenerateError> {
+    if depth >= DEPTH_MAX && length > 0 {
+        return Err(GenerateError::Malformed);
+    }
+    Ok(depth + 1)
 }
 
 fn string(text: &[u8], out: &mut Vec<u8>, style: JsonStyle) -> Result<(), GenerateError> {

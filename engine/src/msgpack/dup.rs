@@ -13,7 +13,7 @@ pub(super) struct Duplicates<'a> {
 }
 
 /// Up to this many pairs are searched linearly.
-const SMALL_PAIRS: usize = 64;
+pub(super) const SMALL_PAIRS: usize = 64;
 
 impl<'a> Duplicates<'a> {
     /// For a map of about `pairs` pairs.

@@ -1,7 +1,7 @@
 //! Walks over entries that have been scanned.
 
 use super::marker::{Head, head};
-use super::skip::skip_scanned;
+use super::skip::{KeySizes, skip_scanned, value_end};
 use super::time::Time;
 
 /// One entry, as bytes.
@@ -34,12 +34,13 @@ impl<'a> Entry<'a> {
 pub struct Entries<'a> {
     bytes: &'a [u8],
     at: usize,
+    keys: KeySizes,
 }
 
 impl<'a> Entries<'a> {
     /// Entries of `bytes`.
     pub fn new(bytes: &'a [u8]) -> Self {
-        Self { bytes, at: 0 }
+        Self { bytes, at: 0, keys: KeySizes::new() }
     }
 
     /// Offset of the next entry.
@@ -58,9 +59,10 @@ impl<'a> Iterator for Entries<'a> {
             if let Some([0x92, 0xd7, 0x00, ..]) = self.bytes.get(start..start.checked_add(12)?)
                 && matches!(self.bytes[start + 11], 0x80..=0x8f | 0xde | 0xdf)
             {
-                let end = skip_scanned(self.bytes, start + 11)?;
+                self.keys.start();
+                let end = value_end(self.bytes, start + 11, |byte| self.keys.size(byte))?;
+                let raw = self.bytes.get(start..end)?;
                 self.at = end;
-                let raw = &self.bytes[start..end];
                 let time_raw = &raw[1..11];
                 return Some(Entry {
                     raw,

@@ -21,6 +21,7 @@ mod record;
 mod scan;
 mod skip;
 mod splice;
+mod stage;
 mod time;
 #[cfg(test)]
 pub(crate) mod tree;

@@ -157,6 +157,12 @@ impl<'a> Reader<'a> {
         self.at
     }
 
+    /// The bytes from the next value on.
+    #[inline]
+    pub fn rest(&self) -> &'a [u8] {
+        self.bytes.get(self.at..).unwrap_or_default()
+    }
+
     /// Whether nothing is left.
     #[inline]
     pub fn is_at_end(&self) -> bool {
@@ -290,18 +296,34 @@ impl<'a> Reader<'a> {
     /// Reads the next value; a container is passed over as a whole.
     #[inline]
     pub fn read_value(&mut self) -> Result<ValueRef<'a>, ReadError> {
+        let at = self.at;
+        let Some(&byte) = self.bytes.get(at) else { return Err(self.malformed(ScanErrorKind::Truncated)) };
+        let (text_at, length) = match byte {
+            0x00..=0x7f | 0xe0..=0xff => {
+                self.at += 1;
+                return Ok(ValueRef::Int(i64::from(byte as i8)));
+            }
+            0xa0..=0xbf => (at + 1, usize::from(byte & 0x1f)),
+            0xd9 => (at + 2, self.bytes.get(at + 1).map_or(usize::MAX, |&length| usize::from(length))),
+            _ => return self.read_other(),
+        };
+        match self.bytes.get(text_at..text_at.saturating_add(length)) {
+            Some(text) => {
+                self.at = text_at + length;
+                Ok(ValueRef::Str(text))
+            }
+            None => Err(ReadError::from(ScanError { at: self.bytes.len(), kind: ScanErrorKind::Truncated })),
+        }
+    }
+
+    fn read_other(&mut self) -> Result<ValueRef<'a>, ReadError> {
         let start = self.at;
         let bytes = self.bytes;
         let end = skip(bytes, start)?;
         let raw = &bytes[start..end];
         self.at = end;
         Ok(match raw {
-            [byte @ 0x00..=0x7f] => ValueRef::Int(i64::from(*byte)),
-            [byte @ 0xe0..=0xff] => ValueRef::Int(i64::from(*byte as i8)),
-            [0xa0..=0xbf, text @ ..] => ValueRef::Str(text),
-            [0xd9, _, text @ ..] | [0xda, _, _, text @ ..] | [0xdb, _, _, _, _, text @ ..] => {
-                ValueRef::Str(text)
-            }
+            [0xda, _, _, text @ ..] | [0xdb, _, _, _, _, text @ ..] => ValueRef::Str(text),
             [0x80..=0x8f | 0xde | 0xdf, ..] => ValueRef::Map(raw),
             [0x90..=0x9f | 0xdc | 0xdd, ..] => ValueRef::Array(raw),
             [0xc0] => ValueRef::Nil,

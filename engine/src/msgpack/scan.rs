@@ -82,7 +82,7 @@ pub fn scan_entries_with(
     mut violated: impl FnMut(Violation),
 ) -> Result<EntryScan, ScanError> {
     let depth_max = limits.depth.min(DEPTH_MAX);
-    let mut stack = Stack::new();
+    let mut stack = Stack::<DEPTH_MAX>::new();
     let mut scan = EntryScan::default();
     let mut at = 0;
     while at < bytes.len() && scan.count < limits.count_max {

@@ -4,53 +4,16 @@
 //! that exists keeps its place when it is set, a new one goes last, and a key that was dropped and then set goes last.
 
 use bumpalo::Bump;
-use smallvec::SmallVec;
 
-use super::marker::{Class, Head, MARKERS, head};
 use super::record::Record;
-use super::skip::skip_scanned;
+use super::skip::KeySizes;
+use super::stage::{Action, Pair, Stage};
 use super::value::Value;
-use super::view::key_name;
-use super::write::{map_header, write_str};
 
 /// Edits of top-level fields, in the order in which they were added.
 #[derive(Clone, Debug, Default)]
 pub struct Splicer {
     stages: Vec<Stage>,
-}
-
-/// Edits that one pass over a record can do.
-#[derive(Clone, Debug, Default)]
-struct Stage {
-    /// Only these fields of the record, in this order.
-    keep: Option<Vec<Box<[u8]>>>,
-    /// At most one for a key; those that append do it in this order.
-    edits: Vec<Edit>,
-    /// Bit `n % 64` is set if an edit has a key of `n` bytes.
-    lengths: u64,
-}
-
-#[derive(Clone, Debug)]
-struct Edit {
-    key: Box<[u8]>,
-    action: Action,
-}
-
-#[derive(Clone, Debug)]
-enum Action {
-    /// The field goes.
-    Drop,
-    /// The value is replaced at its place, or the field is appended.
-    Set(Pair),
-    /// The field goes, and is appended with a new value.
-    Move(Pair),
-}
-
-/// An encoded key and value.
-#[derive(Clone, Debug)]
-struct Pair {
-    raw: Box<[u8]>,
-    value_at: usize,
 }
 
 impl Splicer {
@@ -61,32 +24,13 @@ impl Splicer {
 
     /// Sets field `key` to a raw value.
     pub fn set(mut self, key: &[u8], value: &[u8]) -> Self {
-        let mut raw = Vec::with_capacity(key.len() + value.len() + 5);
-        write_str(&mut raw, key);
-        let value_at = raw.len();
-        raw.extend_from_slice(value);
-        let pair = Pair { raw: raw.into(), value_at };
-        let stage = self.last_stage();
-        match stage.edits.iter().position(|edit| *edit.key == *key) {
-            None => stage.edits.push(Edit { key: key.into(), action: Action::Set(pair) }),
-            Some(at) => match &mut stage.edits[at].action {
-                Action::Set(old) | Action::Move(old) => *old = pair,
-                Action::Drop => {
-                    stage.edits.remove(at);
-                    stage.edits.push(Edit { key: key.into(), action: Action::Move(pair) });
-                }
-            },
-        }
-        stage.index();
+        self.last_stage().set(key, Pair::new(key, value));
         self
     }
 
     /// Drops field `key`.
     pub fn drop(mut self, key: &[u8]) -> Self {
-        let stage = self.last_stage();
-        stage.edits.retain(|edit| *edit.key != *key);
-        stage.edits.push(Edit { key: key.into(), action: Action::Drop });
-        stage.index();
+        self.last_stage().drop(key);
         self
     }
 
@@ -98,19 +42,19 @@ impl Splicer {
                 distinct.push(key.as_ref().into());
             }
         }
-        self.stages.push(Stage { keep: Some(distinct), ..Stage::default() });
+        self.stages.push(Stage::keeping(distinct));
         self
     }
 
     /// These edits, then those of `next`.
     pub fn then(mut self, next: Self) -> Self {
         for stage in next.stages {
-            if stage.keep.is_some() || self.stages.is_empty() {
+            if stage.keep().is_some() || self.stages.is_empty() {
                 self.stages.push(stage);
                 continue;
             }
-            for edit in stage.edits {
-                self = match edit.action {
+            for edit in stage.edits() {
+                self = match &edit.action {
                     Action::Drop => self.drop(&edit.key),
                     Action::Set(pair) => self.set(&edit.key, pair.value()),
                     Action::Move(pair) => self.drop(&edit.key).set(&edit.key, pair.value()),
@@ -128,7 +72,7 @@ impl Splicer {
     /// Appends the edited form of a raw record that has been scanned. What is no map is appended as it is.
     pub fn splice(&self, record: &[u8], out: &mut Vec<u8>) {
         self.pass(record, out, |stage, bytes, out| {
-            if stage.record(bytes, 0, out).is_none() {
+            if stage.record(bytes, (0, 0), &mut KeySizes::new(), out).is_none() {
                 out.extend_from_slice(bytes);
             }
         });
@@ -143,10 +87,10 @@ impl Splicer {
     pub fn apply<'a>(&self, record: &mut Record<'a>) {
         let arena: &'a Bump = record.arena();
         for stage in &self.stages {
-            if let Some(keep) = &stage.keep {
+            if let Some(keep) = stage.keep() {
                 record.keep(keep);
             }
-            for edit in &stage.edits {
+            for edit in stage.edits() {
                 let value = match &edit.action {
                     Action::Drop => {
                         record.remove(&edit.key);
@@ -188,232 +132,6 @@ impl Splicer {
         }
         let last = self.stages.len() - 1;
         &mut self.stages[last]
-    }
-}
-
-impl Pair {
-    fn value(&self) -> &[u8] {
-        &self.raw[self.value_at..]
-    }
-}
-
-impl Stage {
-    fn index(&mut self) {
-        self.lengths = self.edits.iter().fold(0, |bits, edit| bits | 1 << (edit.key.len() & 63));
-    }
-
-    #[inline(always)]
-    fn find(&self, key: &[u8]) -> Option<usize> {
-        if self.lengths & (1 << (key.len() & 63)) == 0 {
-            return None;
-        }
-        self.edits.iter().position(|edit| *edit.key == *key)
-    }
-
-    fn entries(&self, bytes: &[u8], out: &mut Vec<u8>) {
-        out.reserve(bytes.len() + bytes.len() / 4);
-        let mut at = 0;
-        while at < bytes.len() {
-            let record_at = record_at(bytes, at);
-            let end = record_at.and_then(|record_at| {
-                let before = out.len();
-                out.extend_from_slice(&bytes[at..record_at]);
-                let end = self.record(bytes, record_at, out);
-                if end.is_none() {
-                    out.truncate(before);
-                }
-                end
-            });
-            let end = match end {
-                Some(end) => end,
-                // No entry: it goes on as it came.
-                None => {
-                    let end = skip_scanned(bytes, at).unwrap_or(bytes.len());
-                    out.extend_from_slice(&bytes[at..end]);
-                    end
-                }
-            };
-            at = end;
-        }
-    }
-
-    /// Appends the edited form of the map at `at` and answers where it ends; `None`, and nothing appended, if there is
-    /// no map.
-    #[inline]
-    fn record(&self, bytes: &[u8], at: usize, out: &mut Vec<u8>) -> Option<usize> {
-        if !matches!(bytes.get(at)?, 0x80..=0x8f | 0xde | 0xdf) {
-            return None;
-        }
-        let Head::Container(body_at, children) = head(bytes, at) else { return None };
-        let start = out.len();
-        let end = match &self.keep {
-            None => self.edited(bytes, body_at, children / 2, out),
-            Some(keep) => self.kept(keep, bytes, body_at, children / 2, out),
-        };
-        if end.is_none() {
-            out.truncate(start);
-        }
-        end
-    }
-
-    fn edited(&self, bytes: &[u8], body_at: usize, pairs: usize, out: &mut Vec<u8>) -> Option<usize> {
-        let header_at = out.len();
-        // The header's size is that of the largest possible count; `finish` mends it if it was too large.
-        let (header, header_size) = map_header(pairs + self.edits.len());
-        out.extend_from_slice(&header[..header_size]);
-        let mut seen = Seen::new(self.edits.len());
-        let mut count = pairs;
-        let mut run_at = body_at;
-        let mut at = body_at;
-        for _ in 0..pairs {
-            let key_at = at;
-            let key_end = end_of(bytes, key_at)?;
-            let found = key_name(&bytes[key_at..key_end]).and_then(|name| self.find(name));
-            at = end_of(bytes, key_end)?;
-            let Some(index) = found else { continue };
-            match &self.edits[index].action {
-                Action::Set(pair) if !seen.contains(index) => {
-                    out.extend_from_slice(&bytes[run_at..key_end]);
-                    out.extend_from_slice(pair.value());
-                    seen.insert(index);
-                }
-                _ => {
-                    out.extend_from_slice(&bytes[run_at..key_at]);
-                    count -= 1;
-                }
-            }
-            run_at = at;
-        }
-        out.extend_from_slice(&bytes[run_at..at]);
-        count += self.append(&seen, out);
-        finish(out, header_at, header_size, count);
-        Some(at)
-    }
-
-    fn kept(
-        &self,
-        keep: &[Box<[u8]>],
-        bytes: &[u8],
-        body_at: usize,
-        pairs: usize,
-        out: &mut Vec<u8>,
-    ) -> Option<usize> {
-        let mut places: SmallVec<[Option<Place>; 16]> = smallvec::smallvec![None; keep.len()];
-        let mut at = body_at;
-        for _ in 0..pairs {
-            let key_at = at;
-            let key_end = end_of(bytes, key_at)?;
-            at = end_of(bytes, key_end)?;
-            let Some(name) = key_name(&bytes[key_at..key_end]) else { continue };
-            if let Some(index) = keep.iter().position(|key| **key == *name) {
-                let place = places[index].get_or_insert(Place { key: (key_at, key_end), value: (0, 0) });
-                place.value = (key_end, at);
-            }
-        }
-        let header_at = out.len();
-        let (header, header_size) = map_header(keep.len() + self.edits.len());
-        out.extend_from_slice(&header[..header_size]);
-        let mut seen = Seen::new(self.edits.len());
-        let mut count = 0;
-        for (key, place) in keep.iter().zip(&places) {
-            let Some(Place { key: (key_at, key_end), value: (value_at, value_end) }) = *place else {
-                continue;
-            };
-            let edit = self.find(key);
-            match edit.map(|index| (index, &self.edits[index].action)) {
-                None => {
-                    out.extend_from_slice(&bytes[key_at..key_end]);
-                    out.extend_from_slice(&bytes[value_at..value_end]);
-                }
-                Some((index, Action::Set(pair))) => {
-                    out.extend_from_slice(&bytes[key_at..key_end]);
-                    out.extend_from_slice(pair.value());
-                    seen.insert(index);
-                }
-                Some((_, Action::Drop | Action::Move(_))) => continue,
-            }
-            count += 1;
-        }
-        count += self.append(&seen, out);
-        finish(out, header_at, header_size, count);
-        Some(at)
-    }
-
-    /// Appends the fields that are new, and answers how many those are.
-    #[inline]
-    fn append(&self, seen: &Seen, out: &mut Vec<u8>) -> usize {
-        let mut count = 0;
-        for (index, edit) in self.edits.iter().enumerate() {
-            match &edit.action {
-                Action::Set(pair) if !seen.contains(index) => out.extend_from_slice(&pair.raw),
-                Action::Move(pair) => out.extend_from_slice(&pair.raw),
-                _ => continue,
-            }
-            count += 1;
-        }
-        count
-    }
-}
-
-/// Where a field to keep lies: its key's first and its value's last occurrence.
-#[derive(Clone, Copy)]
-struct Place {
-    key: (usize, usize),
-    value: (usize, usize),
-}
-
-/// The set of edits that found their key.
-struct Seen {
-    bits: SmallVec<[u64; 2]>,
-}
-
-impl Seen {
-    #[inline]
-    fn new(edits: usize) -> Self {
-        Self { bits: smallvec::smallvec![0; edits / 64 + 1] }
-    }
-
-    #[inline]
-    fn contains(&self, index: usize) -> bool {
-        self.bits[index / 64] & (1 << (index % 64)) != 0
-    }
-
-    #[inline]
-    fn insert(&mut self, index: usize) {
-        self.bits[index / 64] |= 1 << (index % 64);
-    }
-}
-
-/// The end of a value that has been scanned; most are leaves.
-#[inline(always)]
-fn end_of(bytes: &[u8], at: usize) -> Option<usize> {
-    let marker = MARKERS[*bytes.get(at)? as usize];
-    if marker.class == Class::Fixed {
-        let end = at + marker.size as usize;
-        return (end <= bytes.len()).then_some(end);
-    }
-    skip_scanned(bytes, at)
-}
-
-/// Writes the final count into a map header that was written for the largest possible one.
-#[inline]
-fn finish(out: &mut Vec<u8>, header_at: usize, written_size: usize, count: usize) {
-    let (header, size) = map_header(count);
-    out[header_at..header_at + size].copy_from_slice(&header[..size]);
-    if size < written_size {
-        out.drain(header_at + size..header_at + written_size);
-    }
-}
-
-/// Where the record of the entry at `at` begins.
-#[inline]
-fn record_at(bytes: &[u8], at: usize) -> Option<usize> {
-    if let Some([0x92, 0xd7, 0x00]) = bytes.get(at..at.checked_add(3)?) {
-        return (at + 11 < bytes.len()).then_some(at + 11);
-    }
-    match head(bytes, at) {
-        Head::Container(first, 2) if matches!(bytes[at], 0x92 | 0xdc | 0xdd) => skip_scanned(bytes, first),
-        _ => None,
     }
 }
 

@@ -3,7 +3,7 @@
 use smallvec::SmallVec;
 
 use super::accessor::PathPart;
-use super::dup::{Duplicates, Identity};
+use super::dup::{Duplicates, Identity, KeyBits, SMALL_PAIRS};
 use super::marker::{Head, head};
 use super::reader::ValueRef;
 use super::skip::skip_scanned;
@@ -57,6 +57,10 @@ impl<'a> RecordView<'a> {
     /// there more than once, which is what [`RecordView::iter`] gives then.
     pub fn distinct(&self) -> Option<Vec<(&'a [u8], &'a [u8])>> {
         let pairs = self.iter();
+        let mut bits = KeyBits::default();
+        if pairs.left <= SMALL_PAIRS && !pairs.clone().any(|(key, _)| bits.insert(identity(key).1)) {
+            return None;
+        }
         let mut duplicates = Duplicates::new(pairs.left);
         let mut seen: SmallVec<[Identity<'a>; 16]> = SmallVec::new();
         for (key, _) in pairs {
