@@ -6,11 +6,15 @@ mod config;
 mod forward;
 mod json;
 mod msgpack;
+mod regexp;
+mod time;
 
 pub use config::config_text;
 pub use forward::forward_messages;
 pub use json::{json_from_msgpack, json_to_msgpack};
 pub use msgpack::{accessor, record, scan_entries, splice};
+pub use regexp::regexp;
+pub use time::time_text;
 
 /// A target's body. It panics if a property is violated.
 pub type Target = fn(&[u8]);
@@ -23,8 +27,10 @@ pub static TARGETS: &[(&str, Target)] = &[
     ("json_from_msgpack", json_from_msgpack),
     ("json_to_msgpack", json_to_msgpack),
     ("record", record),
+    ("regexp", regexp),
     ("scan_entries", scan_entries),
     ("splice", splice),
+    ("time_text", time_text),
 ];
 
 /// Takes small choices from the front of a fuzzer's input, so that the rest can be raw bytes.

@@ -6,6 +6,8 @@ mod map;
 mod newline;
 mod params;
 mod record;
+#[cfg(test)]
+mod robustness;
 mod settings;
 mod split;
 #[cfg(test)]
