@@ -24,6 +24,7 @@ pub mod out_clickhouse;
 pub mod out_copy;
 pub mod out_file;
 pub mod out_forward;
+pub mod out_http;
 pub mod out_null;
 pub mod out_relabel;
 pub mod out_roundrobin;
@@ -70,6 +71,7 @@ static PLUGINS: &[&Descriptor] = &[
     &out_copy::PLUGIN,
     &out_file::PLUGIN,
     &out_forward::PLUGIN,
+    &out_http::PLUGIN,
     &out_null::PLUGIN,
     &out_relabel::PLUGIN,
     &out_roundrobin::PLUGIN,
