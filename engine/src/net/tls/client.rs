@@ -1,10 +1,12 @@
 //! The client side of TLS.
 
+use super::identity::certified_key;
 use super::verify::Verifier;
 use super::{TlsError, files};
 use rustls::ClientConfig;
 use rustls::SupportedProtocolVersion;
 use rustls::pki_types::ServerName;
+use rustls::sign::SingleCertAndKey;
 use std::io;
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -56,7 +58,7 @@ impl TlsClient {
             trusted.extend(files::certificates(names.trusted, path)?);
         }
         let verifier = Verifier::new(&provider, trusted, options.insecure, options.verify_hostname);
-        let builder = ClientConfig::builder_with_provider(provider)
+        let builder = ClientConfig::builder_with_provider(provider.clone())
             .with_protocol_versions(options.versions)
             .map_err(|error| TlsError::new("tls_version", error.to_string()))?
             .dangerous()
@@ -65,9 +67,9 @@ impl TlsClient {
             (Some(certificates), Some(key)) => {
                 let chain = files::certificates(names.certificates, certificates)?;
                 let key = files::private_key(names.key, key, options.passphrase.as_deref())?;
-                builder.with_client_auth_cert(chain, key).map_err(|error| {
-                    TlsError::new(names.key, format!("certificate and private key cannot be used: {error}"))
-                })?
+                let key = certified_key(&provider, chain, key)
+                    .map_err(|message| TlsError::new(names.key, message))?;
+                builder.with_client_cert_resolver(Arc::new(SingleCertAndKey::from(key)))
             }
             (Some(_), None) => {
                 return Err(TlsError::new(

@@ -1,12 +1,15 @@
 //! TLS on rustls with ring: contexts from Fluentd's parameters, for servers and clients.
 
 mod client;
+mod clients;
 mod error;
 mod files;
+mod identity;
 mod issue;
 mod server;
 mod verify;
 mod version;
+mod version1;
 
 pub use client::{ClientOptions, ClientParameters, TlsClient};
 pub use error::TlsError;

@@ -1,8 +1,10 @@
 //! The server side of TLS.
 
+use super::clients::Verifier;
+use super::identity::certified_key;
 use super::{TlsError, files, issue};
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
-use rustls::server::WebPkiClientVerifier;
+use rustls::sign::SingleCertAndKey;
 use rustls::{RootCertStore, ServerConfig, SupportedProtocolVersion};
 use std::sync::Arc;
 
@@ -50,33 +52,22 @@ pub fn server_config(
 ) -> Result<Arc<ServerConfig>, TlsError> {
     let provider = super::provider();
     let (chain, key) = load(identity)?;
+    let key =
+        certified_key(&provider, chain, key).map_err(|message| TlsError::new("private_key_path", message))?;
     let builder = ServerConfig::builder_with_provider(provider.clone())
         .with_protocol_versions(versions)
         .map_err(|error| TlsError::new("version", error.to_string()))?;
     let builder = match clients {
         ClientAuth::None => builder.with_no_client_auth(),
         ClientAuth::Required(path) => {
-            let roots = Arc::new(match path {
+            let (roots, authorities) = match path {
                 Some(path) => file_roots("ca_path", path)?,
-                None => super::system_roots().0,
-            });
-            let verifier =
-                WebPkiClientVerifier::builder_with_provider(roots, provider).build().map_err(|error| {
-                    TlsError::new("ca_path", format!("no CA for client certificates: {error}"))
-                })?;
-            builder.with_client_cert_verifier(verifier)
+                None => (super::system_roots().0, Vec::new()),
+            };
+            builder.with_client_cert_verifier(Arc::new(Verifier::new(provider, roots, authorities)?))
         }
     };
-    let config = builder.with_single_cert(chain, key).map_err(|error| {
-        let message = match error {
-            rustls::Error::InconsistentKeys(_) => {
-                "the private key does not belong to the certificate of cert_path".to_owned()
-            }
-            error => format!("certificate and private key cannot be used: {error}"),
-        };
-        TlsError::new("private_key_path", message)
-    })?;
-    Ok(Arc::new(config))
+    Ok(Arc::new(builder.with_cert_resolver(Arc::new(SingleCertAndKey::from(key)))))
 }
 
 fn load(identity: &Identity) -> Result<(Vec<CertificateDer<'static>>, PrivateKeyDer<'static>), TlsError> {
@@ -96,12 +87,16 @@ fn load(identity: &Identity) -> Result<(Vec<CertificateDer<'static>>, PrivateKey
     }
 }
 
-fn file_roots(parameter: &'static str, path: &str) -> Result<RootCertStore, TlsError> {
+fn file_roots(
+    parameter: &'static str,
+    path: &str,
+) -> Result<(RootCertStore, Vec<CertificateDer<'static>>), TlsError> {
     let mut roots = RootCertStore::empty();
-    for certificate in files::certificates(parameter, path)? {
+    let certificates = files::certificates(parameter, path)?;
+    for certificate in &certificates {
         roots
-            .add(certificate)
+            .add(certificate.clone())
             .map_err(|error| TlsError::new(parameter, format!("{path}: not usable as a CA: {error}")))?;
     }
-    Ok(roots)
+    Ok((roots, certificates))
 }

@@ -210,6 +210,35 @@ fn mistakes_name_the_parameter() {
     assert_eq!(blame(files.text("leaf.pem"), other.text("leaf.key")), "private_key_path");
 }
 
+/// What `openssl req -x509` and `openssl x509 -req` make.
+#[tokio::test]
+async fn version_1_certificates_of_a_listed_ca_are_accepted_on_both_sides() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = |name: &str, text: &str| {
+        let path = dir.path().join(name);
+        std::fs::write(&path, text).unwrap();
+        path.display().to_string()
+    };
+    let ca = path("ca.pem", include_str!("testdata/v1_ca.pem"));
+    let (certificates, key) =
+        (path("v1.pem", include_str!("testdata/v1.pem")), path("v1.key", include_str!("testdata/v1.key")));
+    let identity = Identity::Files { certificates: certificates.clone(), key: key.clone(), passphrase: None };
+    let mutual = ClientAuth::Required(Some(ca.clone()));
+    let other = Files::new(CertificateParams::default());
+    for version in ["TLSv1_2", "TLSv1_3"] {
+        let mut options = client(&[Path::new(&ca)]);
+        options.versions = protocol_versions("tls_version", Some(version), None, None).unwrap();
+        options.certificates = Some(certificates.clone());
+        options.key = Some(key.clone());
+        assert_eq!(meet(&identity, &mutual, &options, Some("logs.example")).await, Ok(()), "{version}");
+        assert!(meet(&identity, &mutual, &options, Some("other.example")).await.is_err(), "{version}");
+        let stranger = ClientAuth::Required(Some(other.text("ca.pem")));
+        assert!(meet(&identity, &stranger, &options, Some("logs.example")).await.is_err(), "{version}");
+        options.trusted = vec![other.text("ca.pem")];
+        assert!(meet(&identity, &mutual, &options, Some("logs.example")).await.is_err(), "{version}");
+    }
+}
+
 /// Keys that OpenSSL wrote with the passphrase `secret`, in its present and its older format.
 #[test]
 fn encrypted_keys_are_decrypted() {

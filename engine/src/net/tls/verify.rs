@@ -3,7 +3,9 @@
 //! - A certificate that is listed itself among the trusted ones is accepted, although it is no CA's (self-signed
 //!   server certificates are deployed that way).
 //! - A certificate without alternative names is matched by its common name.
+//! - A certificate of X.509 version 1 is accepted from a CA that is listed.
 
+use super::version1::{self, is_version_1};
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::client::{verify_server_cert_signed_by_trust_anchor, verify_server_name};
 use rustls::crypto::{CryptoProvider, verify_tls12_signature, verify_tls13_signature};
@@ -11,7 +13,6 @@ use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
 use rustls::server::ParsedCertificate;
 use rustls::{CertificateError, DigitallySignedStruct, Error, RootCertStore, SignatureScheme};
 use std::sync::Arc;
-use x509_parser::prelude::{FromDer, X509Certificate};
 
 #[derive(Debug)]
 pub(super) struct Verifier {
@@ -44,7 +45,10 @@ impl Verifier {
         now: UnixTime,
     ) -> Result<(), Error> {
         if self.trusted.iter().any(|trusted| trusted == certificate) {
-            return verify_dates(certificate, now);
+            return version1::verify_dates(&version1::parse(certificate)?, now);
+        }
+        if is_version_1(certificate) {
+            return version1::verify_issuer(certificate, &self.trusted, now);
         }
         verify_server_cert_signed_by_trust_anchor(
             &ParsedCertificate::try_from(certificate)?,
@@ -56,8 +60,12 @@ impl Verifier {
     }
 
     fn verify_name(&self, certificate: &CertificateDer<'_>, name: &ServerName<'_>) -> Result<(), Error> {
-        let parsed = ParsedCertificate::try_from(certificate)?;
-        match verify_server_name(&parsed, name) {
+        let named = if is_version_1(certificate) {
+            Err(Error::InvalidCertificate(CertificateError::NotValidForName))
+        } else {
+            verify_server_name(&ParsedCertificate::try_from(certificate)?, name)
+        };
+        match named {
             Err(error) if !has_common_name(certificate, name) => Err(error),
             _ => Ok(()),
         }
@@ -89,6 +97,9 @@ impl ServerCertVerifier for Verifier {
         signature: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, Error> {
         let algorithms = &self.provider.signature_verification_algorithms;
+        if is_version_1(certificate) {
+            return version1::verify_tls12_signature(message, certificate, signature, algorithms);
+        }
         verify_tls12_signature(message, certificate, signature, algorithms)
     }
 
@@ -99,6 +110,9 @@ impl ServerCertVerifier for Verifier {
         signature: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, Error> {
         let algorithms = &self.provider.signature_verification_algorithms;
+        if is_version_1(certificate) {
+            return version1::verify_tls13_signature(message, certificate, signature, algorithms);
+        }
         verify_tls13_signature(message, certificate, signature, algorithms)
     }
 
@@ -107,23 +121,9 @@ impl ServerCertVerifier for Verifier {
     }
 }
 
-fn verify_dates(certificate: &CertificateDer<'_>, now: UnixTime) -> Result<(), Error> {
-    let bad = Error::InvalidCertificate(CertificateError::BadEncoding);
-    let (_, parsed) = X509Certificate::from_der(certificate).map_err(|_| bad)?;
-    let now = now.as_secs() as i64;
-    let validity = parsed.validity();
-    if now < validity.not_before.timestamp() {
-        return Err(Error::InvalidCertificate(CertificateError::NotValidYet));
-    }
-    if now > validity.not_after.timestamp() {
-        return Err(Error::InvalidCertificate(CertificateError::Expired));
-    }
-    Ok(())
-}
-
 /// Whether the certificate has no alternative names and its common name is `name`, or `*.` and its parent.
 fn has_common_name(certificate: &CertificateDer<'_>, name: &ServerName<'_>) -> bool {
-    let Ok((_, parsed)) = X509Certificate::from_der(certificate) else { return false };
+    let Ok(parsed) = version1::parse(certificate) else { return false };
     if !matches!(parsed.subject_alternative_name(), Ok(None)) {
         return false;
     }
