@@ -13,16 +13,19 @@ use logweir_engine::net::{Stream, Ticket};
 use logweir_engine::telemetry::Shown;
 use logweir_engine::{log_debug, log_error, log_trace, log_warn};
 use std::net::SocketAddr;
-use std::sync::Arc;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::sync::mpsc;
 use tokio::time::timeout;
 
 /// Serves a connection that was just accepted.
-pub(super) async fn serve(server: Arc<Server>, tcp: TcpStream, address: SocketAddr, ticket: Ticket) {
+pub(super) async fn serve(server: &Server, tcp: TcpStream, address: SocketAddr, ticket: &Ticket) {
     let log = &server.context.log;
-    let Some(stream) = open(&server, tcp, address).await else { return };
+    let opened = tokio::select! {
+        opened = open(server, tcp, address) => opened,
+        () = server.context.stop.cancelled() => return,
+    };
+    let Some(stream) = opened else { return };
     let host = if server.settings.resolve_hostname {
         server.names.of(address.ip()).await
     } else {
@@ -42,10 +45,9 @@ pub(super) async fn serve(server: Arc<Server>, tcp: TcpStream, address: SocketAd
         server.memory.lease(),
         server.settings.security.is_some(),
         server.context.stop.clone(),
-        ticket.close().clone(),
     );
     let ended = {
-        let receive = receive(&server, &mut peer, &mut reading, replies, &ticket);
+        let receive = receive(server, &mut peer, &mut reading, replies, ticket);
         let write = write_replies(&mut write_half, queue);
         tokio::pin!(receive, write);
         tokio::select! {
@@ -63,7 +65,7 @@ pub(super) async fn serve(server: Arc<Server>, tcp: TcpStream, address: SocketAd
     server.duplicates.closed(peer.connection);
     match ended {
         Ok(()) => close_politely(reading.into_stream().unsplit(write_half)).await,
-        Err(error) => log_end(&server, &peer, &error),
+        Err(error) => log_end(server, &peer, &error),
     }
 }
 
@@ -147,6 +149,8 @@ async fn receive<R: AsyncRead + Unpin>(
                 Received::Message(message) => {
                     let held = message.bytes.len() + reading.buffer.capacity();
                     emitter.message(message, held, &mut reading.lease).await?;
+                    // A buffer full of small values would keep this thread from the other connections for long.
+                    tokio::task::coop::consume_budget().await;
                 }
                 Received::Dropped { .. } if !server.may_log() => {}
                 Received::Dropped { tag, size } => log_warn!(
@@ -258,7 +262,7 @@ fn log_end(server: &Server, peer: &Peer, error: &ConnectionError) {
         return;
     }
     match error {
-        ConnectionError::Evicted | ConnectionError::TooSlow(_) => {
+        ConnectionError::TooSlow(_) => {
             log_warn!(log, "connection closed", host = host, port = port, reason = error.to_string());
         }
         _ => log_error!(

@@ -129,7 +129,7 @@ impl<'s> Emitter<'s> {
                 self.heard();
                 // What a filter refuses must reach @ERROR in the order in which it was sent.
                 let alone = self.server.context.router.may_refuse_events(&tag);
-                self.gather(tag, &entry).await?;
+                self.gather(tag, &entry, held, lease).await?;
                 return if alone { self.flush().await } else { Ok(()) };
             }
             Body::Nothing => {
@@ -209,12 +209,19 @@ impl<'s> Emitter<'s> {
         }
     }
 
-    async fn gather(&mut self, tag: Tag, entry: &[u8]) -> Result<(), ConnectionError> {
+    async fn gather(
+        &mut self,
+        tag: Tag,
+        entry: &[u8],
+        held: usize,
+        lease: &mut Lease,
+    ) -> Result<(), ConnectionError> {
         if self.batch.tag.as_ref().is_some_and(|other| *other != tag)
             || self.batch.entries.len() > BATCH_BYTES_MAX
         {
             self.flush().await?;
         }
+        lease.grow_to(held + self.batch.entries.len() + entry.len()).await;
         self.batch.tag = Some(tag);
         self.batch.count += 1;
         match &self.source {

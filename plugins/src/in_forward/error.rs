@@ -31,9 +31,6 @@ pub(super) enum ConnectionError {
     /// A message, or the handshake, took too long.
     #[error("{0}")]
     TooSlow(&'static str),
-    /// The connection was closed in favour of another peer's.
-    #[error("connection_limit is reached and this peer has the most connections")]
-    Evicted,
 }
 
 impl ConnectionError {
@@ -53,7 +50,6 @@ impl ConnectionError {
             }
             Self::RepliesEnded => "IOError",
             Self::TooSlow(_) => "Timeout::Error",
-            Self::Evicted => "Logweir::ConnectionLimit",
         }
     }
 

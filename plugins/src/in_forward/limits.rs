@@ -54,6 +54,9 @@ pub(super) const ACKS_WAITING_MAX: usize = 256;
 /// After the program was told to stop, what peers have sent already is still read for this long at most.
 pub(super) const DRAIN_MAX: Duration = Duration::from_secs(5);
 
+/// After the program was told to stop, a connection whose events cannot be stored is kept for this long.
+pub(super) const STOP_MAX: Duration = Duration::from_secs(10);
+
 /// After a refused PING, for how long the connection is kept until the peer has read the reason.
 pub(super) const REFUSAL_READ_MAX: Duration = Duration::from_secs(1);
 

@@ -27,7 +27,6 @@ pub(super) struct Reading<R> {
     /// How long the peer has kept us waiting for the rest of its message.
     waited: Duration,
     stop: CancellationToken,
-    close: CancellationToken,
     stopping: Option<Instant>,
 }
 
@@ -42,14 +41,8 @@ pub(super) enum Fill {
 }
 
 impl<R: AsyncRead + Unpin> Reading<R> {
-    /// `stop` ends all connections once they are drained, `close` this one at once.
-    pub(super) fn new(
-        stream: R,
-        lease: Lease,
-        needs_handshake: bool,
-        stop: CancellationToken,
-        close: CancellationToken,
-    ) -> Self {
+    /// `stop` ends the reading once everything that has arrived is read.
+    pub(super) fn new(stream: R, lease: Lease, needs_handshake: bool, stop: CancellationToken) -> Self {
         Self {
             stream,
             buffer: BytesMut::new(),
@@ -58,7 +51,6 @@ impl<R: AsyncRead + Unpin> Reading<R> {
             handshake: needs_handshake.then(|| Instant::now() + HANDSHAKE_WAIT_MAX),
             waited: Duration::ZERO,
             stop,
-            close,
             stopping: None,
         }
     }
@@ -138,7 +130,6 @@ impl<R: AsyncRead + Unpin> Reading<R> {
         };
         let read = tokio::select! {
             biased;
-            () = self.close.cancelled() => return Err(ConnectionError::Evicted),
             read = read => read?,
             () = self.stop.cancelled() => return Ok(None),
         };

@@ -4,11 +4,11 @@ use super::connection;
 use super::duplicates::Duplicates;
 use super::handshake::Handshake;
 use super::heartbeat;
-use super::limits::DESCRIPTORS_LEFT;
+use super::limits::{DESCRIPTORS_LEFT, STOP_MAX};
 use super::quiet::Quiet;
 use super::settings::{KEEPALIVE_IDLE, Settings};
 use futures_util::future::BoxFuture;
-use logweir_engine::net::{Connections, HostNames, MemoryPool, bind_udp, listen_tcp};
+use logweir_engine::net::{Connections, HostNames, MemoryPool, Ticket, bind_udp, listen_tcp};
 use logweir_engine::plugin::{Input, InputContext, StartError};
 use logweir_engine::telemetry::Shown;
 use logweir_engine::{log_info, log_warn};
@@ -159,7 +159,7 @@ impl Server {
         match self.connections.admit(address.ip().to_canonical()) {
             Some(ticket) => {
                 let server = self.clone();
-                self.context.tasks.spawn(connection::serve(server, tcp, address, ticket));
+                self.context.tasks.spawn(async move { server.serve(tcp, address, ticket).await });
             }
             None if !self.may_log() => {}
             None => log_warn!(
@@ -167,6 +167,37 @@ impl Server {
                 "connection refused: connection_limit is reached and this peer has as many connections as any",
                 host = address.ip().to_string(),
                 connections = self.connections.len()
+            ),
+        }
+    }
+}
+
+impl Server {
+    /// Serves a connection to its end, or until it must go: whatever it is waiting for, a place that is given to another
+    /// peer and the end of the program do not wait with it.
+    async fn serve(&self, tcp: TcpStream, address: SocketAddr, ticket: Ticket) {
+        let too_late = async {
+            self.context.stop.cancelled().await;
+            tokio::time::sleep(STOP_MAX).await;
+        };
+        tokio::select! {
+            biased;
+            () = connection::serve(self, tcp, address, &ticket) => {}
+            () = ticket.close().cancelled() => {
+                if self.may_log() {
+                    log_warn!(
+                        self.context.log,
+                        "connection closed: connection_limit is reached and this peer has the most connections",
+                        host = address.ip().to_string(),
+                        port = address.port()
+                    );
+                }
+            }
+            () = too_late => log_warn!(
+                self.context.log,
+                "connection closed: what it sent could not be stored before the stop",
+                host = address.ip().to_string(),
+                port = address.port()
             ),
         }
     }

@@ -179,10 +179,8 @@ impl Node {
 
     async fn deliver(&self, stream: &mut Stream, message: &Message) -> Result<(), DeliveryError> {
         message.write(stream, self.settings.send_timeout).await?;
-        match self.settings.ack_timeout {
-            Some(timeout) => message.confirm(stream, timeout, self.settings.read_bytes).await,
-            None => Ok(()),
-        }
+        let wait_max = self.settings.ack_timeout.unwrap_or_default();
+        message.confirm(stream, wait_max, self.settings.read_bytes).await
     }
 
     /// Logs why a chunk was not delivered, and gives the node up if it is to blame.
@@ -200,6 +198,11 @@ impl Node {
                 let text = "destination node closed the connection. regard it as unavailable.";
                 log_warn!(self.log, text, host = host, port = port);
                 self.disable();
+                SendError::NoAck(text)
+            }
+            DeliveryError::WantsHandshake => {
+                let text = "the server demands a handshake: add <security> with its shared_key";
+                log_warn!(self.log, text, host = host, port = port);
                 SendError::NoAck(text)
             }
             DeliveryError::OtherAck(ack) => {

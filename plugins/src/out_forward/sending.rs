@@ -12,6 +12,7 @@ use super::connection::{read_value, within};
 use super::error::SendError;
 use bytes::Bytes;
 use flate2::write::GzEncoder;
+use futures_util::FutureExt;
 use logweir_engine::buffer::{Body, Chunk, ChunkId, Compression};
 use logweir_engine::msgpack::{Reader, write_map_len, write_str, write_u64};
 use logweir_engine::net::Stream;
@@ -41,6 +42,8 @@ pub(super) enum DeliveryError {
     Closed,
     /// Another chunk was acknowledged.
     OtherAck(String),
+    /// The node wants a handshake first, and throws away what comes without.
+    WantsHandshake,
 }
 
 /// An ack of an id of ours takes some 40 bytes.
@@ -99,8 +102,15 @@ impl Message {
         wait_max: Duration,
         read_bytes: usize,
     ) -> Result<(), DeliveryError> {
-        let Some(chunk) = &self.chunk else { return Ok(()) };
         let mut received = Vec::new();
+        let Some(chunk) = &self.chunk else {
+            // Nothing is expected. If there is something, it can only be HELO.
+            let read = read_value(stream, &mut received, ACK_BYTES_MAX, read_bytes).now_or_never();
+            return match read {
+                Some(Ok(value)) if is_helo(&value) => Err(DeliveryError::WantsHandshake),
+                _ => Ok(()),
+            };
+        };
         let read = read_value(stream, &mut received, ACK_BYTES_MAX, read_bytes);
         let ack = match tokio::time::timeout(wait_max, read).await {
             Err(_) => return Err(DeliveryError::NoAck),
@@ -114,6 +124,9 @@ impl Message {
             }
             Ok(read) => read?,
         };
+        if is_helo(&ack) {
+            return Err(DeliveryError::WantsHandshake);
+        }
         match acknowledged(&ack) {
             Some(id) if id == chunk.as_bytes() => Ok(()),
             other => Err(DeliveryError::OtherAck(
@@ -192,6 +205,11 @@ fn options(records: u64, compress: Compression, chunk: Option<&str>) -> Vec<u8> 
         write_str(&mut out, chunk.as_bytes());
     }
     out
+}
+
+fn is_helo(value: &[u8]) -> bool {
+    let mut reader = Reader::new(value);
+    reader.read_array_len().is_ok() && reader.read_bytes().is_ok_and(|name| name == b"HELO")
 }
 
 /// The value of `ack` in a response.

@@ -215,6 +215,15 @@ async fn the_handshake_with_a_key_and_a_user() {
 }
 
 #[tokio::test]
+async fn a_server_that_demands_a_handshake_is_not_taken_for_a_deaf_one() {
+    let receiver = Receiver::start("<security>\nself_hostname server\nshared_key k\n</security>").await;
+    let parameters = format!("require_ack_response true\nheartbeat_type none\n{}", server(receiver.port));
+    let error = output(&parameters).await.write(&chunk(1)).await.unwrap_err();
+    assert!(error.to_string().contains("add <security> with its shared_key"), "{error}");
+    assert!(receiver.pipeline.stop().await.events().is_empty());
+}
+
+#[tokio::test]
 async fn tls_with_a_certificate_that_is_listed() {
     let dir = tempfile::tempdir().unwrap();
     let path = |name: &str| dir.path().join(name).display().to_string();

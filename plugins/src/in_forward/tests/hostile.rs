@@ -95,6 +95,22 @@ async fn a_flood_of_connections_from_one_peer_locks_nobody_out() {
     server.stop().await;
 }
 
+#[tokio::test]
+async fn a_connection_that_must_go_does_not_wait_for_a_blocked_buffer() {
+    let server = Running::start("connection_limit 1");
+    server.sink.behave(Behaviour::Block);
+    let mut first = server.connect().await;
+    first.send(&message_mode("t", 1, b"")).await;
+    tokio::time::sleep(Duration::from_millis(100)).await;
+    drop(first);
+    // The place of a peer that has only one is not given away; the program's end does not wait for it either.
+    let mut second = server.connect().await;
+    assert!(second.closed().await.is_empty());
+    let begin = std::time::Instant::now();
+    server.stop().await;
+    assert!(begin.elapsed() < Duration::from_secs(15));
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_message_that_trickles_in_is_given_up() {
     use super::super::decoder::{Decoder, Sizes};
@@ -103,7 +119,7 @@ async fn a_message_that_trickles_in_is_given_up() {
     use tokio_util::sync::CancellationToken;
     let sizes = Sizes { message_max: 1 << 20, chunk_max: None };
     let pool = logweir_engine::net::MemoryPool::new(1 << 20);
-    let (stop, close) = (CancellationToken::new(), CancellationToken::new());
+    let stop = CancellationToken::new();
     for (pause, expected) in [(Duration::from_secs(1), false), (Duration::from_millis(1), true)] {
         let (mut theirs, ours) = tokio::io::duplex(64);
         let trickle = tokio::spawn(async move {
@@ -115,7 +131,7 @@ async fn a_message_that_trickles_in_is_given_up() {
                 tokio::time::sleep(pause).await;
             }
         });
-        let mut reading = Reading::new(ours, pool.lease(), false, stop.clone(), close.clone());
+        let mut reading = Reading::new(ours, pool.lease(), false, stop.clone());
         let mut decoder = Decoder::new(sizes, false);
         let begin = tokio::time::Instant::now();
         let complete = loop {
@@ -143,8 +159,7 @@ async fn a_client_that_does_not_shake_hands_is_given_up() {
     use tokio_util::sync::CancellationToken;
     let pool = logweir_engine::net::MemoryPool::new(1 << 20);
     let (_theirs, ours) = tokio::io::duplex(64);
-    let mut reading =
-        Reading::new(ours, pool.lease(), true, CancellationToken::new(), CancellationToken::new());
+    let mut reading = Reading::new(ours, pool.lease(), true, CancellationToken::new());
     let decoder = Decoder::new(Sizes { message_max: 1 << 20, chunk_max: None }, false);
     let begin = tokio::time::Instant::now();
     assert!(matches!(reading.fill(&decoder).await, Err(ConnectionError::TooSlow(_))));
