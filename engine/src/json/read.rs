@@ -263,16 +263,15 @@ truefalse
     #[test]
     fn strings() {
         for (text, value) in [
-            ("\"\\u00e9\"", "\"é\""),
-            ("\"\\ud83d\\ude00\"", "\"😀\""),
-            ("\"\\uDBFF\\uDFFF\"", "\"\u{10ffff}\""),
-            ("\"\\q\\é\"", "\"qé\""),
+            ("\"\\u00e9\"", "\"\\u00E9\""),
+            ("\"\\ud83d\\ude00\"", "\"\\u{1F600}\""),
+            ("\"\\uDBFF\\uDFFF\"", "\"\\u{10FFFF}\""),
+            ("\"\\q\\é\"", "\"q\\u00E9\""),
             ("\"\\/\\b\\f\\n\\r\\t\\\"\\\\\"", "\"/\\b\\f\\n\\r\\t\\\"\\\\\""),
             ("\"a\nb\"", "\"a\\nb\""),
             ("\"\\u0000\"", "\"\\u0000\""),
         ] {
-            let value = value.replace("\u{10ffff}", "\\u{10FFFF}");
-            assert_eq!(oj(text), Some(value), "{text}");
+            assert_eq!(oj(text).as_deref(), Some(value), "{text}");
         }
         for text in ["\"\\u12\"", "\"\\u12G4\"", "\"\\", "\"\\\"", "\"\\u"] {
             assert_eq!(oj(text), None, "{text}");
@@ -287,11 +286,11 @@ truefalse
     #[test]
     fn lone_surrogates_become_replacement_characters() {
         for (text, value) in [
-            ("\"\\ud83d\"", "\u{fffd}"),
-            ("\"\\ude00\\ud83d\"", "\u{fffd}\u{fffd}"),
-            ("\"\\ud83dx\"", "\u{fffd}x"),
-            ("\"\\ud83d\\u0041\"", "\u{fffd}A"),
-            ("\"\\ud83d\\ud83d\\ude00\"", "\u{fffd}😀"),
+            ("\"\\ud83d\"", r"\uFFFD"),
+            ("\"\\ude00\\ud83d\"", r"\uFFFD\uFFFD"),
+            ("\"\\ud83dx\"", r"\uFFFDx"),
+            ("\"\\ud83d\\u0041\"", r"\uFFFDA"),
+            ("\"\\ud83d\\ud83d\\ude00\"", r"\uFFFD\u{1F600}"),
         ] {
             assert_eq!(oj(text), Some(format!("\"{value}\"")), "{text}");
         }
