@@ -115,7 +115,8 @@ struct Body {
 
 fn build(params: &Params, context: &mut BuildContext<'_>) -> Result<OutputPlugin, Diagnostic> {
     let keys = context.chunk_keys(params, PLUGIN.buffer)?;
-    let endpoint = Template::validated("endpoint", &params.string("endpoint"), &keys, params, &context.log)?;
+    // Chunk keys need not be in it: Fluentd's does not check.
+    let endpoint = Template::new("endpoint", &params.string("endpoint"), &keys, &context.log);
     let format_type = params.section("format").map_or("json", |section| section.plugin_type()).to_owned();
     let json_array = params.bool("json_array");
     if json_array && format_type != "json" {

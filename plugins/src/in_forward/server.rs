@@ -140,6 +140,8 @@ impl Server {
                 Ok((tcp, address)) => {
                     failing = false;
                     self.admit(tcp, address);
+                    // The scheduler would run the newest connection before those that came earlier.
+                    tokio::task::yield_now().await;
                 }
                 Err(error) => {
                     if !std::mem::replace(&mut failing, true) {
