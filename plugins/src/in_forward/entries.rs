@@ -121,8 +121,11 @@ fn judge(raw: &[u8], rules: Rules) -> Verdict<'_> {
     }
 }
 
-/// The length and the first two values of an array; `None` if `raw` is no array or an empty one.
-fn parts(raw: &[u8]) -> Option<(usize, &[u8], Option<&[u8]>)> {
+/// The length of an array, its first value, and its second if there is one.
+type Parts<'a> = (usize, &'a [u8], Option<&'a [u8]>);
+
+/// Takes an array apart; `None` if `raw` is no array or an empty one.
+fn parts(raw: &[u8]) -> Option<Parts<'_>> {
     if kind(raw)? != Kind::Array {
         return None;
     }

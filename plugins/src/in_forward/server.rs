@@ -172,9 +172,7 @@ impl Server {
             ),
         }
     }
-}
 
-impl Server {
     /// Serves a connection to its end, or until it must go: whatever it is waiting for, a place that is given to another
     /// peer and the end of the program do not wait with it.
     async fn serve(&self, tcp: TcpStream, address: SocketAddr, ticket: Ticket) {

@@ -21,6 +21,14 @@ struct Helo {
     auth: Vec<u8>,
 }
 
+/// What PONG says.
+struct Pong<'a> {
+    ok: bool,
+    reason: &'a [u8],
+    hostname: &'a [u8],
+    digest: &'a [u8],
+}
+
 /// A handshake whose PING has been made.
 #[derive(Debug)]
 pub(super) struct Handshake {
@@ -41,7 +49,7 @@ impl Handshake {
     /// Checks PONG; the error is the reason for the refusal, of either side.
     pub(super) fn finish(&self, credentials: &Credentials, pong: &[u8]) -> Result<(), String> {
         let invalid = || "invalid format for PONG message".to_owned();
-        let Some((ok, reason, hostname, digest)) = read_pong(pong) else { return Err(invalid()) };
+        let Some(Pong { ok, reason, hostname, digest }) = read_pong(pong) else { return Err(invalid()) };
         if !ok {
             return Err(format!("authentication failed: {}", String::from_utf8_lossy(reason)));
         }
@@ -95,14 +103,14 @@ fn make_ping(credentials: &Credentials, helo: &Helo, salt: &str) -> Vec<u8> {
     out
 }
 
-fn read_pong(bytes: &[u8]) -> Option<(bool, &[u8], &[u8], &[u8])> {
+fn read_pong(bytes: &[u8]) -> Option<Pong<'_>> {
     let mut reader = Reader::new(bytes);
     if reader.read_array_len().ok()? != 5 || reader.read_bytes().ok()? != b"PONG" {
         return None;
     }
     let ok = reader.read_bool().ok()?;
     let mut next = || reader.read_bytes().ok();
-    Some((ok, next()?, next()?, next()?))
+    Some(Pong { ok, reason: next()?, hostname: next()?, digest: next()? })
 }
 
 #[cfg(test)]

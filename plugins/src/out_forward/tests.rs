@@ -85,15 +85,6 @@ impl Fake {
     fn messages(&self) -> usize {
         self.messages.load(Ordering::SeqCst)
     }
-
-    async fn wait_for(&self, messages: usize) {
-        let reached = async {
-            while self.messages() < messages {
-                tokio::time::sleep(Duration::from_millis(5)).await;
-            }
-        };
-        timeout(Duration::from_secs(20), reached).await.expect("messages");
-    }
 }
 
 async fn talk(mut stream: TcpStream, answer: Answer, messages: Arc<AtomicUsize>) {

@@ -157,11 +157,11 @@ fn lengths_beyond_the_limit_are_refused_when_they_are_seen() {
 #[test]
 fn nesting_is_limited_alike_in_all_modes() {
     // A record of so many levels, itself counted.
-    let record = |levels: usize| [vec![0x81, 0xa1, b'k'].repeat(levels - 1), vec![0x80]].concat();
+    let record = |levels: usize| [[0x81, 0xa1, b'k'].repeat(levels - 1), vec![0x80]].concat();
     let fits = |levels: usize| {
         let entry = [&[0x92, 0x05][..], &record(levels)].concat();
         let message = [&b"\x93\xa1t\x05"[..], &record(levels)].concat();
-        let forward = forward_mode("t", &[entry.clone()], b"");
+        let forward = forward_mode("t", std::slice::from_ref(&entry), b"");
         let packed = packed_mode("t", &entry, b"");
         [message, forward, packed].map(|bytes| {
             let whole = decoded(&bytes, &[bytes.len()], SIZES);
