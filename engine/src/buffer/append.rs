@@ -1,8 +1,11 @@
 //! Storing a batch: which chunks it goes to, and the writing.
 
 use super::batch::Ends;
-use super::buffer::{Buffer, State};
-use super::chunk::NewFrame;
+use super::buffer::{Shared, State};
+use super::chunk::{Content, NewFrame};
+use super::file::FileContent;
+use super::file::origin::Mark;
+use super::store::FileStore;
 use super::{Batch, Body, Chunk, Compression, Limits, Metadata, Part, compress};
 use crate::delivery::{EmitError, Receipt};
 use crate::msgpack::Entries;
@@ -31,6 +34,9 @@ pub enum AppendError {
     /// The disk refused (full, broken). Nothing was stored.
     #[error("can't write to the buffer: {0}")]
     Io(#[from] io::Error),
+    /// The buffer was closed: the program is stopping.
+    #[error("the buffer is closed")]
+    Closed,
 }
 
 impl From<AppendError> for EmitError {
@@ -38,6 +44,7 @@ impl From<AppendError> for EmitError {
         match error {
             AppendError::Overflow => Self::BufferOverflow,
             AppendError::TooLarge(message) => Self::ChunkOverflow(message),
+            AppendError::Closed => Self::Shutdown,
             // Fluentd too treats a buffer file that it cannot make as a full buffer.
             AppendError::Io(error) => Self::Failed {
                 class: "Fluent::Plugin::Buffer::BufferOverflowError",
@@ -61,28 +68,62 @@ enum Target<'a> {
 }
 
 pub(super) fn append(
-    buffer: &Buffer,
+    shared: &Shared,
     state: &mut State,
     batch: &Batch,
     receipt: &mut Receipt,
     enqueue: bool,
 ) -> Result<Appended, AppendError> {
-    let _ = (receipt, batch.ordinal);
-    if !state.has_space(&buffer.settings) {
+    if state.closed {
+        return Err(AppendError::Closed);
+    }
+    let now = shared.environment.clock.monotonic();
+    if let Some(sequence) = state.marks.find(receipt.origin(), batch.ordinal, now) {
+        state.replays += 1;
+        promise(shared, state, receipt, sequence);
+        return Ok(Appended { duplicate: true, ..Appended::default() });
+    }
+    if !state.has_space(&shared.settings) {
         return Err(AppendError::Overflow);
     }
-    let mut plan = Plan { buffer, placed: Vec::new(), sealed: Vec::new(), too_large: Vec::new() };
+    let mut plan = Plan { shared, placed: Vec::new(), sealed: Vec::new(), too_large: Vec::new() };
     for part in batch.parts.iter().filter(|part| part.records > 0) {
         plan.part(state, part)?;
     }
     let Plan { placed, sealed, too_large, .. } = plan;
-    let appended = write(buffer, state, placed, sealed, enqueue)?;
+    let mut appended = Appended::default();
+    if !placed.is_empty() {
+        let mark = state.marks.next(receipt.origin(), batch.ordinal);
+        appended = write(shared, state, placed, mark.as_ref(), enqueue, sealed)?;
+        let sequence = state.sequence;
+        if let Some(mark) = mark {
+            state.marks.enter(mark, sequence, seconds(shared), now);
+        }
+        promise(shared, state, receipt, sequence);
+    }
     if too_large.is_empty() { Ok(appended) } else { Err(AppendError::TooLarge(too_large.join(", "))) }
+}
+
+/// Lets the input wait for append `sequence`, if there is anything to wait for.
+fn promise(shared: &Shared, state: &mut State, receipt: &mut Receipt, sequence: u64) {
+    let synced = shared.store.as_ref().is_some_and(FileStore::is_synced);
+    if !synced {
+        state.commits.durable = state.sequence;
+        state.marks.settle(state.commits.durable);
+    } else if sequence > state.commits.durable && receipt.wants_commit() {
+        state.commits.want(sequence);
+        receipt.add(shared.commit_of(sequence));
+    }
+}
+
+/// The wall clock, for a frame.
+fn seconds(shared: &Shared) -> u32 {
+    u32::try_from(shared.environment.clock.now().secs()).unwrap_or(u32::MAX)
 }
 
 /// Finds chunks for the parts of a batch; changes nothing.
 struct Plan<'a> {
-    buffer: &'a Buffer,
+    shared: &'a Shared,
     placed: Vec<Placed<'a>>,
     /// Staged chunks that give way to new ones although nothing is appended to them.
     sealed: Vec<Arc<Chunk>>,
@@ -94,8 +135,14 @@ impl<'a> Plan<'a> {
     /// is kept together if that is possible), formatted text fills up the staged one first; what is larger than a chunk is
     /// divided between records.
     fn part(&mut self, state: &State, part: &'a Part) -> io::Result<()> {
-        let limits = &self.buffer.settings.limits;
-        let staged = state.stage.get(&part.metadata);
+        let limits = &self.shared.settings.limits;
+        let mut staged = state.stage.get(&part.metadata);
+        if let Some(chunk) = staged
+            && chunk.file().is_some_and(FileContent::is_poisoned)
+        {
+            self.sealed.push(Arc::clone(chunk));
+            staged = None;
+        }
         let fresh = || Room { target: Target::New(&part.metadata), bytes: 0, records: 0 };
         let room = staged.map_or_else(fresh, |chunk| Room {
             target: Target::Staged(Arc::clone(chunk)),
@@ -118,7 +165,7 @@ impl<'a> Plan<'a> {
 
     /// Fills chunk after chunk with the records of `part`.
     fn divide(&mut self, part: &'a Part, mut room: Room<'a>) -> io::Result<()> {
-        let limits = &self.buffer.settings.limits;
+        let limits = &self.shared.settings.limits;
         let ends = part.record_ends();
         let mut next = 0;
         while next < ends.len() {
@@ -149,12 +196,12 @@ impl<'a> Plan<'a> {
         next: usize,
         room: &Room<'_>,
     ) -> io::Result<Option<(usize, Body)>> {
-        let limits = &self.buffer.settings.limits;
+        let limits = &self.shared.settings.limits;
         let start = start_of(ends, next);
         let records =
             limits.chunk_records.map_or(usize::MAX, |max| max.saturating_sub(room.records) as usize);
         let mut count = records.min(ends.len() - next);
-        if self.buffer.settings.compress == Compression::None {
+        if self.shared.settings.compress == Compression::None {
             let bytes = usize::try_from(limits.chunk_bytes.saturating_sub(room.bytes)).unwrap_or(usize::MAX);
             count = count.min(ends[next..].partition_point(|end| end - start <= bytes));
         }
@@ -170,13 +217,13 @@ impl<'a> Plan<'a> {
     }
 
     fn place(&mut self, room: Room<'a>, body: Body, more: bool) {
-        let limits = &self.buffer.settings.limits;
+        let limits = &self.shared.settings.limits;
         let full = limits.are_full(room.bytes + body.bytes.len() as u64, room.records + body.records);
         self.placed.push(Placed { target: room.target, body, seal: full || more });
     }
 
     fn body(&self, bytes: Bytes, records: u64) -> io::Result<Body> {
-        let compression = self.buffer.settings.compress;
+        let compression = self.shared.settings.compress;
         Ok(Body { bytes: compress::squeeze(&bytes, compression)?, records, compression })
     }
 }
@@ -202,49 +249,110 @@ fn start_of(ends: &[usize], record: usize) -> usize {
 
 /// Writes what was planned. Chunks that are full leave the stage, in the order in which they were filled.
 fn write(
-    buffer: &Buffer,
+    shared: &Shared,
     state: &mut State,
     placed: Vec<Placed<'_>>,
-    sealed: Vec<Arc<Chunk>>,
+    mark: Option<&Mark>,
     enqueue: bool,
+    sealed: Vec<Arc<Chunk>>,
 ) -> io::Result<Appended> {
-    let now = buffer.environment.clock.now();
-    let mut appended = Appended::default();
-    let mut written: Vec<(Arc<Chunk>, Body, bool)> = Vec::with_capacity(placed.len());
-    for Placed { target, body, seal } in placed {
-        let made = match target {
-            Target::Staged(chunk) => Ok(chunk),
-            Target::New(metadata) => {
-                buffer.new_chunk(metadata).inspect(|c| appended.created.push(Arc::clone(c)))
-            }
-        };
-        let done = made.and_then(|chunk| chunk.content().append(&NewFrame { body: &body }).map(|()| chunk));
-        match done {
-            Ok(chunk) => written.push((chunk, body, seal)),
+    let parts = u16::try_from(placed.len())
+        .map_err(|_| io::Error::new(io::ErrorKind::InvalidInput, "an emit for more than 65535 chunks"))?;
+    // A sequence is used up even if the append fails: what was written under it may still turn up after a crash.
+    state.sequence += 1;
+    let (sequence, durable, at) = (state.sequence, state.commits.durable, seconds(shared));
+    let mut written = Vec::with_capacity(placed.len());
+    for (part, placed) in (0..parts).zip(placed) {
+        let frame = NewFrame { body: &placed.body, mark, sequence, part, parts, at, durable };
+        match placed.write(shared, &frame) {
+            Ok(one) => written.push(one),
             Err(error) => {
-                for (chunk, ..) in written.iter().rev() {
-                    chunk.content().undo()?;
+                if let Target::Staged(chunk) = &placed.target
+                    && chunk.file().is_some_and(FileContent::is_poisoned)
+                {
+                    state.commits.failed.push(Arc::clone(chunk));
                 }
+                take_back(state, written);
                 return Err(error);
             }
         }
     }
     for chunk in sealed {
-        if state.stage.remove(chunk.metadata()).is_some() {
-            buffer.enqueue_chunk(state, chunk);
-        }
+        state.unstage(&chunk);
+        shared.enqueue_chunk(state, chunk);
     }
-    for (chunk, body, seal) in written {
-        chunk.grow(body.bytes.len() as u64, body.records, now);
+    let mut appended = Appended::default();
+    for Written { chunk, body, seal, is_new } in written {
+        chunk.grow(&body, state.sequence, shared.environment.clock.now());
         state.staged_bytes += body.bytes.len() as u64;
+        if mark.is_some() || parts > 1 {
+            chunk.set_marked();
+        }
+        if chunk.file().is_some() {
+            state.commits.wrote(&chunk);
+            if is_new {
+                state.commits.named(&chunk);
+            }
+        }
+        if is_new {
+            appended.created.push(Arc::clone(&chunk));
+        }
         if seal || enqueue {
-            state.stage.remove(chunk.metadata());
-            buffer.enqueue_chunk(state, chunk);
-        } else {
+            state.unstage(&chunk);
+            shared.enqueue_chunk(state, chunk);
+        } else if is_new {
             state.stage.insert(chunk.metadata().clone(), chunk);
         }
     }
     Ok(appended)
+}
+
+/// A piece of a batch that is in its chunk.
+struct Written {
+    chunk: Arc<Chunk>,
+    body: Body,
+    seal: bool,
+    is_new: bool,
+}
+
+impl Placed<'_> {
+    fn write(&self, shared: &Shared, frame: &NewFrame<'_>) -> io::Result<Written> {
+        let (chunk, is_new) = match &self.target {
+            Target::New(metadata) => (Arc::new(shared.new_chunk(metadata, frame)?), true),
+            Target::Staged(chunk) => {
+                match chunk.content() {
+                    Content::Memory(content) => content.push(self.body.clone()),
+                    Content::File(content) => content.append(frame)?,
+                    Content::Fluentd(_) => {
+                        return Err(io::Error::other("a chunk of Fluentd's is never appended to"));
+                    }
+                }
+                (Arc::clone(chunk), false)
+            }
+        };
+        Ok(Written { chunk, body: self.body.clone(), seal: self.seal, is_new })
+    }
+}
+
+/// Undoes the parts of an append of which another part could not be written.
+fn take_back(state: &mut State, written: Vec<Written>) {
+    for Written { chunk, is_new, .. } in written.into_iter().rev() {
+        match chunk.content() {
+            Content::Memory(content) => content.pop(),
+            Content::File(content) => {
+                content.undo();
+                // The cut must be durable before later appends are declared so: until then recovery would find a part of
+                // an incomplete append and drop it, afterwards it would take it for a part of a complete one.
+                state.commits.wrote(&chunk);
+                if is_new {
+                    // An empty chunk file that stays is removed at the next start.
+                    let _ = content.remove();
+                    state.commits.removed(&chunk);
+                }
+            }
+            Content::Fluentd(_) => {}
+        }
+    }
 }
 
 impl Part {
@@ -265,7 +373,8 @@ impl Part {
 }
 
 impl Limits {
-    fn are_full(&self, bytes: u64, records: u64) -> bool {
+    /// Whether a chunk with so much in it is to be queued.
+    pub(super) fn are_full(&self, bytes: u64, records: u64) -> bool {
         bytes as f64 >= self.chunk_bytes as f64 * self.full_threshold
             || self.chunk_records.is_some_and(|max| records as f64 >= max as f64 * self.full_threshold)
     }

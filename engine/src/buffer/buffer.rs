@@ -1,25 +1,28 @@
 //! The buffer: which chunk is where.
 
 use super::append::{self, AppendError, Appended};
+use super::chunk::{Content, NewFrame};
+use super::commit::{Commits, Progress, Round};
+use super::marks::Marks;
 use super::memory::MemoryContent;
-use super::{Batch, Chunk, ChunkId, Environment, Metadata, Part, Settings, Store};
+use super::resume;
+use super::store::FileStore;
+use super::{Batch, Chunk, ChunkId, Environment, Metadata, Part, Settings, Store, replay};
 use crate::delivery::{BufferId, Receipt};
 use crate::log_error;
 use std::collections::{HashMap, VecDeque};
 use std::io;
+use std::path::PathBuf;
 use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use tokio::sync::Notify;
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::thread::JoinHandle;
+use tokio::sync::{Notify, watch};
 
 /// Holds chunks between the inputs and one output. All methods may be called from any thread; those that touch the disk
 /// say so.
 pub struct Buffer {
-    pub(super) id: BufferId,
-    pub(super) settings: Settings,
-    pub(super) environment: Environment,
-    pub(super) state: Mutex<State>,
-    ready: Notify,
-    space: Notify,
+    shared: Arc<Shared>,
+    commits: Mutex<Option<JoinHandle<()>>>,
 }
 
 /// Why a buffer cannot be opened. Damaged chunks are no reason.
@@ -32,7 +35,7 @@ pub enum OpenError {
     #[error("cannot open the buffer in {}: {error}; make it a directory that Logweir may read and write, or set another path", path.display())]
     Io {
         /// The directory.
-        path: std::path::PathBuf,
+        path: PathBuf,
         /// Why.
         error: io::Error,
     },
@@ -57,16 +60,52 @@ pub struct Stats {
     pub oldest_timekey: Option<i64>,
     /// The newest one.
     pub newest_timekey: Option<i64>,
+    /// Replays that were recognised and not stored again, since the start.
+    pub replays: u64,
+    /// Damaged parts of chunk files that were found at the start.
+    pub damaged_parts: u64,
+    /// Bytes in them.
+    pub damaged_bytes: u64,
+}
+
+/// What the buffer shares with its thread and with the registry of marks.
+pub(super) struct Shared {
+    pub(super) id: BufferId,
+    pub(super) settings: Settings,
+    pub(super) environment: Environment,
+    pub(super) store: Option<FileStore>,
+    pub(super) wake: Condvar,
+    pub(super) ready: Notify,
+    pub(super) progress: watch::Sender<Progress>,
+    space: Notify,
+    state: Mutex<State>,
 }
 
 /// Everything that changes.
 #[derive(Default)]
 pub(super) struct State {
+    /// Chunks that are appended to.
     pub(super) stage: HashMap<Metadata, Arc<Chunk>>,
+    /// Chunks that wait for the end of their time like staged ones, but are not appended to: Fluentd's.
+    pub(super) sealed: Vec<Arc<Chunk>>,
     pub(super) queue: VecDeque<Arc<Chunk>>,
     pub(super) taken: HashMap<ChunkId, Arc<Chunk>>,
     pub(super) staged_bytes: u64,
     pub(super) queued_bytes: u64,
+    /// The last append.
+    pub(super) sequence: u64,
+    pub(super) marks: Marks,
+    pub(super) commits: Commits,
+    pub(super) replays: u64,
+    pub(super) damaged: Damaged,
+    pub(super) closed: bool,
+}
+
+/// What was damaged at the start.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Damaged {
+    pub(super) parts: u64,
+    pub(super) bytes: u64,
 }
 
 static NEXT_ID: AtomicU32 = AtomicU32::new(0);
@@ -75,30 +114,61 @@ impl Buffer {
     /// Opens a buffer; a file buffer takes over what is in its directory. Touches the disk.
     pub fn open(settings: Settings, environment: Environment) -> Result<Self, OpenError> {
         let id = BufferId(NEXT_ID.fetch_add(1, Relaxed));
-        let state = Mutex::default();
-        Ok(Self { id, settings, environment, state, ready: Notify::new(), space: Notify::new() })
+        let (store, state) = match &settings.store {
+            Store::Memory => (None, State::default()),
+            Store::File(files) => {
+                let backup = settings.backup.as_deref();
+                let store = FileStore::open(files, settings.formatted, backup, &environment)?;
+                let state = resume::resume(&store, &settings)?;
+                store.keep_spare();
+                (Some(store), state)
+            }
+        };
+        let background = environment.background && store.is_some();
+        let shared = Arc::new(Shared {
+            id,
+            settings,
+            environment,
+            store,
+            wake: Condvar::new(),
+            ready: Notify::new(),
+            progress: watch::Sender::new(Progress::default()),
+            space: Notify::new(),
+            state: Mutex::new(state),
+        });
+        replay::register(&shared);
+        let commits = match background {
+            false => None,
+            true => {
+                let shared = Arc::clone(&shared);
+                let named = std::thread::Builder::new().name("buffer-commit".to_owned());
+                let spawned = named.spawn(move || shared.run_commits());
+                Some(spawned.map_err(|error| OpenError::Io { path: PathBuf::new(), error })?)
+            }
+        };
+        Ok(Self { shared, commits: Mutex::new(commits) })
     }
 
     /// Identifies the buffer within the process.
     pub fn id(&self) -> BufferId {
-        self.id
+        self.shared.id
     }
 
     /// Its settings.
     pub fn settings(&self) -> &Settings {
-        &self.settings
+        &self.shared.settings
     }
 
     /// Whether its chunks survive the end of the process.
     pub fn is_persistent(&self) -> bool {
-        !matches!(self.settings.store, Store::Memory)
+        self.shared.store.is_some()
     }
 
     /// Makes one batch of the parts of an emit. Called once an emit, in the order of the emits of its input: the
     /// batch's place in that order is part of what recognises a replay.
     pub fn batch(&self, mut parts: Vec<Part>, receipt: &mut Receipt) -> Batch {
         parts.sort_by(|a, b| a.metadata.cmp(&b.metadata));
-        Batch { parts, ordinal: receipt.appending(self.id) }
+        Batch { parts, ordinal: receipt.appending(self.shared.id) }
     }
 
     /// Stores a batch, all of it or (on an error other than [`AppendError::TooLarge`]) nothing, and adds to
@@ -106,160 +176,252 @@ impl Buffer {
     ///
     /// A replay of what the buffer already has is not stored again and is no error. Writes to the disk (the page
     /// cache), does not wait for the device.
-    pub fn append(
-        &self,
-        batch: &Batch,
-        receipt: &mut Receipt,
-        enqueue: bool,
-    ) -> Result<Appended, AppendError> {
-        let appended = append::append(self, &mut self.lock(), batch, receipt, enqueue);
-        self.ready.notify_waiters();
+    pub fn append(&self, batch: &Batch, receipt: &mut Receipt, enqueue: bool) -> Result<Appended, AppendError> {
+        let appended = append::append(&self.shared, &mut self.shared.lock(), batch, receipt, enqueue);
+        self.shared.work();
         appended
     }
 
     /// Whether total_limit_size is not reached, so that the next [`Buffer::append`] will not fail for it.
     pub fn has_space(&self) -> bool {
-        self.lock().has_space(&self.settings)
+        self.shared.lock().has_space(&self.shared.settings)
     }
 
     /// Waits until [`Buffer::has_space`].
     pub async fn space(&self) {
-        wait(&self.space, || self.has_space()).await;
+        wait(&self.shared.space, || self.has_space()).await;
     }
 
     /// Queues every staged chunk (shutdown, SIGUSR1). Renames files.
     pub fn enqueue_all(&self) {
-        self.enqueue(usize::MAX, |_| true);
+        self.shared.enqueue(usize::MAX, |_| true);
     }
 
     /// Queues the staged chunks that `rule` picks, until queued_chunks_limit_size is reached. Renames files.
     pub fn enqueue_where(&self, rule: impl FnMut(&Chunk) -> bool) {
-        self.enqueue(self.settings.limits.queued_chunks, rule);
+        self.shared.enqueue(self.shared.settings.limits.queued_chunks, rule);
     }
 
     /// Takes the chunk at the head of the queue, to write it: it stays in the buffer until it is purged or rolled
     /// back. `None` if the queue is empty or its head is not yet as durable as the buffer promises.
     pub fn take(&self) -> Option<Arc<Chunk>> {
-        let mut state = self.lock();
-        let chunk = state.queue.pop_front()?;
-        state.taken.insert(chunk.id(), Arc::clone(&chunk));
-        Some(chunk)
+        let mut state = self.shared.lock();
+        if !state.is_ready() {
+            return None;
+        }
+        state.take()
+    }
+
+    /// Takes the chunk at the head of the queue, to give it up: for that it need not be durable.
+    pub fn take_to_drop(&self) -> Option<Arc<Chunk>> {
+        self.shared.lock().take()
     }
 
     /// Whether chunks are queued (not counting those that are taken).
     pub fn has_queued(&self) -> bool {
-        !self.lock().queue.is_empty()
+        !self.shared.lock().queue.is_empty()
     }
 
     /// Waits until [`Buffer::take`] would answer a chunk.
     pub async fn ready(&self) {
-        wait(&self.ready, || self.has_queued()).await;
+        wait(&self.shared.ready, || self.shared.lock().is_ready()).await;
     }
 
     /// Records in queued chunks (not counting those that are taken).
     pub fn queued_records(&self) -> u64 {
-        self.lock().queue.iter().map(|chunk| chunk.records()).sum()
+        self.shared.lock().queue.iter().map(|chunk| chunk.records()).sum()
     }
 
-    /// A taken chunk was written: removes it. `false` if it is not taken.
+    /// A taken chunk was written (or is given up): removes it. Its file goes a little later, once its marks are safe
+    /// elsewhere. `false` if it is not taken.
     pub fn purge(&self, id: ChunkId) -> bool {
-        let mut state = self.lock();
+        let mut state = self.shared.lock();
         let Some(chunk) = state.taken.remove(&id) else { return false };
-        self.discard(&mut state, &chunk);
+        state.discard(chunk);
         drop(state);
-        self.space.notify_waiters();
+        self.shared.space.notify_waiters();
+        self.shared.work();
         true
     }
 
     /// A taken chunk was not written: puts it back at the head of the queue. `false` if it is not taken.
     pub fn rollback(&self, id: ChunkId) -> bool {
-        let mut state = self.lock();
+        let mut state = self.shared.lock();
         let Some(chunk) = state.taken.remove(&id) else { return false };
         state.queue.push_front(chunk);
         drop(state);
-        self.ready.notify_waiters();
+        self.shared.ready.notify_waiters();
         true
     }
 
     /// Removes every queued chunk (not the staged and the taken ones); answers how many and how many records.
     pub fn clear_queue(&self) -> (usize, u64) {
-        let mut state = self.lock();
+        let mut state = self.shared.lock();
         let chunks: Vec<_> = state.queue.drain(..).collect();
-        let mut records = 0;
-        for chunk in &chunks {
-            records += chunk.records();
-            self.discard(&mut state, chunk);
+        let answer = (chunks.len(), chunks.iter().map(|chunk| chunk.records()).sum());
+        for chunk in chunks {
+            state.discard(chunk);
         }
         drop(state);
-        self.space.notify_waiters();
-        (chunks.len(), records)
+        self.shared.space.notify_waiters();
+        self.shared.work();
+        answer
     }
 
     /// What it holds.
     pub fn stats(&self) -> Stats {
-        let state = self.lock();
-        let timekeys =
-            || state.stage.values().chain(&state.queue).filter_map(|chunk| chunk.metadata().timekey);
+        let state = self.shared.lock();
+        let timekeys = || {
+            let chunks = state.stage.values().chain(&state.sealed).chain(&state.queue);
+            chunks.filter_map(|chunk| chunk.metadata().timekey)
+        };
         Stats {
-            staged_chunks: state.stage.len(),
+            staged_chunks: state.stage.len() + state.sealed.len(),
             staged_bytes: state.staged_bytes,
             queued_chunks: state.queue.len(),
             queued_bytes: state.queued_bytes,
             taken_chunks: state.taken.len(),
-            total_bytes_max: self.settings.limits.total_bytes,
+            total_bytes_max: self.shared.settings.limits.total_bytes,
             oldest_timekey: timekeys().min(),
             newest_timekey: timekeys().max(),
+            replays: state.replays,
+            damaged_parts: state.damaged.parts,
+            damaged_bytes: state.damaged.bytes,
         }
     }
 
-    /// Ends the buffer's work: what is on its way to the device arrives there. Staged and queued chunks of a file
-    /// buffer stay for the next start; those of a memory buffer are gone. Nothing may be appended afterwards.
-    pub fn close(&self) {}
+    /// Makes everything durable and removes what was purged, now and on this thread. `false` if the device refuses. For
+    /// tests and for buffers without a thread of their own.
+    pub fn settle(&self) -> bool {
+        self.shared.want_all();
+        loop {
+            match self.shared.round() {
+                Round::Idle => return true,
+                Round::Done => {}
+                Round::Failed => return false,
+            }
+        }
+    }
 
-    pub(super) fn new_chunk(&self, metadata: &Metadata) -> io::Result<Arc<Chunk>> {
-        let clock = &*self.environment.clock;
-        let (id, now) = (ChunkId::generate(clock), clock.now());
-        let content = Box::new(MemoryContent::default());
-        Ok(Arc::new(Chunk::new(id, metadata.clone(), now, self.settings.formatted, content)))
+    /// Ends the buffer's work: what is on its way to the device arrives there, purged chunks are removed, the directory
+    /// may be opened again. Staged and queued chunks of a file buffer stay for the next start; those of a memory buffer
+    /// are gone. Nothing may be appended afterwards. Touches the disk.
+    pub fn close(&self) {
+        self.shared.lock().closed = true;
+        self.shared.want_all();
+        self.shared.stop();
+        let thread = self.commits.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if let Some(Err(_)) = thread.map(JoinHandle::join) {
+            log_error!(self.shared.environment.log, "the buffer's thread ended unexpectedly");
+        }
+        self.settle();
+        if let Some(store) = &self.shared.store {
+            store.unlock();
+        }
+    }
+}
+
+#[cfg(test)]
+impl Buffer {
+    /// What is shared.
+    pub(super) fn shared(&self) -> &Shared {
+        &self.shared
+    }
+
+    /// Ends like a killed process: nothing more is written.
+    pub(super) fn abandon(self) {
+        self.shared.lock().closed = true;
+        if let Some(store) = &self.shared.store {
+            store.unlock();
+        }
+    }
+}
+
+impl Drop for Buffer {
+    fn drop(&mut self) {
+        if !self.shared.lock().closed {
+            self.close();
+        }
+    }
+}
+
+impl Shared {
+    pub(super) fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// There may be something to write, and something to make durable or to remove.
+    fn work(&self) {
+        self.ready.notify_waiters();
+        self.wake.notify_all();
+    }
+
+    fn want_all(&self) {
+        let mut state = self.lock();
+        let last = state.sequence;
+        state.commits.want(last);
+    }
+
+    /// A new chunk that begins with `frame`.
+    pub(super) fn new_chunk(&self, metadata: &Metadata, frame: &NewFrame<'_>) -> io::Result<Chunk> {
+        match &self.store {
+            Some(store) => store.create(metadata, frame),
+            None => {
+                let clock = &*self.environment.clock;
+                let content = MemoryContent::default();
+                content.push(frame.body.clone());
+                let (id, now) = (ChunkId::generate(clock), clock.now());
+                let formatted = self.settings.formatted;
+                Ok(Chunk::new(id, metadata.clone(), now, formatted, Content::Memory(content)))
+            }
+        }
     }
 
     fn enqueue(&self, queue_max: usize, mut rule: impl FnMut(&Chunk) -> bool) {
         let mut state = self.lock();
-        let mut due: Vec<_> = state.stage.values().filter(|chunk| rule(chunk)).map(Arc::clone).collect();
+        let staged = state.stage.values().chain(&state.sealed);
+        let mut due: Vec<_> = staged.filter(|chunk| rule(chunk)).map(Arc::clone).collect();
         due.sort_by_key(|chunk| (chunk.metadata().timekey, chunk.created(), chunk.id()));
         for chunk in due {
             if state.queue.len() >= queue_max {
                 break;
             }
-            state.stage.remove(chunk.metadata());
+            state.unstage(&chunk);
             self.enqueue_chunk(&mut state, chunk);
         }
         drop(state);
-        self.ready.notify_waiters();
+        self.work();
     }
 
     /// Queues a chunk that is no longer on the stage.
     pub(super) fn enqueue_chunk(&self, state: &mut State, chunk: Arc<Chunk>) {
         state.staged_bytes -= chunk.size();
         state.queued_bytes += chunk.size();
-        if let Err(error) = chunk.content().enqueue() {
-            // It is queued all the same: the name of the file only matters for a restart, which will stage it again.
-            log_error!(
+        self.rename_queued(state, &chunk);
+        state.queue.push_back(chunk);
+    }
+
+    /// Gives the file of a chunk the name of a queued one. It cannot be taken before that is durable: a chunk that was
+    /// written and comes back after a crash must not be appended to, for the destination knows its id.
+    pub(super) fn rename_queued(&self, state: &mut State, chunk: &Arc<Chunk>) {
+        let Some(file) = chunk.file() else { return };
+        match file.enqueue() {
+            Ok(_) => {
+                state.commits.named(chunk);
+                if self.store.as_ref().is_some_and(FileStore::is_synced) {
+                    state.sequence += 1;
+                    chunk.wait_for(state.sequence);
+                    state.commits.want(state.sequence);
+                }
+            }
+            // It is queued all the same: the name only matters for a restart, which will stage it again.
+            Err(error) => log_error!(
                 self.environment.log,
                 "can't enqueue buffer file",
                 chunk_id = chunk.id(),
                 error = error.to_string()
-            );
+            ),
         }
-        state.queue.push_back(chunk);
-    }
-
-    fn discard(&self, state: &mut State, chunk: &Arc<Chunk>) {
-        state.queued_bytes -= chunk.size();
-    }
-
-    pub(super) fn lock(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -267,11 +429,58 @@ impl State {
     pub(super) fn has_space(&self, settings: &Settings) -> bool {
         settings.limits.total_bytes > self.staged_bytes + self.queued_bytes
     }
+
+    /// Whether the head of the queue may be written.
+    fn is_ready(&self) -> bool {
+        self.queue.front().is_some_and(|chunk| chunk.ready_after() <= self.commits.durable)
+    }
+
+    fn take(&mut self) -> Option<Arc<Chunk>> {
+        let chunk = self.queue.pop_front()?;
+        self.taken.insert(chunk.id(), Arc::clone(&chunk));
+        Some(chunk)
+    }
+
+    /// `chunk` has become smaller; if nothing is left, it goes.
+    pub(super) fn lose(&mut self, chunk: &Arc<Chunk>, bytes: u64, records: u64) {
+        chunk.discount(bytes, records);
+        let is_it = |other: &Arc<Chunk>| Arc::ptr_eq(other, chunk);
+        if self.stage.get(chunk.metadata()).is_some_and(is_it) {
+            self.staged_bytes -= bytes;
+            if chunk.is_empty() {
+                self.unstage(chunk);
+                self.commits.retire(Arc::clone(chunk));
+            }
+        } else if let Some(at) = self.queue.iter().position(is_it) {
+            self.queued_bytes -= bytes;
+            if chunk.is_empty() {
+                self.queue.remove(at);
+                self.commits.retire(Arc::clone(chunk));
+            }
+        }
+    }
+
+    /// Takes a chunk off the stage.
+    pub(super) fn unstage(&mut self, chunk: &Arc<Chunk>) {
+        if self.stage.get(chunk.metadata()).is_some_and(|staged| Arc::ptr_eq(staged, chunk)) {
+            self.stage.remove(chunk.metadata());
+        } else {
+            self.sealed.retain(|sealed| !Arc::ptr_eq(sealed, chunk));
+        }
+    }
+
+    /// Forgets a chunk that is neither staged nor queued any more.
+    fn discard(&mut self, chunk: Arc<Chunk>) {
+        self.queued_bytes -= chunk.size();
+        if chunk.path().is_some() {
+            self.commits.retire(chunk);
+        }
+    }
 }
 
 impl std::fmt::Debug for Buffer {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Buffer").field("id", &self.id).field("stats", &self.stats()).finish_non_exhaustive()
+        f.debug_struct("Buffer").field("id", &self.id()).field("stats", &self.stats()).finish_non_exhaustive()
     }
 }
 

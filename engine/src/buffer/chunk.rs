@@ -1,11 +1,15 @@
 //! A chunk as an output sees it.
 
+use super::file::FileContent;
+use super::file::origin::Mark;
+use super::fluentd::FluentdContent;
+use super::memory::MemoryContent;
 use super::{ChunkId, Compression, Metadata, compress};
 use crate::io::Timestamp;
 use bytes::{Bytes, BytesMut};
 use std::io;
 use std::path::PathBuf;
-use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 
 /// A run of events with equal metadata that is written to the destination as a whole. Its id and its bytes stay the
 /// same over retries and restarts.
@@ -17,7 +21,15 @@ pub struct Chunk {
     modified: AtomicU64,
     records: AtomicU64,
     bytes: AtomicU64,
-    content: Box<dyn Content>,
+    /// The last append that put something in.
+    sequence: AtomicU64,
+    /// It may be written when everything up to this sequence is durable.
+    ready_after: AtomicU64,
+    /// Whether its removal takes marks away that a replay would be recognised by.
+    marked: AtomicBool,
+    /// Whether it is on the list of chunks that are to be synced.
+    listed: AtomicBool,
+    content: Content,
 }
 
 /// What one append put into a chunk.
@@ -35,13 +47,12 @@ impl Chunk {
     /// A queued chunk in memory, for tests of outputs: `entries` are concatenated MessagePack entries.
     pub fn in_memory(metadata: Metadata, entries: Bytes, records: usize) -> Self {
         let clock = crate::io::RealClock::new();
-        let records = records as u64;
-        let content = super::memory::MemoryContent::default();
-        content.push(Body { bytes: entries.clone(), records, compression: Compression::None });
         let now = crate::io::Clock::now(&clock);
-        let id = ChunkId::generate(&clock);
-        let chunk = Self::new(id, metadata, now, false, Box::new(content));
-        chunk.grow(entries.len() as u64, records, now);
+        let content = MemoryContent::default();
+        let body = Body { bytes: entries, records: records as u64, compression: Compression::None };
+        content.push(body.clone());
+        let chunk = Self::new(ChunkId::generate(&clock), metadata, now, false, Content::Memory(content));
+        chunk.grow(&body, 0, now);
         chunk
     }
 
@@ -93,7 +104,11 @@ impl Chunk {
 
     /// Its file, if it has one. The name changes when the chunk is queued.
     pub fn path(&self) -> Option<PathBuf> {
-        self.content.path()
+        match &self.content {
+            Content::Memory(_) => None,
+            Content::File(content) => Some(content.path()),
+            Content::Fluentd(content) => Some(content.path().to_owned()),
+        }
     }
 
     /// Everything that was appended, inflated and put together. Reads the file: not for an async task's thread
@@ -124,7 +139,11 @@ impl Chunk {
 
     /// What each append put in, as it is stored, in order.
     pub fn raw_bodies(&self) -> io::Result<Vec<Body>> {
-        self.content.bodies()
+        match &self.content {
+            Content::Memory(content) => Ok(content.bodies()),
+            Content::File(content) => content.bodies(),
+            Content::Fluentd(content) => content.bodies(self.records()),
+        }
     }
 
     pub(super) fn new(
@@ -132,21 +151,89 @@ impl Chunk {
         metadata: Metadata,
         created: Timestamp,
         formatted: bool,
-        content: Box<dyn Content>,
+        content: Content,
     ) -> Self {
-        let modified = AtomicU64::new(created.0);
-        let (records, bytes) = (AtomicU64::new(0), AtomicU64::new(0));
-        Self { id, metadata, created, formatted, modified, records, bytes, content }
+        Self {
+            id,
+            metadata,
+            created,
+            formatted,
+            modified: AtomicU64::new(created.0),
+            records: AtomicU64::new(0),
+            bytes: AtomicU64::new(0),
+            sequence: AtomicU64::new(0),
+            ready_after: AtomicU64::new(0),
+            marked: AtomicBool::new(false),
+            listed: AtomicBool::new(false),
+            content,
+        }
     }
 
-    pub(super) fn content(&self) -> &dyn Content {
-        &*self.content
+    pub(super) fn content(&self) -> &Content {
+        &self.content
     }
 
-    pub(super) fn grow(&self, bytes: u64, records: u64, now: Timestamp) {
+    /// Its file, if it is one of ours.
+    pub(super) fn file(&self) -> Option<&FileContent> {
+        match &self.content {
+            Content::File(content) => Some(content),
+            _ => None,
+        }
+    }
+
+    /// The last append that put something in.
+    pub(super) fn sequence(&self) -> u64 {
+        self.sequence.load(Relaxed)
+    }
+
+    /// It may not be written before everything up to `sequence` is durable.
+    pub(super) fn wait_for(&self, sequence: u64) {
+        self.ready_after.fetch_max(sequence, Relaxed);
+    }
+
+    /// See [`Self::wait_for`].
+    pub(super) fn ready_after(&self) -> u64 {
+        self.ready_after.load(Relaxed)
+    }
+
+    /// Counts what append `sequence` put in.
+    pub(super) fn grow(&self, body: &Body, sequence: u64, now: Timestamp) {
+        self.count(body.bytes.len() as u64, body.records);
+        self.sequence.fetch_max(sequence, Relaxed);
+        self.wait_for(sequence);
+        self.modified.store(now.0, Relaxed);
+    }
+
+    /// Counts what was found in it at the start.
+    pub(super) fn count(&self, bytes: u64, records: u64) {
         self.bytes.fetch_add(bytes, Relaxed);
         self.records.fetch_add(records, Relaxed);
-        self.modified.store(now.0, Relaxed);
+    }
+
+    /// Takes back what [`Self::count`] counted.
+    pub(super) fn discount(&self, bytes: u64, records: u64) {
+        self.bytes.fetch_sub(bytes, Relaxed);
+        self.records.fetch_sub(records, Relaxed);
+    }
+
+    /// Sets what the file says, at the start.
+    pub(super) fn set_found(&self, sequence: u64, modified: Timestamp) {
+        self.sequence.store(sequence, Relaxed);
+        self.modified.store(modified.0, Relaxed);
+    }
+
+    /// Its removal takes marks away.
+    pub(super) fn set_marked(&self) {
+        self.marked.store(true, Relaxed);
+    }
+
+    pub(super) fn is_marked(&self) -> bool {
+        self.marked.load(Relaxed)
+    }
+
+    /// Notes that it is on the list of chunks that are to be synced, or not; answers what was so before.
+    pub(super) fn set_listed(&self, listed: bool) -> bool {
+        self.listed.swap(listed, Relaxed)
     }
 }
 
@@ -161,27 +248,21 @@ impl std::fmt::Debug for Chunk {
     }
 }
 
-/// Where a chunk's bytes are. Called under the buffer's lock, but for [`Content::bodies`] and [`Content::path`].
-pub(super) trait Content: Send + Sync {
-    /// Adds one frame. After an error the chunk is as it was before.
-    fn append(&self, frame: &NewFrame<'_>) -> io::Result<()>;
-
-    /// Takes the last frame back.
-    fn undo(&self) -> io::Result<()>;
-
-    /// The chunk goes from the stage into the queue: nothing is appended from now on.
-    fn enqueue(&self) -> io::Result<()>;
-
-    /// All bodies.
-    fn bodies(&self) -> io::Result<Vec<Body>>;
-
-    /// Its file.
-    fn path(&self) -> Option<PathBuf> {
-        None
-    }
+/// Where a chunk's bytes are.
+pub(super) enum Content {
+    Memory(MemoryContent),
+    File(FileContent),
+    Fluentd(FluentdContent),
 }
 
 /// What is to be appended.
 pub(super) struct NewFrame<'a> {
     pub(super) body: &'a Body,
+    pub(super) mark: Option<&'a Mark>,
+    pub(super) sequence: u64,
+    pub(super) part: u16,
+    pub(super) parts: u16,
+    /// Seconds since the epoch.
+    pub(super) at: u32,
+    pub(super) durable: u64,
 }

@@ -1,8 +1,6 @@
 //! Chunks in memory: what was appended is kept by reference, never copied.
 
 use super::Body;
-use super::chunk::{Content, NewFrame};
-use std::io;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 /// The bodies of a chunk in memory.
@@ -16,27 +14,15 @@ impl MemoryContent {
         self.lock().push(body);
     }
 
+    pub(super) fn pop(&self) {
+        self.lock().pop();
+    }
+
+    pub(super) fn bodies(&self) -> Vec<Body> {
+        self.lock().clone()
+    }
+
     fn lock(&self) -> MutexGuard<'_, Vec<Body>> {
         self.bodies.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-impl Content for MemoryContent {
-    fn append(&self, frame: &NewFrame<'_>) -> io::Result<()> {
-        self.push(frame.body.clone());
-        Ok(())
-    }
-
-    fn undo(&self) -> io::Result<()> {
-        self.lock().pop();
-        Ok(())
-    }
-
-    fn enqueue(&self) -> io::Result<()> {
-        Ok(())
-    }
-
-    fn bodies(&self) -> io::Result<Vec<Body>> {
-        Ok(self.lock().clone())
     }
 }

@@ -43,6 +43,10 @@ pub struct FileSettings {
     pub durability: Durability,
     /// `flush_at_shutdown`: whether chunks found at the start are worth a warning.
     pub flush_at_shutdown: bool,
+    /// `calc_num_records`: whether the records of Fluentd's chunks without `.meta` are counted at the start.
+    pub count_records: bool,
+    /// `chunk_format`: whether such chunks hold lines of text; `None`: if chunks are formatted.
+    pub found_text: Option<bool>,
 }
 
 /// What an acknowledged event survives.
@@ -106,12 +110,15 @@ pub struct Environment {
     pub fs: Arc<dyn Fs>,
     /// The clock.
     pub clock: Arc<dyn Clock>,
+    /// Whether a file buffer starts a thread that syncs and removes files. Without it (tests that need each step in its
+    /// place) nothing is durable or removed until [`Buffer::settle`](super::Buffer::settle) is called.
+    pub background: bool,
 }
 
 impl Environment {
     /// The real file system and clock.
     pub fn real(log: PluginLog, owner: &str) -> Self {
         let (fs, clock) = (Arc::new(crate::io::RealFs), Arc::new(crate::io::RealClock::new()));
-        Self { log, owner: Arc::from(owner), fs, clock }
+        Self { log, owner: Arc::from(owner), fs, clock, background: true }
     }
 }

@@ -81,7 +81,7 @@ pub trait File: Send + Sync {
     fn sync_data(&self) -> io::Result<()>;
 }
 
-impl dyn File {
+impl dyn File + '_ {
     /// All bytes from `offset` to the end.
     pub fn read_from(&self, offset: u64) -> io::Result<Vec<u8>> {
         let len = usize::try_from(self.len()?.saturating_sub(offset)).map_err(io::Error::other)?;
@@ -112,7 +112,14 @@ pub struct FileStat {
 ///
 /// Order: write beside it, sync the bytes, rename over it, sync the directory.
 pub fn durable_replace(fs: &dyn Fs, path: &Path, bytes: &[u8], mode: u32) -> io::Result<()> {
-    let (dir, new) = beside(path)?;
+    replace(fs, path, bytes, mode)?;
+    fs.sync_dir(path.parent().unwrap_or(Path::new(".")))
+}
+
+/// [`durable_replace`] without its last step: after a crash there may still be the old file, until the caller has synced
+/// the directory.
+pub fn replace(fs: &dyn Fs, path: &Path, bytes: &[u8], mode: u32) -> io::Result<()> {
+    let new = beside(path)?;
     match fs.remove(&new) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
         _ => {}
@@ -125,17 +132,17 @@ pub fn durable_replace(fs: &dyn Fs, path: &Path, bytes: &[u8], mode: u32) -> io:
         let _ = fs.remove(&new);
         return Err(error);
     }
-    fs.sync_dir(&dir)
+    Ok(())
 }
 
-/// The directory of `path` and the name of the file that will take its place.
-fn beside(path: &Path) -> io::Result<(PathBuf, PathBuf)> {
-    let (Some(dir), Some(name)) = (path.parent(), path.file_name()) else {
+/// The name of the file that will take the place of `path`.
+fn beside(path: &Path) -> io::Result<PathBuf> {
+    let Some(name) = path.file_name() else {
         return Err(io::Error::new(io::ErrorKind::InvalidInput, "not the path of a file"));
     };
     let mut new = name.to_owned();
     new.push(".new");
-    Ok((dir.to_owned(), dir.join(new)))
+    Ok(path.with_file_name(new))
 }
 
 #[cfg(test)]

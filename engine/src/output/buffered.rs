@@ -287,6 +287,12 @@ fn file_settings(
             _ => Durability::Synced,
         },
         flush_at_shutdown: flush.at_shutdown,
+        count_records: buffer.bool("calc_num_records"),
+        found_text: match buffer.word("chunk_format") {
+            Some("text") => Some(true),
+            Some("msgpack") => Some(false),
+            _ => None,
+        },
     })
 }
 

@@ -180,6 +180,7 @@ impl Setup {
             owner: Arc::from("out"),
             fs: Arc::new(RealFs),
             clock: Arc::new(PausedClock(start, AtomicU64::new(7))),
+            background: true,
         };
         let runtime = Runtime {
             id: PluginId { text: Arc::from("out"), configured: true },

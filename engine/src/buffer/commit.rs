@@ -1,0 +1,391 @@
+//! Making things durable: group commit, and the removal of chunks.
+//!
+//! One thread a file buffer works in rounds; whatever comes up during a round is done in the next one, so a slow device
+//! makes rounds larger, not more. A round
+//!
+//! 1. notes the last append (the *target*), and takes the lists of files written to, names changed and chunks delivered;
+//! 2. syncs those files, then their directories;
+//! 3. if nothing failed, declares everything up to the target durable: whoever waited for that is released, the chunks in
+//!    question may be taken from the queue, and their marks may enter the marks file;
+//! 4. for delivered chunks: replaces the marks file and syncs its name, removes the chunk files, syncs the directories.
+//!
+//! Why nothing acknowledged can be lost: a record counts as stored after 2 only, and its file is removed only when an
+//! output has it. Why nothing is stored twice: a mark is on the device with its record (same frame) or, from 4 on, in the
+//! marks file before the record's file goes; and never without the record, because only durable marks enter that file.
+//! A chunk is taken only when all of it, and all parts of its appends in other chunks, are durable: an append of several
+//! parts is either repeated by its input as a whole, or never.
+//!
+//! A file whose sync failed is never synced again: the kernel may have dropped what it could not write and report success
+//! the next time. Its frames are written once more, to another file that takes its place, and nothing is declared
+//! durable until that worked. Meanwhile the chunk is not appended to. A directory whose sync failed is synced again, but only after each new
+//! name in it was given once more.
+
+use super::Chunk;
+use super::buffer::{Shared, State};
+use super::chunk::Content;
+use super::store::FileStore;
+use crate::delivery::{Commit, CommitError};
+use crate::{log_error, log_warn};
+use std::collections::BTreeSet;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, PoisonError};
+use std::time::Duration;
+
+/// Pause before what failed is tried again.
+const RETRY_PAUSE: Duration = Duration::from_secs(1);
+
+/// What is still to be done. Part of the buffer's state.
+#[derive(Default)]
+pub(super) struct Commits {
+    /// Appends up to this sequence are as durable as the buffer promises.
+    pub(super) durable: u64,
+    /// Somebody waits for this append to be durable.
+    wanted: u64,
+    /// Chunks with frames that were not synced.
+    dirty: Vec<Arc<Chunk>>,
+    /// Chunks whose files have names that were not synced.
+    unnamed: Vec<Arc<Chunk>>,
+    /// Directories in which names changed.
+    dirs: BTreeSet<PathBuf>,
+    /// Delivered chunks whose files are to be removed.
+    retired: Vec<Arc<Chunk>>,
+    /// Chunks whose files cannot be synced any more and are to be written once more.
+    pub(super) failed: Vec<Arc<Chunk>>,
+    /// The last append that was lost: the device failed, and what the kernel had of it was gone.
+    pub(super) lost: u64,
+    /// The thread is to end.
+    stop: bool,
+}
+
+/// How far a buffer's appends have come.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Progress {
+    durable: u64,
+    lost: u64,
+}
+
+/// How a round went.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Round {
+    /// There was nothing to do.
+    Idle,
+    /// Everything was done.
+    Done,
+    /// Something is to be tried again later.
+    Failed,
+}
+
+#[derive(Default)]
+struct Work {
+    target: Option<u64>,
+    dirty: Vec<Arc<Chunk>>,
+    unnamed: Vec<Arc<Chunk>>,
+    dirs: BTreeSet<PathBuf>,
+    retired: Vec<Arc<Chunk>>,
+    failed: Vec<Arc<Chunk>>,
+}
+
+impl Commits {
+    /// Something was written to `chunk`.
+    pub(super) fn wrote(&mut self, chunk: &Arc<Chunk>) {
+        if !chunk.set_listed(true) {
+            self.dirty.push(Arc::clone(chunk));
+        }
+    }
+
+    /// The file of `chunk` is new or has a new name.
+    pub(super) fn named(&mut self, chunk: &Arc<Chunk>) {
+        self.unnamed.push(Arc::clone(chunk));
+        self.removed(chunk);
+    }
+
+    /// The file of `chunk` was removed.
+    pub(super) fn removed(&mut self, chunk: &Chunk) {
+        self.dirs.extend(chunk.path().as_deref().and_then(Path::parent).map(Path::to_owned));
+    }
+
+    /// A directory could not be synced, and these chunks have new names in it: they get them once more.
+    pub(super) fn name_again(&mut self, chunks: Vec<Arc<Chunk>>) {
+        for chunk in chunks {
+            if let Some(file) = chunk.file() {
+                // If that fails too, the next sync does, or has nothing to do with it.
+                let _ = file.name_again();
+                self.named(&chunk);
+            }
+        }
+    }
+
+    /// Append `sequence` must become durable soon.
+    pub(super) fn want(&mut self, sequence: u64) {
+        self.wanted = self.wanted.max(sequence);
+    }
+
+    /// `chunk` was delivered or given up.
+    pub(super) fn retire(&mut self, chunk: Arc<Chunk>) {
+        self.retired.push(chunk);
+    }
+
+    fn has_work(&self) -> bool {
+        self.wanted > self.durable
+            || !(self.failed.is_empty() && self.dirs.is_empty())
+            || self.retired.iter().any(|chunk| chunk.ready_after() <= self.durable)
+    }
+
+    fn take(&mut self, last: u64) -> Work {
+        let mut work = Work { failed: std::mem::take(&mut self.failed), ..Work::default() };
+        if self.wanted > self.durable {
+            work.target = Some(last);
+            work.dirty = std::mem::take(&mut self.dirty);
+            for chunk in &work.dirty {
+                chunk.set_listed(false);
+            }
+        }
+        work.unnamed = std::mem::take(&mut self.unnamed);
+        work.dirs = std::mem::take(&mut self.dirs);
+        let retired = std::mem::take(&mut self.retired);
+        (work.retired, self.retired) =
+            retired.into_iter().partition(|chunk| chunk.ready_after() <= self.durable);
+        work
+    }
+}
+
+impl Shared {
+    /// Resolves when append `sequence` is durable.
+    pub(super) fn commit_of(&self, sequence: u64) -> Commit {
+        let mut progress = self.progress.subscribe();
+        Box::pin(async move {
+            let reached = |p: &Progress| p.durable >= sequence || p.lost >= sequence;
+            match progress.wait_for(reached).await {
+                Ok(progress) if progress.durable >= sequence => Ok(()),
+                Ok(_) => Err(CommitError(Arc::from("the device of the buffer lost what was written to it"))),
+                Err(_) => Err(CommitError(Arc::from("the buffer was closed before it reached the device"))),
+            }
+        })
+    }
+
+    /// The thread: rounds, until [`Self::stop`].
+    pub(super) fn run_commits(&self) {
+        loop {
+            let mut state = self.lock();
+            while !state.commits.has_work() && !state.commits.stop {
+                state = self.wake.wait(state).unwrap_or_else(PoisonError::into_inner);
+            }
+            drop(state);
+            let round = self.round();
+            let state = self.lock();
+            if state.commits.stop && round != Round::Done {
+                return;
+            }
+            if round == Round::Failed {
+                drop(self.wake.wait_timeout(state, RETRY_PAUSE).unwrap_or_else(PoisonError::into_inner));
+            }
+        }
+    }
+
+    /// Ends the thread after its last rounds.
+    pub(super) fn stop(&self) {
+        self.lock().commits.stop = true;
+        self.wake.notify_all();
+    }
+
+    /// One round.
+    pub(super) fn round(&self) -> Round {
+        let Some(store) = &self.store else { return Round::Idle };
+        let mut work = {
+            let mut state = self.lock();
+            if !state.commits.has_work() {
+                return Round::Idle;
+            }
+            let last = state.sequence;
+            state.commits.take(last)
+        };
+        if store.is_synced() {
+            self.sync_files(&work.dirty, &mut work.failed);
+        }
+        // What is written to other files gets names that are synced in the next round.
+        let is_safe = work.failed.is_empty();
+        let mut is_done = self.rewrite(store, work.failed);
+        if self.sync_dirs(store, &work.dirs) {
+            if let Some(target) = work.target.filter(|_| is_safe) {
+                self.declare(target);
+            }
+        } else {
+            let mut state = self.lock();
+            state.commits.dirs.extend(work.dirs);
+            state.commits.name_again(work.unnamed);
+            is_done = false;
+        }
+        self.publish();
+        is_done &= work.retired.is_empty() || self.retire(store, work.retired);
+        if is_done { Round::Done } else { Round::Failed }
+    }
+
+    fn sync_files(&self, dirty: &[Arc<Chunk>], failed: &mut Vec<Arc<Chunk>>) {
+        for chunk in dirty {
+            if let Some(Err(error)) = chunk.file().map(|file| file.sync()) {
+                log_error!(
+                    self.environment.log,
+                    "can't write a buffer chunk to the device. it is written to another file",
+                    chunk_id = chunk.id(),
+                    error = error.to_string()
+                );
+                failed.push(Arc::clone(chunk));
+            }
+        }
+    }
+
+    fn sync_dirs(&self, store: &FileStore, dirs: &BTreeSet<PathBuf>) -> bool {
+        let mut synced = true;
+        for dir in dirs {
+            if let Err(error) = store.sync_dir(dir) {
+                synced = false;
+                log_error!(
+                    self.environment.log,
+                    "can't write the names of buffer chunks to the device",
+                    path = dir,
+                    error = error.to_string()
+                );
+            }
+        }
+        synced
+    }
+
+    /// Writes the chunks whose files cannot be synced to other files. `false` if one could not be written.
+    fn rewrite(&self, store: &FileStore, failed: Vec<Arc<Chunk>>) -> bool {
+        let mut all = true;
+        for chunk in failed {
+            let Some(file) = chunk.file() else { continue };
+            match file.rewrite(store.settings.file_mode) {
+                Ok((bytes, records)) => self.rewritten(&chunk, bytes, records),
+                Err(error) => {
+                    all = false;
+                    log_error!(
+                        self.environment.log,
+                        "can't write a buffer chunk to another file. retry in a second",
+                        chunk_id = chunk.id(),
+                        error = error.to_string()
+                    );
+                    self.lock().commits.failed.push(chunk);
+                }
+            }
+        }
+        all
+    }
+
+    /// `chunk` has a new file, with so much in it.
+    fn rewritten(&self, chunk: &Arc<Chunk>, bytes: u64, records: u64) {
+        let mut state = self.lock();
+        state.commits.named(chunk);
+        let (lost_bytes, lost_records) =
+            (chunk.size().saturating_sub(bytes), chunk.records().saturating_sub(records));
+        if lost_bytes == 0 {
+            return;
+        }
+        log_error!(
+            self.environment.log,
+            "the device lost what was written to a buffer chunk. nothing of it was acknowledged",
+            chunk_id = chunk.id(),
+            records = lost_records
+        );
+        state.lose(chunk, lost_bytes, lost_records);
+        let durable = state.commits.durable;
+        state.marks.revoke(durable + 1);
+        state.commits.lost = state.sequence;
+    }
+
+    /// Step 3.
+    fn declare(&self, target: u64) {
+        let mut state = self.lock();
+        state.commits.durable = target;
+        state.marks.settle(target);
+    }
+
+    /// Tells those who wait how far things are.
+    fn publish(&self) {
+        let state = self.lock();
+        let progress = Progress { durable: state.commits.durable, lost: state.commits.lost };
+        drop(state);
+        self.progress.send_replace(progress);
+        self.ready.notify_waiters();
+    }
+
+    /// Step 4. `false` if it is to be tried again.
+    fn retire(&self, store: &FileStore, retired: Vec<Arc<Chunk>>) -> bool {
+        if let Err(error) = self.save_marks(store, &retired) {
+            log_error!(
+                self.environment.log,
+                "can't save the marks of delivered chunks. their files are kept and removal is tried again",
+                path = store.settings.files.marks_path(),
+                error = error.to_string()
+            );
+            let mut state = self.lock();
+            state.marks.not_saved();
+            state.commits.retired.extend(retired);
+            return false;
+        }
+        let mut dirs = BTreeSet::new();
+        for chunk in &retired {
+            dirs.extend(chunk.path().as_deref().and_then(Path::parent).map(Path::to_owned));
+            self.remove(chunk);
+        }
+        if !self.sync_dirs(store, &dirs) {
+            // A file that comes back after a crash is delivered again, under the same id.
+            self.lock().names_failed(dirs);
+        }
+        store.keep_spare();
+        true
+    }
+
+    fn remove(&self, chunk: &Chunk) {
+        let removed = match chunk.content() {
+            Content::Memory(_) => Ok(()),
+            Content::File(content) => content.remove(),
+            Content::Fluentd(content) => content.remove(),
+        };
+        if let Err(error) = removed {
+            // Delivered all the same; should the file still be there at the next start, it is delivered again.
+            log_error!(
+                self.environment.log,
+                "failed to purge buffer chunk",
+                chunk_id = chunk.id(),
+                error = error.to_string()
+            );
+        }
+    }
+
+    fn save_marks(&self, store: &FileStore, retired: &[Arc<Chunk>]) -> io::Result<()> {
+        let snapshot = {
+            let mut state = self.lock();
+            if !state.marks.has_changed() || !retired.iter().any(|chunk| chunk.is_marked()) {
+                return Ok(());
+            }
+            state.marks.snapshot()
+        };
+        match store.save_marks(&snapshot) {
+            Err(error) if error.kind() == io::ErrorKind::StorageFull => {
+                // Even the reserve was too small. Better to risk that an input repeats something after a crash than
+                // to let the disk stay full for ever.
+                log_warn!(
+                    self.environment.log,
+                    "no space for the marks of delivered chunks. after a crash, records may be stored twice",
+                    path = store.settings.files.marks_path()
+                );
+                self.lock().marks.not_saved();
+                return Ok(());
+            }
+            result => result?,
+        }
+        let dir = &store.settings.files.dir;
+        store.sync_dir(dir).inspect_err(|_| self.lock().names_failed(BTreeSet::from([dir.clone()])))
+    }
+}
+
+impl State {
+    /// Directories could not be synced: the new names in them may be lost.
+    fn names_failed(&mut self, dirs: BTreeSet<PathBuf>) {
+        self.commits.dirs.extend(dirs);
+        let unnamed = std::mem::take(&mut self.commits.unnamed);
+        self.commits.name_again(unnamed);
+    }
+}

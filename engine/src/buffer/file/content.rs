@@ -1,0 +1,306 @@
+//! A chunk's bytes in a chunk file of ours.
+
+use super::frame::{FrameHeader, body_crc};
+use super::header::Header;
+use super::scan::{Found, Rest, Scan};
+use crate::buffer::chunk::NewFrame;
+use crate::buffer::{Body, ChunkFiles, ChunkId, ChunkState};
+use crate::io::{Access, File, Fs};
+use std::io::{self, IoSlice};
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+/// One chunk file. Appends, renames and cuts happen under the buffer's lock; reading and syncing beside it.
+pub(crate) struct FileContent {
+    fs: Arc<dyn Fs>,
+    id: ChunkId,
+    /// Where frames begin.
+    start: u64,
+    inner: Mutex<Inner>,
+}
+
+struct Inner {
+    path: PathBuf,
+    /// Open while something may be appended or synced; otherwise opened to read.
+    file: Option<Arc<dyn File>>,
+    /// Bytes that count; what the file has behind them was taken back.
+    len: u64,
+    /// `len` before the last append.
+    before: u64,
+    /// Bytes that are on the device.
+    synced: u64,
+    state: ChunkState,
+    poisoned: bool,
+}
+
+impl FileContent {
+    /// Creates the file and writes its header and first frame, in one write. After an error there is no file.
+    pub(crate) fn create(
+        fs: &Arc<dyn Fs>,
+        path: PathBuf,
+        mode: u32,
+        header: &Header,
+        frame: &NewFrame<'_>,
+    ) -> io::Result<Self> {
+        let mut head = Vec::with_capacity(512);
+        header.write(&mut head);
+        let start = head.len() as u64;
+        write_head(header.id, frame, &mut head)?;
+        let file = fs.create(&path, mode)?;
+        let len = head.len() as u64 + frame.body.bytes.len() as u64;
+        if let Err(error) = file.write_at(&[IoSlice::new(&head), IoSlice::new(&frame.body.bytes)], 0) {
+            // What could be left is a file without a whole frame, which the next start removes.
+            let _ = fs.remove(&path);
+            return Err(error);
+        }
+        let inner = Inner {
+            path,
+            file: Some(file),
+            len,
+            before: start,
+            synced: start,
+            state: ChunkState::Staged,
+            poisoned: false,
+        };
+        Ok(Self { fs: Arc::clone(fs), id: header.id, start, inner: Mutex::new(inner) })
+    }
+
+    /// A file that was found at the start: frames from `start` to `len` count, and are on the device.
+    pub(crate) fn found(
+        fs: &Arc<dyn Fs>,
+        path: PathBuf,
+        id: ChunkId,
+        start: u64,
+        len: u64,
+        state: ChunkState,
+    ) -> Self {
+        let inner = Inner { path, file: None, len, before: len, synced: len, state, poisoned: false };
+        Self { fs: Arc::clone(fs), id, start, inner: Mutex::new(inner) }
+    }
+
+    /// Appends a frame with one write. After an error the chunk is as before: what was written of the frame is cut off,
+    /// or, if even that fails, never read and never synced.
+    pub(crate) fn append(&self, frame: &NewFrame<'_>) -> io::Result<()> {
+        let mut inner = self.lock();
+        if inner.poisoned {
+            return Err(io::Error::other("the file cannot be written any more"));
+        }
+        let mut head = Vec::with_capacity(128);
+        write_head(self.id, frame, &mut head)?;
+        let file = self.writable(&mut inner)?;
+        let at = inner.len;
+        if let Err(error) = file.write_at(&[IoSlice::new(&head), IoSlice::new(&frame.body.bytes)], at) {
+            if file.set_len(at).is_err() {
+                inner.poisoned = true;
+            }
+            return Err(error);
+        }
+        inner.before = at;
+        inner.len = at + head.len() as u64 + frame.body.bytes.len() as u64;
+        Ok(())
+    }
+
+    /// Takes the last frame back.
+    pub(crate) fn undo(&self) {
+        let mut inner = self.lock();
+        inner.len = inner.before;
+        inner.synced = inner.synced.min(inner.len);
+        let len = inner.len;
+        if self.writable(&mut inner).and_then(|file| file.set_len(len)).is_err() {
+            inner.poisoned = true;
+        }
+    }
+
+    /// Whether nothing may be appended because the device or the file system failed.
+    pub(crate) fn is_poisoned(&self) -> bool {
+        self.lock().poisoned
+    }
+
+    /// Gives the file the name of a queued chunk; answers whether it had another one.
+    pub(crate) fn enqueue(&self) -> io::Result<bool> {
+        let mut inner = self.lock();
+        if inner.state == ChunkState::Queued {
+            return Ok(false);
+        }
+        let to = ChunkFiles::in_state(&inner.path, self.id, ChunkState::Queued);
+        self.fs.rename(&inner.path, &to)?;
+        inner.path = to;
+        inner.state = ChunkState::Queued;
+        Ok(true)
+    }
+
+    /// Makes what was appended so far durable. After an error the file must not be synced again: the caller has it
+    /// written once more ([`Self::rewrite`]).
+    pub(crate) fn sync(&self) -> io::Result<()> {
+        let (file, len) = {
+            let mut inner = self.lock();
+            if inner.poisoned {
+                return Err(io::Error::other("the file cannot be written any more"));
+            }
+            (self.writable(&mut inner)?, inner.len)
+        };
+        let result = file.sync_data();
+        let mut inner = self.lock();
+        match result {
+            Ok(()) => {
+                inner.synced = inner.synced.max(len.min(inner.len));
+                if inner.state == ChunkState::Queued && inner.synced == inner.len {
+                    inner.file = None;
+                }
+                Ok(())
+            }
+            Err(error) => {
+                inner.poisoned = true;
+                Err(error)
+            }
+        }
+    }
+
+    /// The directory could not be synced: gives the file its name once more, by way of the name it would have in the other
+    /// state, so that there is again something for the next sync to make durable.
+    pub(crate) fn name_again(&self) -> io::Result<()> {
+        let mut inner = self.lock();
+        let other = match inner.state {
+            ChunkState::Staged => ChunkState::Queued,
+            ChunkState::Queued => ChunkState::Staged,
+        };
+        let other = ChunkFiles::in_state(&inner.path, self.id, other);
+        self.fs.rename(&inner.path, &other)?;
+        let back = self.fs.rename(&other, &inner.path);
+        if back.is_err() {
+            inner.path = other;
+        }
+        back
+    }
+
+    /// The file could not be synced at the start.
+    pub(crate) fn distrust(&self) {
+        self.lock().poisoned = true;
+    }
+
+    /// Puts a copy of the whole frames into the place of a file that cannot be synced any more. The copy is durable when
+    /// this answers `Ok`, its name with the next sync of the directory; until then a crash leaves the old file with what was
+    /// durable in it. Answers how many bytes of bodies and how many records are in it: fewer than before, if the kernel
+    /// has given up what it could not write.
+    pub(crate) fn rewrite(&self, mode: u32) -> io::Result<(u64, u64)> {
+        let (file, len, copy) = {
+            let mut inner = self.lock();
+            (self.writable(&mut inner)?, inner.len, ChunkFiles::copy_path(&inner.path))
+        };
+        gone(self.fs.remove(&copy))?;
+        let target = self.fs.create(&copy, mode)?;
+        let mut header = vec![0; usize::try_from(self.start).map_err(io::Error::other)?];
+        file.read_at(&mut header, 0)?;
+        target.write_at(&[IoSlice::new(&header)], 0)?;
+        let (mut end, mut bytes, mut records) = (self.start, 0, 0);
+        Scan { file: &*file, id: self.id, start: self.start, end: len }.bodies(|found| {
+            if found.header.void {
+                return Ok(());
+            }
+            let mut head = Vec::with_capacity(128);
+            found.header.write(self.id, found.origin, &mut head);
+            target.write_at(&[IoSlice::new(&head), IoSlice::new(&found.body)], end)?;
+            end += found.header.frame_bytes();
+            bytes += u64::from(found.header.body_bytes);
+            records += u64::from(found.header.records);
+            Ok(())
+        })?;
+        target.sync_data()?;
+        let mut inner = self.lock();
+        self.fs.rename(&copy, &inner.path)?;
+        inner.file = Some(target);
+        (inner.len, inner.before, inner.synced, inner.poisoned) = (end, end, end, false);
+        Ok((bytes, records))
+    }
+
+    /// Visits the frames.
+    pub(crate) fn frames(&self, visit: impl FnMut(Found<'_>) -> io::Result<()>) -> io::Result<Rest> {
+        let (file, len) = {
+            let inner = self.lock();
+            let file = match &inner.file {
+                Some(file) => Arc::clone(file),
+                None => self.fs.open(&inner.path, Access::Read)?,
+            };
+            (file, inner.len)
+        };
+        Scan { file: &*file, id: self.id, start: self.start, end: len }.bodies(visit)
+    }
+
+    /// The bodies that are whole.
+    pub(crate) fn bodies(&self) -> io::Result<Vec<Body>> {
+        let mut bodies = Vec::new();
+        self.frames(|found| {
+            if !found.header.void {
+                bodies.push(found.into_body());
+            }
+            Ok(())
+        })?;
+        Ok(bodies)
+    }
+
+    /// Removes the file.
+    pub(crate) fn remove(&self) -> io::Result<()> {
+        let inner = self.lock();
+        gone(self.fs.remove(&inner.path))
+    }
+
+    pub(crate) fn path(&self) -> PathBuf {
+        self.lock().path.clone()
+    }
+
+    fn writable(&self, inner: &mut Inner) -> io::Result<Arc<dyn File>> {
+        if let Some(file) = &inner.file {
+            return Ok(Arc::clone(file));
+        }
+        let file = self.fs.open(&inner.path, Access::Write)?;
+        inner.file = Some(Arc::clone(&file));
+        Ok(file)
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Inner> {
+        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Found<'_> {
+    pub(crate) fn into_body(self) -> Body {
+        Body {
+            bytes: self.body,
+            records: u64::from(self.header.records),
+            compression: self.header.compression,
+        }
+    }
+}
+
+fn gone(result: io::Result<()>) -> io::Result<()> {
+    match result {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+        result => result,
+    }
+}
+
+/// Appends the header and origin of `frame` to `out`.
+fn write_head(id: ChunkId, frame: &NewFrame<'_>, out: &mut Vec<u8>) -> io::Result<()> {
+    let too_large = || io::Error::new(io::ErrorKind::InvalidInput, "more than 4 GiB in one append");
+    let body_bytes = u32::try_from(frame.body.bytes.len()).map_err(|_| too_large())?;
+    let records = u32::try_from(frame.body.records).map_err(|_| too_large())?;
+    let mut origin = smallvec::SmallVec::<[u8; 64]>::new();
+    if let Some(mark) = frame.mark {
+        mark.write(&mut origin);
+    }
+    let header = FrameHeader {
+        body_bytes,
+        body_crc: body_crc(frame.sequence, id, &frame.body.bytes),
+        sequence: frame.sequence,
+        records,
+        origin_bytes: u16::try_from(origin.len()).map_err(|_| too_large())?,
+        compression: frame.body.compression,
+        void: false,
+        part: frame.part,
+        parts: frame.parts,
+        at: frame.at,
+        durable: frame.durable,
+    };
+    header.write(id, &origin, out);
+    Ok(())
+}

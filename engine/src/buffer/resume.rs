@@ -1,0 +1,262 @@
+//! What a file buffer finds in its directory at the start.
+//!
+//! 1. The marks file is read. If it is damaged, it is moved to the backup directory, and nothing is discarded as
+//!    incomplete (4) for lack of knowledge.
+//! 2. Each file with the name of a chunk is looked at: one of ours (by its header, or, if that is gone, by its frames), or
+//!    one of Fluentd's ([`fluentd`]).
+//! 3. Files of ours are walked over ([`ours`]): records are counted, marks collected, damaged parts copied to the backup
+//!    directory. A damaged end is cut off; a chunk that is damaged elsewhere stays as it is, and is queued, not appended to.
+//! 4. Frames of an append of which parts are missing are voided: nobody was told that they were stored.
+//! 5. Files without records are removed, the others synced: what is there may be acknowledged from now on.
+//! 6. Staged chunks are staged again unless they are full, damaged, or there is a later one with the same metadata; all
+//!    others are queued in the order of their last changes.
+//!
+//! A crash anywhere in between repeats the same steps with the same result: each is a copy that is made again, a cut, a
+//! void mark or a removal of what nothing refers to.
+
+mod fluentd;
+mod ours;
+
+use super::buffer::State;
+use super::files::{ChunkName, meta_path};
+use super::marks::Snapshot;
+use super::store::FileStore;
+use super::{Chunk, ChunkId, ChunkState, Limits, OpenError, Settings, marks_file};
+use crate::io::File;
+use crate::{log_debug, log_error, log_info, log_warn};
+use ours::{Looked, OurFiles};
+use std::collections::HashSet;
+use std::ffi::OsString;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+/// A chunk that was found, and how it is to be treated.
+struct Found {
+    chunk: Chunk,
+    state: ChunkState,
+    /// Whether more may be appended to it.
+    appendable: bool,
+}
+
+/// Everything that is known at the start. Damaged files are no error, only a directory that cannot be read.
+pub(super) fn resume(store: &FileStore, settings: &Settings) -> Result<State, OpenError> {
+    let files = &store.settings.files;
+    let now = store.environment.clock.monotonic();
+    let mut found = Vec::new();
+    let mut ours = OurFiles::new(store);
+    let mut state = State::default();
+    let listed = list(store, &files.dir);
+    let listed = listed.map_err(|error| OpenError::Io { path: files.dir.clone(), error })?;
+    let also = files.also.iter().flat_map(|dir| list(store, dir).unwrap_or_default());
+    match read_marks(store) {
+        Some(snapshot) => {
+            ours.complete = Some(snapshot.complete);
+            state.marks.restore(snapshot, now);
+        }
+        None => ours.damaged.parts += 1,
+    }
+    for (path, name) in listed.into_iter().chain(also) {
+        if let Err(error) = look(store, &mut ours, &mut found, &path, &name) {
+            log_error!(
+                store.environment.log,
+                "can't restore a buffer file. it stays where it is until the next start",
+                path = path,
+                error = error.to_string()
+            );
+        }
+    }
+    ours.void_incomplete();
+    ours.recover_marks(&mut state.marks, now);
+    state.sequence = ours.last_sequence().max(store.environment.clock.now().0);
+    let is_broken = ours.damaged.parts > 0 || found.iter().any(Option::is_none);
+    state.damaged = ours.damaged;
+    let known_durable = ours.known_complete();
+    let (chunks, failed) = ours.finish();
+    let found = chunks.into_iter().chain(found.into_iter().flatten());
+    let renamed = place(store, &mut state, &settings.limits, found);
+    state.marks.settle(state.sequence);
+    if sync_dirs(store) && failed.is_empty() {
+        state.commits.durable = state.sequence;
+    } else {
+        // Nothing is taken or acknowledged before the first round has put this right.
+        let last = state.sequence;
+        state.commits.durable = known_durable;
+        state.stage.values().chain(&state.queue).for_each(|chunk| chunk.wait_for(last));
+        state.commits.name_again(renamed);
+        state.commits.want(last);
+        let failed: HashSet<ChunkId> = failed.into_iter().collect();
+        let chunks = state.stage.values().chain(&state.queue);
+        let mut failed: Vec<_> = chunks.filter(|chunk| failed.contains(&chunk.id())).map(Arc::clone).collect();
+        failed.sort_by_key(|chunk| chunk.id());
+        state.commits.failed = failed;
+    }
+    if is_broken {
+        list_others(store, &state);
+    }
+    Ok(state)
+}
+
+/// The chunk files in a directory, in the order of their names. Removes `.meta` files that are left over.
+fn list(store: &FileStore, dir: &Path) -> io::Result<Vec<(PathBuf, ChunkName)>> {
+    let files = &store.settings.files;
+    let names: Vec<OsString> = store.fs().list(dir)?;
+    let known: HashSet<&OsString> = names.iter().collect();
+    for name in &names {
+        if files.is_unfinished(name) {
+            let _ = store.fs().remove(&dir.join(name));
+        }
+        let data = name.to_str().and_then(|name| name.strip_suffix(".meta")).map(OsString::from);
+        if data.is_some_and(|data| !known.contains(&data) && files.parse(&data).is_some()) {
+            log_debug!(store.environment.log, "removing the meta file of a chunk that is gone", path = dir.join(name));
+            // If it cannot be removed it is in nobody's way.
+            let _ = store.fs().remove(&dir.join(name));
+        }
+    }
+    Ok(names.iter().filter_map(|name| Some((dir.join(name), files.parse(name)?))).collect())
+}
+
+fn look(
+    store: &FileStore,
+    ours: &mut OurFiles<'_>,
+    found: &mut Vec<Option<Found>>,
+    path: &Path,
+    name: &ChunkName,
+) -> io::Result<()> {
+    let stat = store.fs().stat(path)?;
+    if !stat.is_file {
+        return Ok(());
+    }
+    let message = format!("restoring buffer file: path = {}", path.display());
+    if store.settings.flush_at_shutdown {
+        // The last stop should have left nothing: it was no orderly one.
+        log_warn!(store.environment.log, message);
+    } else {
+        log_debug!(store.environment.log, message);
+    }
+    let file = store.read(path)?;
+    let has_meta = store.fs().stat(&meta_path(path)).is_ok();
+    match ours.look(path, name, &file, stat.len, has_meta)? {
+        Looked::Ours => Ok(()),
+        Looked::NotOurs => {
+            found.push(fluentd::found(store, path, name, &*file, &stat, has_meta)?);
+            Ok(())
+        }
+    }
+}
+
+/// The marks file; an empty one if there is none, `None` if it is damaged.
+fn read_marks(store: &FileStore) -> Option<Snapshot> {
+    let path = store.settings.files.marks_path();
+    let file: Arc<dyn File> = match store.read(&path) {
+        Ok(file) => file,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Some(Snapshot::default()),
+        Err(error) => return broken_marks(store, &path, &error.to_string()),
+    };
+    let bytes = match file.read_from(0) {
+        Ok(bytes) => bytes,
+        Err(error) => return broken_marks(store, &path, &error.to_string()),
+    };
+    if let Some(snapshot) = marks_file::read(&bytes) {
+        return Some(snapshot);
+    }
+    let id = ChunkId::generate(&*store.environment.clock);
+    if let Err(error) = store.back_up(&*file, 0..bytes.len() as u64, id, ".marks") {
+        log_error!(store.environment.log, "backup failed", error = error.to_string());
+    }
+    broken_marks(store, &path, "a checksum is wrong")
+}
+
+fn broken_marks(store: &FileStore, path: &Path, why: &str) -> Option<Snapshot> {
+    log_error!(
+        store.environment.log,
+        "can't read the marks of delivered chunks. records that inputs repeat now may be stored twice",
+        path = path,
+        error = why
+    );
+    None
+}
+
+/// Step 6. Answers the chunks that got the name of a queued one.
+fn place(
+    store: &FileStore,
+    state: &mut State,
+    limits: &Limits,
+    found: impl Iterator<Item = Found>,
+) -> Vec<Arc<Chunk>> {
+    let mut found: Vec<Found> = found.collect();
+    // The latest first: of several staged chunks with the same metadata it is the one that was being filled.
+    found.sort_by_key(|f| std::cmp::Reverse((f.chunk.modified(), f.chunk.sequence(), f.chunk.created(), f.chunk.id())));
+    let (mut queue, mut renamed) = (Vec::new(), Vec::new());
+    for Found { chunk, state: was, appendable } in found {
+        let chunk = Arc::new(chunk);
+        let is_full = limits.are_full(chunk.size(), chunk.records());
+        if was == ChunkState::Queued || is_full || !is_first(state, &chunk, appendable) {
+            queue.push(chunk);
+        } else if appendable {
+            state.staged_bytes += chunk.size();
+            state.stage.insert(chunk.metadata().clone(), chunk);
+        } else {
+            state.staged_bytes += chunk.size();
+            state.sealed.push(chunk);
+        }
+    }
+    for chunk in queue.into_iter().rev() {
+        state.queued_bytes += chunk.size();
+        match chunk.file().map(|file| file.enqueue()) {
+            Some(Ok(true)) => renamed.push(Arc::clone(&chunk)),
+            Some(Err(error)) => log_error!(
+                store.environment.log,
+                "can't enqueue buffer file",
+                chunk_id = chunk.id(),
+                error = error.to_string()
+            ),
+            _ => {}
+        }
+        state.queue.push_back(chunk);
+    }
+    renamed
+}
+
+/// Whether a chunk may be staged: there is none with its metadata yet that is treated in the same way.
+fn is_first(state: &State, chunk: &Chunk, appendable: bool) -> bool {
+    match appendable {
+        true => !state.stage.contains_key(chunk.metadata()),
+        false => {
+            // A damaged chunk of ours is no longer staged; what Fluentd staged waits for its time.
+            chunk.file().is_none() && state.sealed.iter().all(|sealed| sealed.metadata() != chunk.metadata())
+        }
+    }
+}
+
+/// Makes names durable: those of chunks that were queued, and that of files that were removed.
+fn sync_dirs(store: &FileStore) -> bool {
+    let files = &store.settings.files;
+    let dirs = std::iter::once(&files.dir).chain(files.also.iter().filter(|dir| store.fs().stat(dir).is_ok()));
+    let mut synced = true;
+    for dir in dirs {
+        if let Err(error) = store.sync_dir(dir) {
+            log_error!(store.environment.log, "can't sync a directory", path = dir, error = error.to_string());
+            synced = false;
+        }
+    }
+    synced
+}
+
+fn list_others(store: &FileStore, state: &State) {
+    let log = &store.environment.log;
+    log_info!(
+        log,
+        "Since a broken chunk file was found, it is possible that other files remaining at the time of resuming were \
+         also broken. Here is the list of the files."
+    );
+    for chunk in state.stage.values().chain(&state.sealed).chain(&state.queue) {
+        let path = chunk.path().unwrap_or_default();
+        log_info!(
+            log,
+            format!("  {}:", path.display()),
+            created_at = chunk.created().secs(),
+            modified_at = chunk.modified().secs()
+        );
+    }
+}

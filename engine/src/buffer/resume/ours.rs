@@ -1,0 +1,471 @@
+//! Chunk files of ours, at the start.
+
+use super::Found;
+use crate::buffer::buffer::Damaged;
+use crate::buffer::chunk::Content;
+use crate::buffer::file::FileContent;
+use crate::buffer::file::frame::{FrameHeader, HEADER_BYTES};
+use crate::buffer::file::header::{self, Header};
+use crate::buffer::file::origin::Mark;
+use crate::buffer::file::scan::{self, Scan};
+use crate::buffer::files::ChunkName;
+use crate::buffer::marks::Marks;
+use crate::buffer::store::FileStore;
+use crate::buffer::{Chunk, ChunkId, ChunkState};
+use crate::io::{Access, File, Timestamp};
+use crate::{log_error, log_info, log_warn};
+use std::collections::{BTreeMap, HashSet};
+use std::io::{self, IoSlice};
+use std::ops::Range;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+/// What [`OurFiles::look`] says about a file.
+pub(super) enum Looked {
+    /// It is one of ours, or nothing, and was dealt with.
+    Ours,
+    /// It is one of Fluentd's.
+    NotOurs,
+}
+
+/// Our chunk files, as far as they were looked at.
+pub(super) struct OurFiles<'a> {
+    /// All parts of the appends up to here were on the device, says the marks file; `None` if it says nothing.
+    pub(super) complete: Option<u64>,
+    pub(super) damaged: Damaged,
+    store: &'a FileStore,
+    files: Vec<OurFile>,
+    /// The highest sequence that a frame says was durable when it was written.
+    durable: u64,
+    /// Frames of appends with several parts, as far as it is not known that these are complete.
+    parts: Vec<PartOf>,
+    marks: Vec<FoundMark>,
+    last_sequence: u64,
+}
+
+/// One file.
+struct OurFile {
+    path: PathBuf,
+    state: ChunkState,
+    header: Header,
+    start: u64,
+    end: u64,
+    records: u64,
+    bytes: u64,
+    last_sequence: u64,
+    at: u32,
+    is_damaged: bool,
+    is_marked: bool,
+    is_changed: bool,
+}
+
+#[derive(Clone, Copy)]
+struct PartOf {
+    sequence: u64,
+    part: u16,
+    parts: u16,
+    file: usize,
+    offset: u64,
+}
+
+struct FoundMark {
+    sequence: u64,
+    at: u32,
+    mark: Mark,
+    /// Its append has several parts.
+    is_divided: bool,
+}
+
+/// How much of a file is read to find its header, at first.
+const HEAD_BYTES: u64 = 64 << 10;
+/// From so many entries on, lists of frames are thinned out.
+const LIST_MAX: usize = 200_000;
+
+impl<'a> OurFiles<'a> {
+    pub(super) fn new(store: &'a FileStore) -> Self {
+        Self {
+            complete: None,
+            damaged: Damaged::default(),
+            store,
+            files: Vec::new(),
+            durable: 0,
+            parts: Vec::new(),
+            marks: Vec::new(),
+            last_sequence: 0,
+        }
+    }
+
+    /// The highest sequence that was seen anywhere.
+    pub(super) fn last_sequence(&self) -> u64 {
+        self.last_sequence.max(self.durable).max(self.complete.unwrap_or(0))
+    }
+
+    /// Looks at a file; `has_meta` says that there is a `.meta` file for it, which Logweir makes none of.
+    pub(super) fn look(
+        &mut self,
+        path: &Path,
+        name: &ChunkName,
+        file: &Arc<dyn File>,
+        len: u64,
+        has_meta: bool,
+    ) -> io::Result<Looked> {
+        let mut head = read(&**file, 0..len.min(HEAD_BYTES))?;
+        let mut found = Header::find(&head);
+        let may_be_ours = !has_meta || head.starts_with(&header::MAGIC);
+        if found == header::Found::Nothing && len > HEAD_BYTES && may_be_ours {
+            head = read(&**file, 0..len.min(header::FIND_BYTES as u64))?;
+            found = Header::find(&head);
+        }
+        match found {
+            header::Found::Header(header, start) => {
+                self.walk(path, name, header, start, &**file, len)?;
+                Ok(Looked::Ours)
+            }
+            header::Found::Newer(version) => {
+                log_error!(
+                    self.store.environment.log,
+                    format!("a buffer file was written by a later Logweir (format {version}). it is left alone"),
+                    path = path
+                );
+                Ok(Looked::Ours)
+            }
+            header::Found::Nothing if has_meta => Ok(Looked::NotOurs),
+            header::Found::Nothing => self.headless(path, name, &**file, len, &head),
+        }
+    }
+
+    /// A file without a header and without `.meta`.
+    fn headless(
+        &mut self,
+        path: &Path,
+        name: &ChunkName,
+        file: &dyn File,
+        len: u64,
+        head: &[u8],
+    ) -> io::Result<Looked> {
+        let mut records = 0;
+        let scan = Scan { file, id: name.id, start: 0, end: len };
+        scan.headers(|found| records += u64::from(found.header.records))?;
+        let is_zero = is_zero(file, 0..len)?;
+        let magic = &header::MAGIC[..head.len().min(header::MAGIC.len())];
+        // Where a power cut left out the first sector of a new file of ours, there are zeros. No entry and no text begins so.
+        if records == 0 && !is_zero && !head.starts_with(magic) && !head.starts_with(&[0]) {
+            return Ok(Looked::NotOurs);
+        }
+        if records == 0 && is_zero {
+            // A file that was made and never got its first bytes onto the device.
+            self.store.fs().remove(path)?;
+            return Ok(Looked::Ours);
+        }
+        log_error!(
+            self.store.environment.log,
+            "found broken chunk file during resume.",
+            path = path,
+            err_msg = format!("its header is damaged. {records} records in it can be shown with logweir buffer cat")
+        );
+        self.damage(0..len);
+        self.store.back_up(file, 0..len, name.id, ".damaged")?;
+        self.store.fs().remove(path)?;
+        Ok(Looked::Ours)
+    }
+
+    fn walk(
+        &mut self,
+        path: &Path,
+        name: &ChunkName,
+        header: Header,
+        start: u64,
+        file: &dyn File,
+        len: u64,
+    ) -> io::Result<()> {
+        let id = header.id;
+        let mut ours = OurFile {
+            path: path.to_owned(),
+            state: name.state,
+            header,
+            start,
+            end: start,
+            records: 0,
+            bytes: 0,
+            last_sequence: 0,
+            at: 0,
+            is_damaged: false,
+            is_marked: false,
+            is_changed: false,
+        };
+        let scan = Scan { file, id, start, end: len };
+        let rest = scan.headers(|found| self.note(&mut ours, &found))?;
+        ours.end = rest.end;
+        let mut is_saved = true;
+        for range in &rest.damaged {
+            is_saved &= self.damaged_range(&mut ours, file, range, len)?;
+        }
+        if ours.last_sequence != 0 {
+            self.files.push(ours);
+        } else if is_saved {
+            self.store.fs().remove(path)?;
+        }
+        Ok(())
+    }
+
+    /// Counts a frame and remembers its mark.
+    fn note(&mut self, ours: &mut OurFile, found: &scan::Found<'_>) {
+        let header = &found.header;
+        self.durable = self.durable.max(header.durable);
+        self.last_sequence = self.last_sequence.max(header.sequence);
+        if header.void {
+            return;
+        }
+        ours.last_sequence = ours.last_sequence.max(header.sequence);
+        ours.records += u64::from(header.records);
+        ours.bytes += u64::from(header.body_bytes);
+        ours.at = header.at;
+        if header.parts > 1 {
+            ours.is_marked = true;
+            let (part, parts) = (header.part, header.parts);
+            let (sequence, file, offset) = (header.sequence, self.files.len(), found.offset);
+            self.parts.push(PartOf { sequence, part, parts, file, offset });
+            if self.parts.len() > LIST_MAX {
+                let known = self.known_complete();
+                self.parts.retain(|part| part.sequence > known);
+            }
+        }
+        if let Some(mark) = Mark::read(found.origin) {
+            ours.is_marked = true;
+            // What the marks file knew of, it says better: ids that were confirmed since are not in it, nor are offsets of
+            // a file that was begun anew.
+            if self.complete.is_some_and(|complete| header.sequence <= complete) {
+                return;
+            }
+            let (sequence, at, is_divided) = (header.sequence, header.at, header.parts > 1);
+            self.remember(FoundMark { sequence, at, mark, is_divided });
+        }
+    }
+
+    /// Adds a mark. One that goes on where the last one of the same tailed file ended is one with it, unless either may
+    /// turn out to be of an incomplete append.
+    fn remember(&mut self, new: FoundMark) {
+        let known = self.known_complete();
+        let is_final = |mark: &FoundMark| !mark.is_divided || mark.sequence <= known;
+        if let (Some(last), Mark::Tail { file, ordinal, from: Some(from), end }) =
+            (self.marks.last_mut(), &new.mark)
+            && is_final(last)
+            && is_final(&new)
+            && let Mark::Tail { file: last_file, ordinal: last_ordinal, end: last_end, .. } = &mut last.mark
+            && (&*last_file, &*last_ordinal, &*last_end) == (file, ordinal, from)
+        {
+            *last_end = *end;
+            (last.sequence, last.at, last.is_divided) = (new.sequence, new.at, new.is_divided);
+            return;
+        }
+        self.marks.push(new);
+        if self.marks.len() > 2 * LIST_MAX {
+            self.thin_out();
+        }
+    }
+
+    /// Forgets the older half of the forward chunks.
+    fn thin_out(&mut self) {
+        let is_forward = |mark: &FoundMark| matches!(mark.mark, Mark::Forward { .. });
+        let mut sequences: Vec<u64> =
+            self.marks.iter().filter(|m| is_forward(m)).map(|m| m.sequence).collect();
+        sequences.sort_unstable();
+        let oldest_kept = sequences.get(sequences.len() / 2).copied().unwrap_or(0);
+        self.marks.retain(|mark| !is_forward(mark) || mark.sequence >= oldest_kept);
+    }
+
+    /// Saves a damaged part and cuts it off, if it is the end of the file. `false` if it could not be saved: then it stays.
+    fn damaged_range(
+        &mut self,
+        ours: &mut OurFile,
+        file: &dyn File,
+        range: &Range<u64>,
+        len: u64,
+    ) -> io::Result<bool> {
+        let is_end = range.end == len && range.start >= ours.end;
+        if !is_zero(file, range.clone())? {
+            let log = &self.store.environment.log;
+            log_warn!(
+                log,
+                "a part of a buffer chunk is damaged. the rest of the chunk is kept",
+                path = ours.path,
+                offset = range.start,
+                bytes = range.end - range.start
+            );
+            self.damage(range.clone());
+            let suffix = format!(".{}-{}.damaged", range.start, range.end);
+            if let Err(error) = self.store.back_up(file, range.clone(), ours.header.id, &suffix) {
+                log_error!(log, "backup failed", path = ours.path, error = error.to_string());
+                ours.is_damaged = true;
+                return Ok(false);
+            }
+        }
+        if is_end {
+            self.store.fs().open(&ours.path, Access::Write)?.set_len(range.start)?;
+            ours.is_changed = true;
+        } else {
+            ours.is_damaged = true;
+        }
+        Ok(true)
+    }
+
+    /// Voids frames of appends of which parts are missing.
+    pub(super) fn void_incomplete(&mut self) {
+        if self.complete.is_none() {
+            return; // the other parts may have been delivered, for all we know
+        }
+        let known = self.known_complete();
+        let mut sets: BTreeMap<u64, Vec<PartOf>> = BTreeMap::new();
+        for part in self.parts.iter().filter(|part| part.sequence > known) {
+            sets.entry(part.sequence).or_default().push(*part);
+        }
+        let mut voided = HashSet::new();
+        for (sequence, parts) in sets {
+            let there: HashSet<u16> = parts.iter().map(|part| part.part).collect();
+            if parts.iter().all(|part| there.len() >= usize::from(part.parts)) {
+                continue;
+            }
+            voided.insert(sequence);
+            for part in parts {
+                self.void(part.file, part.offset);
+            }
+        }
+        if !voided.is_empty() {
+            log_info!(
+                self.store.environment.log,
+                "discarding appends that were not completed before the crash; their inputs repeat them",
+                count = voided.len()
+            );
+            self.marks.retain(|mark| !voided.contains(&mark.sequence));
+        }
+    }
+
+    /// Marks one frame as taken back.
+    fn void(&mut self, at: usize, offset: u64) {
+        let ours = &mut self.files[at];
+        match void(self.store, ours, offset) {
+            Ok(Some(header)) => {
+                ours.is_changed = true;
+                ours.records = ours.records.saturating_sub(u64::from(header.records));
+                ours.bytes = ours.bytes.saturating_sub(u64::from(header.body_bytes));
+            }
+            Ok(None) => {}
+            Err(error) => log_error!(
+                self.store.environment.log,
+                "can't discard an incomplete append. its records may be stored twice",
+                path = ours.path,
+                error = error.to_string()
+            ),
+        }
+    }
+
+    /// Hands the marks over, in the order of their appends.
+    pub(super) fn recover_marks(&mut self, marks: &mut Marks, now: Duration) {
+        let mut found = std::mem::take(&mut self.marks);
+        found.sort_by_key(|found| found.sequence);
+        // All parts of an append carry its mark.
+        found.dedup_by(|a, b| a.sequence == b.sequence && a.mark == b.mark);
+        for FoundMark { sequence, at, mark, .. } in found {
+            marks.recover(&mark, sequence, at, now);
+        }
+        marks.forget_old_forwards();
+    }
+
+    /// Removes files without records and syncs the others, but not their directories. Answers the chunks, and the ids of those that could not be
+    /// synced.
+    pub(super) fn finish(self) -> (Vec<Found>, Vec<ChunkId>) {
+        let known = self.known_complete();
+        let (store, mut chunks, mut failed) = (self.store, Vec::new(), Vec::new());
+        for ours in self.files {
+            // Also what is removed then: should the name come back after a crash, nothing must have come back with it.
+            let synced = match store.is_synced() && (ours.is_changed || ours.last_sequence > known) {
+                true => store.fs().open(&ours.path, Access::Write).and_then(|file| file.sync_data()),
+                false => Ok(()),
+            };
+            if ours.bytes == 0 && ours.records == 0 {
+                if let Err(error) = synced.and_then(|()| store.fs().remove(&ours.path)) {
+                    let error = error.to_string();
+                    log_error!(store.environment.log, "can't remove an empty chunk", path = ours.path, error = error);
+                }
+                continue;
+            }
+            let found = ours.into_chunk(store);
+            if let Err(error) = synced {
+                let error = error.to_string();
+                log_error!(store.environment.log, "can't sync a buffer chunk", chunk_id = found.chunk.id(), error = error);
+                if let Some(file) = found.chunk.file() {
+                    file.distrust();
+                }
+                failed.push(found.chunk.id());
+            }
+            chunks.push(found);
+        }
+        (chunks, failed)
+    }
+
+    /// Appends up to this sequence were on the device, all parts of them.
+    pub(super) fn known_complete(&self) -> u64 {
+        self.durable.max(self.complete.unwrap_or(0))
+    }
+
+    fn damage(&mut self, range: Range<u64>) {
+        self.damaged.parts += 1;
+        self.damaged.bytes += range.end - range.start;
+    }
+}
+
+impl OurFile {
+    fn into_chunk(self, store: &FileStore) -> Found {
+        let Header { id, created, formatted, metadata, .. } = self.header;
+        let content = FileContent::found(store.fs(), self.path, id, self.start, self.end, self.state);
+        let chunk = Chunk::new(id, metadata, created, formatted, Content::File(content));
+        chunk.count(self.bytes, self.records);
+        chunk.set_found(self.last_sequence, Timestamp::from_secs(i64::from(self.at)));
+        if self.is_marked {
+            chunk.set_marked();
+        }
+        let appendable = !self.is_damaged && formatted == store.formatted;
+        Found { chunk, state: self.state, appendable }
+    }
+}
+
+/// Sets the void flag of the frame at `offset`; answers its header, or nothing if it was void before.
+fn void(store: &FileStore, ours: &OurFile, offset: u64) -> io::Result<Option<FrameHeader>> {
+    let file = store.fs().open(&ours.path, Access::Write)?;
+    let head = read(&*file, offset..offset + (HEADER_BYTES + usize::from(u16::MAX)) as u64)?;
+    let Some(header) = FrameHeader::read(ours.header.id, &head) else { return Ok(None) };
+    if header.void {
+        return Ok(None);
+    }
+    let origin = &head[HEADER_BYTES..HEADER_BYTES + usize::from(header.origin_bytes)];
+    let mut bytes = Vec::with_capacity(HEADER_BYTES + origin.len());
+    FrameHeader { void: true, ..header }.write(ours.header.id, origin, &mut bytes);
+    file.write_at(&[IoSlice::new(&bytes)], offset)?;
+    Ok(Some(header))
+}
+
+fn read(file: &dyn File, range: Range<u64>) -> io::Result<Vec<u8>> {
+    let mut bytes = vec![0; usize::try_from(range.end - range.start).map_err(io::Error::other)?];
+    let read = file.read_at(&mut bytes, range.start)?;
+    bytes.truncate(read);
+    Ok(bytes)
+}
+
+/// Whether there are only zeros, as a file system leaves them where it had no time to write.
+fn is_zero(file: &dyn File, range: Range<u64>) -> io::Result<bool> {
+    let mut buffer = vec![0; 64 << 10];
+    let mut at = range.start;
+    while at < range.end {
+        let wanted = buffer.len().min(usize::try_from(range.end - at).unwrap_or(usize::MAX));
+        let read = file.read_at(&mut buffer[..wanted], at)?;
+        if buffer[..read].iter().any(|byte| *byte != 0) {
+            return Ok(false);
+        }
+        if read == 0 {
+            break;
+        }
+        at += read as u64;
+    }
+    Ok(true)
+}

@@ -1,0 +1,183 @@
+//! A file buffer's directory: new chunk files, the lock, the marks file, the backup of what is damaged.
+
+use super::chunk::{Content, NewFrame};
+use super::file::FileContent;
+use super::file::header::Header;
+use super::marks::Snapshot;
+use super::{Chunk, ChunkId, Durability, Environment, FileSettings, Metadata, OpenError, SingleKey, marks_file};
+use crate::io::{Access, DirectoryLock, File, Fs, replace};
+use crate::log_warn;
+use crate::json::ruby_to_s;
+use std::io::{self, IoSlice};
+use std::ops::Range;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+
+/// The directory of a file buffer, which this process has locked.
+pub(super) struct FileStore {
+    pub(super) settings: FileSettings,
+    pub(super) environment: Environment,
+    /// Whether chunks hold formatted text.
+    pub(super) formatted: bool,
+    /// Where damaged parts go.
+    pub(super) backup: Option<PathBuf>,
+    lock: Mutex<Option<DirectoryLock>>,
+}
+
+/// Bytes that are kept in reserve for a marks file.
+const SPARE_BYTES: usize = 256 << 10;
+/// How much is copied at a time.
+const COPY_BYTES: usize = 1 << 20;
+
+impl FileStore {
+    /// Makes the directory if it is missing, and locks it.
+    pub(super) fn open(
+        settings: &FileSettings,
+        formatted: bool,
+        backup: Option<&Path>,
+        environment: &Environment,
+    ) -> Result<Self, OpenError> {
+        let fs = &*environment.fs;
+        let dir = &settings.files.dir;
+        let failed = |error| OpenError::Io { path: dir.clone(), error };
+        let existed = fs.stat(dir).is_ok();
+        fs.create_dir_all(dir, settings.dir_mode).map_err(failed)?;
+        let owner = format!("logweir, process {}, plugin {}\n", std::process::id(), environment.owner);
+        let lock = fs.lock(&settings.files.lock_path(), &owner)?;
+        let store = Self {
+            settings: settings.clone(),
+            environment: environment.clone(),
+            formatted,
+            backup: backup.map(Path::to_owned),
+            lock: Mutex::new(Some(lock)),
+        };
+        // What an earlier process renamed and removed must not come back beside what this one writes.
+        store.sync_dir(dir).map_err(failed)?;
+        if let (false, Some(parent)) = (existed, dir.parent()) {
+            // The directories above may be somebody else's, unreadable; then their own writing back must do.
+            let _ = store.sync_dir(parent);
+        }
+        Ok(store)
+    }
+
+    pub(super) fn fs(&self) -> &Arc<dyn Fs> {
+        &self.environment.fs
+    }
+
+    /// Whether anything waits for the device at all.
+    pub(super) fn is_synced(&self) -> bool {
+        self.settings.durability == Durability::Synced
+    }
+
+    /// Makes the changes of names in `dir` durable, if the buffer is.
+    pub(super) fn sync_dir(&self, dir: &Path) -> io::Result<()> {
+        if self.is_synced() { self.fs().sync_dir(dir) } else { Ok(()) }
+    }
+
+    /// A new chunk file with its first frame.
+    pub(super) fn create(&self, metadata: &Metadata, frame: &NewFrame<'_>) -> io::Result<Chunk> {
+        let clock = &*self.environment.clock;
+        let (id, created) = (ChunkId::generate(clock), clock.now());
+        let path = self.settings.files.staged_path(id, &self.key(metadata));
+        let header = Header { id, created, formatted: self.formatted, metadata: metadata.clone() };
+        let content = FileContent::create(self.fs(), path, self.settings.file_mode, &header, frame)?;
+        Ok(Chunk::new(id, metadata.clone(), created, self.formatted, Content::File(content)))
+    }
+
+    /// Replaces the marks file; the caller syncs the directory.
+    pub(super) fn save_marks(&self, snapshot: &Snapshot) -> io::Result<()> {
+        let path = self.settings.files.marks_path();
+        let bytes = marks_file::write(snapshot);
+        let save = || replace(&**self.fs(), &path, &bytes, self.settings.file_mode);
+        match save() {
+            Err(error) if error.kind() == io::ErrorKind::StorageFull => {
+                // Without marks no chunk can be removed, and without that the disk stays full.
+                self.fs().remove(&self.settings.files.spare_path())?;
+                save()
+            }
+            result => result,
+        }
+    }
+
+    /// Keeps room on the disk for [`Self::save_marks`].
+    pub(super) fn keep_spare(&self) {
+        let path = self.settings.files.spare_path();
+        if self.fs().stat(&path).is_ok_and(|stat| stat.len == SPARE_BYTES as u64) {
+            return;
+        }
+        // A disk that has no room for the reserve either is not made better by an error.
+        let _ = self.fs().remove(&path);
+        if let Ok(file) = self.fs().create(&path, self.settings.file_mode)
+            && file.write_at(&[IoSlice::new(&vec![0; SPARE_BYTES])], 0).is_err()
+        {
+            let _ = self.fs().remove(&path);
+        }
+    }
+
+    /// Copies a range of a chunk file (all of it without) to the backup directory and logs it. `Ok` also if the user
+    /// wants no backups. The name is made of the chunk's id and `suffix`; what has that name already is the same
+    /// damage, saved before.
+    pub(super) fn back_up(
+        &self,
+        file: &dyn File,
+        range: Range<u64>,
+        id: ChunkId,
+        suffix: &str,
+    ) -> io::Result<()> {
+        let log = &self.environment.log;
+        let Some(dir) = &self.backup else {
+            log_warn!(log, format!("disable_chunk_backup is true. {id} chunk is thrown away."));
+            return Ok(());
+        };
+        let path = dir.join(format!("{id}{suffix}"));
+        let length = range.end - range.start;
+        if self.fs().stat(&path).is_ok_and(|stat| stat.len == length) {
+            return Ok(());
+        }
+        log_warn!(log, format!("bad chunk is moved to {}", path.display()));
+        self.fs().create_dir_all(dir, self.settings.dir_mode)?;
+        match self.fs().remove(&path) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+            _ => {}
+        }
+        let copy = self.fs().create(&path, self.settings.file_mode)?;
+        let mut buffer = vec![0; COPY_BYTES.min(usize::try_from(length).unwrap_or(COPY_BYTES))];
+        let mut done = 0;
+        while done < length {
+            let wanted = buffer.len().min(usize::try_from(length - done).unwrap_or(usize::MAX));
+            let read = file.read_at(&mut buffer[..wanted], range.start + done)?;
+            if read == 0 {
+                break;
+            }
+            copy.write_at(&[IoSlice::new(&buffer[..read])], done)?;
+            done += read as u64;
+        }
+        copy.sync_data()?;
+        self.fs().sync_dir(dir)
+    }
+
+    /// Opens a chunk file that was found.
+    pub(super) fn read(&self, path: &Path) -> io::Result<Arc<dyn File>> {
+        self.fs().open(path, Access::Read)
+    }
+
+    /// Lets another process have the directory.
+    pub(super) fn unlock(&self) {
+        self.lock.lock().unwrap_or_else(PoisonError::into_inner).take();
+    }
+
+    /// What stands for the chunk key in the names of `file_single`.
+    fn key(&self, metadata: &Metadata) -> Vec<u8> {
+        match &self.settings.files.single {
+            None => Vec::new(),
+            Some(SingleKey::Tag) => {
+                metadata.tag.as_ref().map(|tag| tag.as_str().as_bytes().to_vec()).unwrap_or_default()
+            }
+            Some(SingleKey::Field(name)) => {
+                let mut text = Vec::new();
+                ruby_to_s(metadata.variable(name).unwrap_or(&[0xc0]), &mut text);
+                text
+            }
+        }
+    }
+}
