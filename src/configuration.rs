@@ -4,6 +4,7 @@ use crate::cli::{FLUENTD_VERSION, Options};
 use crate::plan::Plan;
 use crate::settings;
 use logweir_engine::config::{Diagnostic, Diagnostics, Document, System, check_directives, parse_file};
+use logweir_engine::expr::{ConfigurationExpressions, Host};
 use logweir_engine::plugin::Registry;
 use logweir_engine::telemetry::{self, PluginLog, Shown};
 use logweir_engine::{log_error, log_info, log_warn};
@@ -103,7 +104,7 @@ impl Configuration {
 /// Parses the file that the options name, and what `-i` appends.
 pub(crate) fn read(path: &Path, options: &Options) -> (Document, Diagnostics) {
     let mut problems = Diagnostics::new();
-    let evaluate = crate::embedded::Embedded;
+    let evaluate = ConfigurationExpressions::new(Host::process(Some(0)));
     let document = parse_file(path, &settings::parse_options(options), &evaluate, &mut problems);
     (document, problems)
 }

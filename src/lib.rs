@@ -9,7 +9,6 @@
 pub mod cli;
 mod commands;
 mod configuration;
-mod embedded;
 mod identity;
 mod own_log;
 mod plan;

@@ -5,6 +5,7 @@ pub mod buffer;
 pub mod config;
 pub mod delivery;
 pub mod event;
+pub mod expr;
 pub mod io;
 pub mod json;
 pub mod msgpack;

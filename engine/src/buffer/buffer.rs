@@ -176,7 +176,12 @@ impl Buffer {
     ///
     /// A replay of what the buffer already has is not stored again and is no error. Writes to the disk (the page
     /// cache), does not wait for the device.
-    pub fn append(&self, batch: &Batch, receipt: &mut Receipt, enqueue: bool) -> Result<Appended, AppendError> {
+    pub fn append(
+        &self,
+        batch: &Batch,
+        receipt: &mut Receipt,
+        enqueue: bool,
+    ) -> Result<Appended, AppendError> {
         let appended = append::append(&self.shared, &mut self.shared.lock(), batch, receipt, enqueue);
         self.shared.work();
         appended

@@ -75,7 +75,9 @@ impl ChunkFiles {
         let hex = id.hex();
         let at = [".b", ".q"].iter().find_map(|state| name.rfind(&format!("{state}{hex}")));
         match at {
-            Some(at) => path.with_file_name(format!("{}.{letter}{hex}{}", &name[..at], &name[at + 2 + hex.len()..])),
+            Some(at) => {
+                path.with_file_name(format!("{}.{letter}{hex}{}", &name[..at], &name[at + 2 + hex.len()..]))
+            }
             // Somebody gave the file another name; it keeps it.
             None => path.to_owned(),
         }
@@ -202,11 +204,7 @@ mod tests {
         for (files, key, name) in [
             (files("buffer", ".log", None), "", format!("buffer.b{HEX}.log")),
             (files("bb", ".x.buf", None), "", format!("bb.b{HEX}.x.buf")),
-            (
-                files("fsb", ".buf", Some(SingleKey::Tag)),
-                "a.b/c d",
-                format!("fsb.a.b%2Fc%20d.b{HEX}.buf"),
-            ),
+            (files("fsb", ".buf", Some(SingleKey::Tag)), "a.b/c d", format!("fsb.a.b%2Fc%20d.b{HEX}.buf")),
             (files("fsb", ".buf", Some(SingleKey::Tag)), "", format!("fsb..b{HEX}.buf")),
         ] {
             let path = files.staged_path(id, key.as_bytes());

@@ -87,7 +87,8 @@ pub(super) fn resume(store: &FileStore, settings: &Settings) -> Result<State, Op
         state.commits.want(last);
         let failed: HashSet<ChunkId> = failed.into_iter().collect();
         let chunks = state.stage.values().chain(&state.queue);
-        let mut failed: Vec<_> = chunks.filter(|chunk| failed.contains(&chunk.id())).map(Arc::clone).collect();
+        let mut failed: Vec<_> =
+            chunks.filter(|chunk| failed.contains(&chunk.id())).map(Arc::clone).collect();
         failed.sort_by_key(|chunk| chunk.id());
         state.commits.failed = failed;
     }
@@ -108,7 +109,11 @@ fn list(store: &FileStore, dir: &Path) -> io::Result<Vec<(PathBuf, ChunkName)>> 
         }
         let data = name.to_str().and_then(|name| name.strip_suffix(".meta")).map(OsString::from);
         if data.is_some_and(|data| !known.contains(&data) && files.parse(&data).is_some()) {
-            log_debug!(store.environment.log, "removing the meta file of a chunk that is gone", path = dir.join(name));
+            log_debug!(
+                store.environment.log,
+                "removing the meta file of a chunk that is gone",
+                path = dir.join(name)
+            );
             // If it cannot be removed it is in nobody's way.
             let _ = store.fs().remove(&dir.join(name));
         }
@@ -186,7 +191,9 @@ fn place(
 ) -> Vec<Arc<Chunk>> {
     let mut found: Vec<Found> = found.collect();
     // The latest first: of several staged chunks with the same metadata it is the one that was being filled.
-    found.sort_by_key(|f| std::cmp::Reverse((f.chunk.modified(), f.chunk.sequence(), f.chunk.created(), f.chunk.id())));
+    found.sort_by_key(|f| {
+        std::cmp::Reverse((f.chunk.modified(), f.chunk.sequence(), f.chunk.created(), f.chunk.id()))
+    });
     let (mut queue, mut renamed) = (Vec::new(), Vec::new());
     for Found { chunk, state: was, appendable } in found {
         let chunk = Arc::new(chunk);
@@ -232,11 +239,17 @@ fn is_first(state: &State, chunk: &Chunk, appendable: bool) -> bool {
 /// Makes names durable: those of chunks that were queued, and that of files that were removed.
 fn sync_dirs(store: &FileStore) -> bool {
     let files = &store.settings.files;
-    let dirs = std::iter::once(&files.dir).chain(files.also.iter().filter(|dir| store.fs().stat(dir).is_ok()));
+    let dirs =
+        std::iter::once(&files.dir).chain(files.also.iter().filter(|dir| store.fs().stat(dir).is_ok()));
     let mut synced = true;
     for dir in dirs {
         if let Err(error) = store.sync_dir(dir) {
-            log_error!(store.environment.log, "can't sync a directory", path = dir, error = error.to_string());
+            log_error!(
+                store.environment.log,
+                "can't sync a directory",
+                path = dir,
+                error = error.to_string()
+            );
             synced = false;
         }
     }

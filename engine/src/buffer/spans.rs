@@ -116,7 +116,10 @@ mod tests {
         let mut spans = spans(&[(Some(20), 30)]);
         assert_eq!(spans.from_for(10), Some(0));
         spans.add(Span { from: Some(0), end: 10, sequence: 5 });
-        assert_eq!((spans.sequence_of(10), spans.sequence_of(20), spans.sequence_of(30)), (Some(5), None, Some(0)));
+        assert_eq!(
+            (spans.sequence_of(10), spans.sequence_of(20), spans.sequence_of(30)),
+            (Some(5), None, Some(0))
+        );
         assert_eq!(Spans::default().from_for(10), None);
     }
 

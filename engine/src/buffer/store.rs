@@ -4,10 +4,12 @@ use super::chunk::{Content, NewFrame};
 use super::file::FileContent;
 use super::file::header::Header;
 use super::marks::Snapshot;
-use super::{Chunk, ChunkId, Durability, Environment, FileSettings, Metadata, OpenError, SingleKey, marks_file};
+use super::{
+    Chunk, ChunkId, Durability, Environment, FileSettings, Metadata, OpenError, SingleKey, marks_file,
+};
 use crate::io::{Access, DirectoryLock, File, Fs, replace};
-use crate::log_warn;
 use crate::json::ruby_to_s;
+use crate::log_warn;
 use std::io::{self, IoSlice};
 use std::ops::Range;
 use std::path::{Path, PathBuf};

@@ -33,6 +33,7 @@ pub use element::{Attr, Element, RawValue};
 pub use embedded::{Evaluate, Evaluated};
 pub use params::Params;
 pub use span::{Source, Span};
+pub(crate) use suggest::nearest;
 pub use system::{LogSection, Overrides, RotateAge, System};
 
 #[cfg(test)]

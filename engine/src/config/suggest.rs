@@ -5,7 +5,7 @@ use super::check::kind_word;
 use crate::plugin::{Kind, ParamKind, Registry};
 
 /// The candidate that is nearest to `word`, if it is near enough to be a slip: a third of its length at most.
-pub(super) fn nearest<'a>(word: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+pub(crate) fn nearest<'a>(word: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     let limit = (word.chars().count() / 3).max(1);
     candidates
         .into_iter()

@@ -318,7 +318,9 @@ impl Fs for SimFs {
         let fails = world.sync_fails();
         for change in pending {
             let path = match &change {
-                NameChange::Create(path, _) | NameChange::Remove(path) | NameChange::Rename(_, path, _) => path,
+                NameChange::Create(path, _) | NameChange::Remove(path) | NameChange::Rename(_, path, _) => {
+                    path
+                }
             };
             if path.parent() != Some(dir) {
                 world.pending_names.push(change);

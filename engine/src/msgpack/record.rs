@@ -183,6 +183,11 @@ impl<'a> Record<'a> {
         }
     }
 
+    /// Appends a field whose key the record does not have yet.
+    pub fn push(&mut self, key: Key<'a>, value: Value<'a>) {
+        self.fields.push(Field { key, value });
+    }
+
     /// Removes `key` and answers its value; the others keep their order.
     pub fn remove(&mut self, key: &[u8]) -> Option<Value<'a>> {
         let at = self.position(key)?;

@@ -109,6 +109,11 @@ impl GroupName {
         &self.name
     }
 
+    /// The numbers of its groups, in the order of the pattern.
+    pub fn groups(&self) -> &[usize] {
+        &self.groups
+    }
+
     /// What it matched: of several groups with one name, the last that matched.
     pub fn span(&self, spans: &Spans) -> Option<Range<usize>> {
         self.groups.iter().rev().find_map(|&group| spans.get(group))

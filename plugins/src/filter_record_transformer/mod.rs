@@ -5,10 +5,14 @@
 //! bytes, no decoding.
 
 mod placeholder;
+mod ruby;
+mod transform_ruby;
 mod value;
 
+use bumpalo::Bump;
 use logweir_engine::config::{Diagnostic, Params};
 use logweir_engine::event::{EventTime, Tag};
+use logweir_engine::expr::Host;
 use logweir_engine::msgpack::{Accessor, Event, Record, Splicer, Time, Value, ValueRef};
 use logweir_engine::plugin::{
     AfterError, Build, BuildContext, Descriptor, Filter, FilterContext, FilterError, FilterStep, Kind, Param,
@@ -17,6 +21,7 @@ use logweir_engine::plugin::{
 use logweir_engine::telemetry::PluginLog;
 use placeholder::Template;
 use std::sync::Arc;
+use transform_ruby::{RubyFields, TransformRuby};
 use value::{Compiled, Node, Scope};
 
 /// `@type record_transformer`
@@ -58,8 +63,15 @@ fn build(params: &Params, context: &mut BuildContext<'_>) -> Result<Box<dyn Filt
     if keep_keys.is_some() && !renew_record {
         return Err(params.error("keep_keys", "`renew_record` must be true to use `keep_keys`"));
     }
+    let enable_ruby = params.bool("enable_ruby");
     let mut fields: Vec<(Template, Node)> = Vec::new();
-    for section in params.sections("record") {
+    let mut ruby_fields = RubyFields::default();
+    for section in params.sections("record").iter().filter(|_| enable_ruby) {
+        for (key, value) in section.attrs() {
+            ruby_fields.add(key, value, params.bool("auto_typecast"), section)?;
+        }
+    }
+    for section in params.sections("record").iter().filter(|_| !enable_ruby) {
         for (key, value) in section.attrs() {
             let field = (Template::parse(key), Node::parse(value, &context.log));
             match fields.iter_mut().find(|(other, _)| *other == field.0) {
@@ -76,11 +88,12 @@ fn build(params: &Params, context: &mut BuildContext<'_>) -> Result<Box<dyn Filt
     Ok(Box::new(RecordTransformer {
         settings: Arc::new(Settings {
             fields,
+            ruby: enable_ruby.then_some(ruby_fields),
             remove_keys,
             keep_keys: renew_record.then(|| keep_keys.unwrap_or_default()),
             renew_time_key: params.str("renew_time_key").map(str::to_owned),
             auto_typecast: params.bool("auto_typecast"),
-            hostname: rustix::system::uname().nodename().to_string_lossy().into_owned(),
+            host: Host::process(Some(0)),
             log: context.log.clone(),
         }),
     }))
@@ -92,21 +105,26 @@ struct RecordTransformer {
 
 struct Settings {
     fields: Vec<(Template, Node)>,
+    /// Instead of `fields`, with enable_ruby.
+    ruby: Option<RubyFields>,
     remove_keys: Vec<Accessor>,
     /// What stays of the record; `None` if all of it does.
     keep_keys: Option<Vec<String>>,
     renew_time_key: Option<String>,
     auto_typecast: bool,
-    hostname: String,
+    host: Host,
     log: PluginLog,
 }
 
 impl Filter for RecordTransformer {
     fn for_tag(&self, tag: &Tag) -> FilterStep {
         let settings = &self.settings;
+        if settings.ruby.is_some() {
+            return FilterStep::Records(Arc::new(TransformRuby::new(settings.clone(), tag)));
+        }
         let scope = Scope {
             tag,
-            hostname: &settings.hostname,
+            hostname: settings.host.hostname(),
             auto_typecast: settings.auto_typecast,
             log: &settings.log,
         };
@@ -181,7 +199,20 @@ impl RecordFilter for Transform {
             };
             values.push((key, value));
         }
-        if let Some(keys) = &settings.keep_keys {
+        settings.finish(event, values, arena)?;
+        Ok(Verdict::Keep)
+    }
+}
+
+impl Settings {
+    /// From the new values to the new event: what is kept, what is set, the time, what is removed.
+    fn finish<'a>(
+        &self,
+        event: &mut Event<'a>,
+        values: impl IntoIterator<Item = (&'a [u8], Value<'a>)>,
+        arena: &'a Bump,
+    ) -> Result<(), FilterError> {
+        if let Some(keys) = &self.keep_keys {
             // In the order of keep_keys, as Fluentd builds the new record.
             let mut kept = Record::new(arena);
             for key in keys {
@@ -194,15 +225,15 @@ impl RecordFilter for Transform {
         for (key, value) in values {
             event.record.set(key, value);
         }
-        if let Some(key) = &settings.renew_time_key
+        if let Some(key) = &self.renew_time_key
             && let Some(value) = event.record.get(key.as_bytes())
         {
             event.time = Time::Event(seconds(value)?);
         }
-        for accessor in &settings.remove_keys {
+        for accessor in &self.remove_keys {
             accessor.delete(&mut event.record);
         }
-        Ok(Verdict::Keep)
+        Ok(())
     }
 }
 

@@ -2,8 +2,8 @@
 
 use super::commits::Reading;
 use super::lines::LINE_BYTES_MAX;
-use super::shim::{cut_points, forget, identities};
 use super::throttle::Throttle;
+use logweir_engine::buffer::replay::{cut_points, forget, identities};
 use logweir_engine::delivery::FileIdentity;
 use logweir_engine::event::{EventStream, Tag};
 use std::fs::File;

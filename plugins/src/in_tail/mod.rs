@@ -25,7 +25,6 @@ mod position;
 mod reader;
 mod scheduler;
 mod settings;
-mod shim;
 mod throttle;
 
 use futures_util::future::BoxFuture;

@@ -34,14 +34,13 @@ impl Mark {
     pub(crate) fn new(origin: &Origin, ordinal: u32) -> Option<Self> {
         match origin {
             Origin::None => None,
-            Origin::Forward { chunk, peer, arrival } => {
-                (chunk.len() + peer.len() <= FORWARD_ID_BYTES_MAX).then(|| Self::Forward {
+            Origin::Forward { chunk, peer, arrival } => (chunk.len() + peer.len() <= FORWARD_ID_BYTES_MAX)
+                .then(|| Self::Forward {
                     peer: Arc::clone(peer),
                     chunk: chunk.clone(),
                     ordinal,
                     arrival: Some(*arrival),
-                })
-            }
+                }),
             Origin::Tail { file, end } => Some(Self::Tail { file: *file, ordinal, from: None, end: *end }),
         }
     }
@@ -151,8 +150,7 @@ mod tests {
 
     #[test]
     fn an_id_that_is_too_long_is_not_remembered() {
-        let origin =
-            |length| Origin::Forward { chunk: vec![0; length].into(), peer: "p".into(), arrival: 0 };
+        let origin = |length| Origin::Forward { chunk: vec![0; length].into(), peer: "p".into(), arrival: 0 };
         assert!(Mark::new(&origin(FORWARD_ID_BYTES_MAX - 1), 0).is_some());
         assert_eq!(Mark::new(&origin(FORWARD_ID_BYTES_MAX), 0), None);
         assert_eq!(Mark::new(&Origin::None, 0), None);

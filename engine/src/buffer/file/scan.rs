@@ -43,10 +43,7 @@ pub(crate) struct Rest {
 
 impl Scan<'_> {
     /// Visits the whole frames in order, with their bodies.
-    pub(crate) fn bodies(
-        &self,
-        mut visit: impl FnMut(Found<'_>) -> io::Result<()>,
-    ) -> io::Result<Rest> {
+    pub(crate) fn bodies(&self, mut visit: impl FnMut(Found<'_>) -> io::Result<()>) -> io::Result<Rest> {
         self.walk(true, &mut visit)
     }
 
@@ -58,11 +55,7 @@ impl Scan<'_> {
         })
     }
 
-    fn walk(
-        &self,
-        bodies: bool,
-        visit: &mut dyn FnMut(Found<'_>) -> io::Result<()>,
-    ) -> io::Result<Rest> {
+    fn walk(&self, bodies: bool, visit: &mut dyn FnMut(Found<'_>) -> io::Result<()>) -> io::Result<Rest> {
         let mut window = Window { file: self.file, bytes: Vec::new(), start: 0, end: self.end };
         let mut rest = Rest { damaged: Vec::new(), end: self.start };
         let mut at = self.start;

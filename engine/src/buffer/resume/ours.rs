@@ -125,7 +125,9 @@ impl<'a> OurFiles<'a> {
             header::Found::Newer(version) => {
                 log_error!(
                     self.store.environment.log,
-                    format!("a buffer file was written by a later Logweir (format {version}). it is left alone"),
+                    format!(
+                        "a buffer file was written by a later Logweir (format {version}). it is left alone"
+                    ),
                     path = path
                 );
                 Ok(Looked::Ours)
@@ -162,7 +164,9 @@ impl<'a> OurFiles<'a> {
             self.store.environment.log,
             "found broken chunk file during resume.",
             path = path,
-            err_msg = format!("its header is damaged. {records} records in it can be shown with logweir buffer cat")
+            err_msg = format!(
+                "its header is damaged. {records} records in it can be shown with logweir buffer cat"
+            )
         );
         self.damage(0..len);
         self.store.back_up(file, 0..len, name.id, ".damaged")?;
@@ -386,14 +390,24 @@ impl<'a> OurFiles<'a> {
             if ours.bytes == 0 && ours.records == 0 {
                 if let Err(error) = synced.and_then(|()| store.fs().remove(&ours.path)) {
                     let error = error.to_string();
-                    log_error!(store.environment.log, "can't remove an empty chunk", path = ours.path, error = error);
+                    log_error!(
+                        store.environment.log,
+                        "can't remove an empty chunk",
+                        path = ours.path,
+                        error = error
+                    );
                 }
                 continue;
             }
             let found = ours.into_chunk(store);
             if let Err(error) = synced {
                 let error = error.to_string();
-                log_error!(store.environment.log, "can't sync a buffer chunk", chunk_id = found.chunk.id(), error = error);
+                log_error!(
+                    store.environment.log,
+                    "can't sync a buffer chunk",
+                    chunk_id = found.chunk.id(),
+                    error = error
+                );
                 if let Some(file) = found.chunk.file() {
                     file.distrust();
                 }

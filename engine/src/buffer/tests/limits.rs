@@ -3,8 +3,13 @@
 use super::*;
 
 fn memory(limits: Limits) -> Buffer {
-    let settings =
-        Settings { store: Store::Memory, limits, compress: Compression::None, formatted: false, backup: None };
+    let settings = Settings {
+        store: Store::Memory,
+        limits,
+        compress: Compression::None,
+        formatted: false,
+        backup: None,
+    };
     Buffer::open(settings, environment()).unwrap()
 }
 

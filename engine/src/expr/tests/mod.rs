@@ -1,0 +1,4 @@
+//! Expressions against what Ruby 3.1 answers.
+
+mod golden;
+mod support;

@@ -1,0 +1,96 @@
+//! The filter with `enable_ruby`, for the events of one tag.
+
+use super::Settings;
+use super::ruby::{Node, Place, Source};
+use logweir_engine::config::{Diagnostic, Params};
+use logweir_engine::event::Tag;
+use logweir_engine::expr::{RecordScope, TagNames};
+use logweir_engine::msgpack::{Event, Value};
+use logweir_engine::plugin::{FilterContext, FilterError, RecordFilter, Verdict};
+use std::sync::Arc;
+
+/// The fields of `<record>`, compiled.
+#[derive(Debug, Default)]
+pub(super) struct RubyFields {
+    list: Vec<Field>,
+    /// Whether one of the expressions changes objects of the record, which the others then see.
+    mutates: bool,
+}
+
+#[derive(Debug)]
+struct Field {
+    written: String,
+    key: Source,
+    value: Node,
+}
+
+impl RubyFields {
+    /// Adds a field; one of the same name is replaced.
+    pub(super) fn add(
+        &mut self,
+        key: &str,
+        value: &str,
+        auto_typecast: bool,
+        section: &Params,
+    ) -> Result<(), Diagnostic> {
+        let place = Place { params: section, key };
+        let field = Field {
+            written: key.to_owned(),
+            key: Source::text(key, &place)?,
+            value: Node::parse(value, auto_typecast, &place)?,
+        };
+        let mut sources = field.value.sources();
+        sources.push(&field.key);
+        self.mutates |= sources.iter().any(|source| source.expression.mutates());
+        match self.list.iter_mut().find(|other| other.written == key) {
+            Some(existing) => *existing = field,
+            None => self.list.push(field),
+        }
+        Ok(())
+    }
+}
+
+/// See the module.
+pub(super) struct TransformRuby {
+    settings: Arc<Settings>,
+    tag: TagNames,
+}
+
+impl TransformRuby {
+    pub(super) fn new(settings: Arc<Settings>, tag: &Tag) -> Self {
+        Self { settings, tag: TagNames::new(tag) }
+    }
+}
+
+impl RecordFilter for TransformRuby {
+    fn filter<'a>(&self, event: &mut Event<'a>, context: &FilterContext<'a>) -> Result<Verdict, FilterError> {
+        let Some(fields) = &self.settings.ruby else { return Ok(Verdict::Keep) };
+        let arena = context.arena;
+        let mut values: bumpalo::collections::Vec<'a, (&'a [u8], Value<'a>)> =
+            bumpalo::collections::Vec::with_capacity_in(fields.list.len(), arena);
+        let mut changes = Vec::new();
+        {
+            let time = event.time.to_event_time().unwrap_or_default();
+            let host = &self.settings.host;
+            let scope = RecordScope::new(&self.tag, time, &event.record, host, fields.mutates, arena);
+            let mut pending = Vec::with_capacity(fields.list.len());
+            for field in &fields.list {
+                pending.push((&field.key, field.key.evaluate(&scope)?, field.value.evaluate(&scope, arena)?));
+            }
+            for (source, key, value) in pending {
+                let key = scope.text(key).map_err(|error| source.failed(&error))?;
+                values.push((key, value.value(&scope, arena)?));
+            }
+            if let (true, Some(field)) = (fields.mutates, fields.list.first()) {
+                changes = scope.changes(&field.key.expression).map_err(|error| field.key.failed(&error))?;
+            }
+        }
+        for (at, value) in changes {
+            if let Some(field) = event.record.iter_mut().nth(at) {
+                field.value = value;
+            }
+        }
+        self.settings.finish(event, values, arena)?;
+        Ok(Verdict::Keep)
+    }
+}
