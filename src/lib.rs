@@ -31,7 +31,6 @@ pub fn run(registry: Registry) -> ExitCode {
         Ok(Command::Run(options)) => commands::run(*options, registry),
         Ok(Command::Check(options)) => commands::check(*options, registry),
         Ok(Command::ShowConfig { file, json }) => commands::show_config(&file, json, &registry),
-        Ok(Command::Buffer { action, path, to }) => commands::buffer(&action, &path, to.as_deref()),
         Ok(Command::ShowPlugin(name)) => commands::show_plugin(&name, &registry),
         Ok(Command::Setup(dir)) => commands::setup(&dir),
         Ok(Command::Version) => {

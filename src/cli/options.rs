@@ -18,15 +18,6 @@ pub enum Command {
         /// As JSON rather than as Fluentd's dump.
         json: bool,
     },
-    /// `buffer list|cat|export PATH [--to DIR]`.
-    Buffer {
-        /// `list`, `cat` or `export`.
-        action: String,
-        /// The buffer's directory or path pattern.
-        path: PathBuf,
-        /// Where `export` writes.
-        to: Option<PathBuf>,
-    },
     /// `--show-plugin-config=input:tail`, or `doc input:tail`.
     ShowPlugin(String),
     /// `--setup DIR`: install a sample configuration.
@@ -106,7 +97,6 @@ pub fn parse(args: impl IntoIterator<Item = OsString>) -> Result<Command, UsageE
         Some("run") => parse_run(&args[1..]),
         Some("check") => parse_check(&args[1..]),
         Some("config") => parse_show_config(&args[1..]),
-        Some("buffer") => parse_buffer(&args[1..]),
         Some("doc") => match args.get(1).and_then(|word| word.to_str()) {
             Some(plugin) => Ok(Command::ShowPlugin(plugin.to_owned())),
             None => Err(UsageError("doc needs a plugin, such as input:tail".to_owned())),
@@ -226,26 +216,6 @@ fn parse_show_config(args: &[OsString]) -> Result<Command, UsageError> {
     }
 }
 
-fn parse_buffer(args: &[OsString]) -> Result<Command, UsageError> {
-    let (mut words, mut to) = (Vec::new(), None);
-    let mut parser = lexopt::Parser::from_args(args);
-    while let Some(arg) = parser.next()? {
-        match arg {
-            Long("to") => to = Some(PathBuf::from(parser.value()?)),
-            Value(value) => words.push(value),
-            other => return Err(other.unexpected().into()),
-        }
-    }
-    let mut words = words.into_iter();
-    let action = words.next().map(|word| word.to_string_lossy().into_owned()).unwrap_or_default();
-    match (action.as_str(), words.next(), words.next()) {
-        ("list" | "cat", Some(path), None) => Ok(Command::Buffer { action, path: path.into(), to }),
-        ("export", Some(path), None) if to.is_some() => Ok(Command::Buffer { action, path: path.into(), to }),
-        ("export", Some(_), None) => Err(UsageError("buffer export needs --to DIR".to_owned())),
-        _ => Err(UsageError("usage: logweir buffer list|cat|export PATH [--to DIR]".to_owned())),
-    }
-}
-
 fn rotate_age(text: String) -> Result<String, UsageError> {
     if matches!(text.as_str(), "daily" | "weekly" | "monthly") || text.parse::<u32>().is_ok() {
         return Ok(text);
@@ -306,11 +276,5 @@ mod tests {
     fn an_unknown_option_is_named() {
         assert!(parse(["--nope"].map(OsString::from)).unwrap_err().0.contains("--nope"));
         assert!(parse(["extra"].map(OsString::from)).unwrap_err().0.contains("extra"));
-    }
-
-    #[test]
-    fn export_needs_a_destination() {
-        assert!(parse(["buffer", "export", "x"].map(OsString::from)).is_err());
-        assert!(parse(["buffer", "export", "x", "--to", "y"].map(OsString::from)).is_ok());
     }
 }

@@ -17,8 +17,6 @@ pub const USAGE: &str = "\
 Usage: logweir [run] [OPTIONS]              run a Fluentd configuration
        logweir check FILE [OPTIONS]         check one and print every problem with its place
        logweir config FILE [--json]         print its parse tree
-       logweir buffer list|cat PATH         show the chunks of a file buffer, or their records as JSON lines
-       logweir buffer export PATH --to DIR  write its chunks in Fluentd's own format
        logweir doc KIND:PLUGIN              the parameters of a plugin, such as input:tail
 
 Options of run and check (Fluentd's):

@@ -63,12 +63,15 @@ impl Descriptor {
 #[derive(Clone, Copy)]
 #[allow(missing_docs)]
 pub enum Build {
-    Input(fn(&Params, &mut BuildContext<'_>) -> Result<Box<dyn Input>, Diagnostic>),
-    Filter(fn(&Params, &mut BuildContext<'_>) -> Result<Box<dyn Filter>, Diagnostic>),
-    Output(fn(&Params, &mut BuildContext<'_>) -> Result<OutputPlugin, Diagnostic>),
-    Parser(fn(&Params, &mut BuildContext<'_>) -> Result<Arc<dyn Parser>, Diagnostic>),
-    Formatter(fn(&Params, &mut BuildContext<'_>) -> Result<Arc<dyn Formatter>, Diagnostic>),
+    Input(BuildFn<Box<dyn Input>>),
+    Filter(BuildFn<Box<dyn Filter>>),
+    Output(BuildFn<OutputPlugin>),
+    Parser(BuildFn<Arc<dyn Parser>>),
+    Formatter(BuildFn<Arc<dyn Formatter>>),
 }
+
+/// From checked parameters to a plugin.
+pub type BuildFn<T> = fn(&Params, &mut BuildContext<'_>) -> Result<T, Diagnostic>;
 
 /// Whether an output has a buffer.
 #[derive(Clone, Copy)]

@@ -36,7 +36,11 @@ impl Unmatched {
 
 /// The 1st, 2nd, 4th, ... 256th, then each 512th, as Fluentd.
 fn is_logged(count: u64) -> bool {
-    if count < LOGGED_ONE_BY_ONE_MAX { count.is_power_of_two() } else { count % LOGGED_ONE_BY_ONE_MAX == 0 }
+    if count < LOGGED_ONE_BY_ONE_MAX {
+        count.is_power_of_two()
+    } else {
+        count.is_multiple_of(LOGGED_ONE_BY_ONE_MAX)
+    }
 }
 
 #[cfg(test)]

@@ -209,7 +209,9 @@ impl<'s> Parser<'s> {
         let library = match args.list.first().map(|node| &node.kind) {
             Some(NodeKind::Str(text)) if args.list.len() == 1 => String::from_utf8_lossy(text).into_owned(),
             _ => {
-                return Err(self.error(span, format!("`{name}` is supported only with the name of a library")));
+                return Err(
+                    self.error(span, format!("`{name}` is supported only with the name of a library"))
+                );
             }
         };
         if name == "require" && LIBRARIES.contains(&library.as_str()) {
