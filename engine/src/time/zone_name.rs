@@ -119,6 +119,10 @@ fn scan_number(text: &[u8]) -> Option<usize> {
 fn scan_long_name(text: &[u8]) -> Option<usize> {
     let is_part = |byte: &&u8| byte.is_ascii_alphabetic() || **byte == b'.' || byte.is_ascii_whitespace();
     let run = &text[..text.iter().take_while(is_part).count()];
+    if !run.iter().any(u8::is_ascii_whitespace) {
+        // The usual `Z` and `UTC`: no words, nothing to look for.
+        return None;
+    }
     let lower = run.to_ascii_lowercase();
     // The words before are as long as they can be.
     for start in (1..lower.len()).rev() {

@@ -1,0 +1,94 @@
+//! Parsers allocate nothing for a line once their output has grown: counted by the allocator itself.
+
+use logweir_engine::plugin::{Build, Driver, Kind, ParseOutput, Registry};
+use std::alloc::{GlobalAlloc, Layout, System};
+use std::sync::atomic::{AtomicU64, Ordering};
+
+struct Counting;
+
+static ALLOCATIONS: AtomicU64 = AtomicU64::new(0);
+
+// SAFETY: every call goes to the system's allocator as it came; counting touches no memory that is handed out.
+unsafe impl GlobalAlloc for Counting {
+    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        ALLOCATIONS.fetch_add(1, Ordering::Relaxed);
+        // SAFETY: the caller's promises about `layout` are passed on.
+        unsafe { System.alloc(layout) }
+    }
+
+    unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
+        // SAFETY: `pointer` came from `alloc` above, so from the system's allocator, with this layout.
+        unsafe { System.dealloc(pointer, layout) }
+    }
+
+    unsafe fn realloc(&self, pointer: *mut u8, layout: Layout, size: usize) -> *mut u8 {
+        ALLOCATIONS.fetch_add(1, Ordering::Relaxed);
+        // SAFETY: as for `dealloc`; the caller's promises about `size` are passed on.
+        unsafe { System.realloc(pointer, layout, size) }
+    }
+}
+
+#[global_allocator]
+static ALLOCATOR: Counting = Counting;
+
+const PARSERS: &[(&str, &str)] = &[
+    ("@type none", "a line"),
+    (
+        "@type json",
+        r#"{"timestamp":"2024-01-15T10:30:45.123Z","level":"info","context":{"ip":"192.168.1.1","n":[1,2.5]}}"#,
+    ),
+    ("@type json\ntime_format %iso8601", r#"{"time":"2024-01-15T10:30:45.123Z","message":"hi"}"#),
+    ("@type json\ntime_type float", r#"{"time":"1700000000.5","message":"hi"}"#),
+    ("@type cri", "2016-10-06T00:17:09.669794202Z stdout F the message"),
+    ("@type cri\n<parse>\n@type json\n</parse>", r#"2016-10-06T00:17:09.669794202Z stdout F {"a":1}"#),
+    (
+        "@type nginx",
+        r#"127.0.0.1 192.168.0.1 - [28/Feb/2013:12:00:00 +0900] "GET / HTTP/1.1" 200 777 "-" "Opera/12.0" "-""#,
+    ),
+    (
+        "@type apache2",
+        r#"192.168.0.1 - - [28/Feb/2013:12:00:00 +0900] "GET / HTTP/1.1" 200 777 "-" "Opera/12.0""#,
+    ),
+    (
+        "@type regexp\nexpression /^(?<time>[^ ]+) (?<n>\\d+) (?<m>.*)$/\ntime_format %Y-%m-%dT%H:%M:%S.%N%z\ntypes n:integer",
+        "2016-10-06T00:17:09.669794202Z 17 hello",
+    ),
+    ("@type syslog", "Feb 28 12:00:00 192.168.0.1 fluentd[11111]: [error] Syslog test"),
+    ("@type syslog\nparser_engine string", "Feb 28 12:00:00 192.168.0.1 fluentd[11111]: [error] Syslog test"),
+    (
+        "@type syslog\nmessage_format rfc5424\nwith_priority true",
+        "<16>1 2017-02-06T13:14:15.003Z h a p m [x k=\"v\"] hi",
+    ),
+    ("@type ltsv", "a:1\tb:x:y\thost:foo\tstatus:200"),
+    ("@type csv\nkeys a,b,c,d", "1,\"x,y\",hello world,200"),
+    ("@type tsv\nkeys a,b,c,d", "1\tx\thello world\t200"),
+    ("@type multiline\nformat1 /^(?<level>\\w+) (?<message>.*)/", "INFO one\n  at two"),
+];
+
+#[test]
+fn a_line_costs_no_allocation() {
+    let registry: Registry = logweir_plugins::registry();
+    let plugins: Vec<_> = registry.iter().collect();
+    for (body, line) in PARSERS {
+        let mut driver = Driver::new(&plugins);
+        let params = driver
+            .params(Kind::Parser, &format!("<parse>\n{body}\n</parse>"))
+            .unwrap_or_else(|e| panic!("{}", e.message()));
+        let descriptor = registry.find(Kind::Parser, params.plugin_type()).expect("a parser");
+        let Build::Parser(build) = descriptor.build else { panic!("not a parser: {body}") };
+        let parser = build(&params, &mut driver.context()).unwrap_or_else(|e| panic!("{}", e.message()));
+        let mut out = ParseOutput::new();
+        let mut parse = |times: usize| {
+            for _ in 0..times {
+                out.clear();
+                parser.parse(line.as_bytes(), &mut out).unwrap_or_else(|e| panic!("{body}: {e}"));
+                assert_eq!(out.entries().len(), 1, "{body}");
+            }
+        };
+        // Automata grow while they see a text for the first times.
+        parse(50);
+        let before = ALLOCATIONS.load(Ordering::Relaxed);
+        parse(100);
+        assert_eq!(ALLOCATIONS.load(Ordering::Relaxed) - before, 0, "{body}");
+    }
+}
