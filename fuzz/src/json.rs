@@ -14,6 +14,13 @@ pub fn json_to_msgpack(data: &[u8]) {
             continue;
         };
         assert!(end <= data.len());
+        // The keys are known the second time.
+        let mut twice = vec![0x07];
+        let padded = [data, &[b' '; 40]].concat();
+        if end < data.len() {
+            assert_eq!(to_msgpack(&padded, &mut twice, ReadOptions { dialect, depth: 40 }), Ok(end));
+            assert_eq!(twice, raw);
+        }
         assert_eq!(skip(&raw, 1), Ok(raw.len()));
         let mut first = Vec::new();
         from_msgpack(&raw[1..], &mut first, JsonStyle::Oj).expect("what was read can be written");

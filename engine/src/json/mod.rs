@@ -3,11 +3,14 @@
 //! Fluentd reads and writes JSON with three Ruby libraries that disagree in details (Oj by default, Yajl, json), and
 //! users see those details in their files. Each has its [`Dialect`] for reading and its [`JsonStyle`] for writing.
 
+mod block;
 mod escape;
 mod float;
 mod generate;
 mod inspect;
+mod known_keys;
 mod number;
+mod out;
 #[cfg(test)]
 mod properties;
 mod read;

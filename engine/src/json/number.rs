@@ -1,11 +1,12 @@
 //! JSON numbers to MessagePack.
 
+use super::out::Out;
 use super::read::{Dialect, JsonError, JsonErrorKind};
-use crate::msgpack::{write_big_int, write_f64, write_i64, write_u64};
+use crate::msgpack::{put_f64, put_i64, put_u64, write_big_int};
 
 /// Appends the number at `at` (or what a dialect takes for one) to `out` and answers where it ends.
 #[inline]
-pub(super) fn read(text: &[u8], at: usize, dialect: Dialect, out: &mut Vec<u8>) -> Result<usize, JsonError> {
+pub(super) fn read(text: &[u8], at: usize, dialect: Dialect, out: &mut Out<'_>) -> Result<usize, JsonError> {
     let negative = text[at] == b'-';
     let digits_at = at + usize::from(negative);
     let mut end = digits_at;
@@ -25,7 +26,7 @@ pub(super) fn read(text: &[u8], at: usize, dialect: Dialect, out: &mut Vec<u8>) 
         return float(text, at, end, out);
     }
     if digits <= 18 {
-        write_i64(out, if negative { -(magnitude as i64) } else { magnitude as i64 });
+        put_i64(out, if negative { -(magnitude as i64) } else { magnitude as i64 });
     } else {
         large_integer(&text[at..end], negative, out);
     }
@@ -34,19 +35,19 @@ pub(super) fn read(text: &[u8], at: usize, dialect: Dialect, out: &mut Vec<u8>) 
 
 /// Appends an integer of more than 18 digits.
 #[cold]
-fn large_integer(spelt: &[u8], negative: bool, out: &mut Vec<u8>) {
+fn large_integer(spelt: &[u8], negative: bool, out: &mut Out<'_>) {
     let text = std::str::from_utf8(spelt).unwrap_or_default();
     if let Ok(value) = text.parse::<i64>() {
-        write_i64(out, value);
+        put_i64(out, value);
     } else if !negative && let Ok(value) = text.parse::<u64>() {
-        write_u64(out, value);
+        put_u64(out, value);
     } else {
-        write_big_int(out, spelt);
+        out.append(|out| write_big_int(out, spelt));
     }
 }
 
 /// Appends the number at `at` whose integer part ends at `whole_end`.
-fn float(text: &[u8], at: usize, whole_end: usize, out: &mut Vec<u8>) -> Result<usize, JsonError> {
+fn float(text: &[u8], at: usize, whole_end: usize, out: &mut Out<'_>) -> Result<usize, JsonError> {
     let mut end = whole_end;
     if text[end] == b'.' {
         end = digits(text, end + 1)?;
@@ -62,7 +63,7 @@ fn float(text: &[u8], at: usize, whole_end: usize, out: &mut Vec<u8>) -> Result<
     let Some(value) = spelt.and_then(|spelt| spelt.parse::<f64>().ok()) else {
         return Err(JsonError { at, kind: JsonErrorKind::Number });
     };
-    write_f64(out, value);
+    put_f64(out, value);
     Ok(end)
 }
 
@@ -81,7 +82,7 @@ fn digits(text: &[u8], start: usize) -> Result<usize, JsonError> {
 
 /// NaN and the infinities, which are no JSON but are written by many programs, Python's json among them.
 #[cold]
-fn not_finite(text: &[u8], at: usize, dialect: Dialect, out: &mut Vec<u8>) -> Result<usize, JsonError> {
+fn not_finite(text: &[u8], at: usize, dialect: Dialect, out: &mut Out<'_>) -> Result<usize, JsonError> {
     let spellings: &[(&[u8], f64)] = match dialect {
         Dialect::Oj => &[
             (b"NaN", f64::NAN),
@@ -98,7 +99,7 @@ fn not_finite(text: &[u8], at: usize, dialect: Dialect, out: &mut Vec<u8>) -> Re
     let rest = &text[at..];
     for (word, value) in spellings {
         if rest.starts_with(word) {
-            write_f64(out, *value);
+            put_f64(out, *value);
             return Ok(at + word.len());
         }
         if word.starts_with(rest) {

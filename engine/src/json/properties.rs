@@ -92,6 +92,18 @@ proptest! {
     }
 
     #[test]
+    fn what_was_read_before_changes_nothing(values in prop::collection::vec(json(), 1..5)) {
+        let texts: Vec<Vec<u8>> = values.iter().map(|value| serde_json::to_vec(value).unwrap()).collect();
+        let first: Vec<_> = texts.iter().map(|text| transcode(text).unwrap()).collect();
+        for (text, raw) in texts.iter().zip(&first).rev().chain(texts.iter().zip(&first)) {
+            // Known keys of the text itself, cut off or not, and of the others.
+            let _ = transcode(&text[..text.len() - 1]);
+            prop_assert_eq!(&transcode(text).unwrap(), raw);
+            prop_assert_eq!(&transcode(&[text, &[b' '; 40][..]].concat()).unwrap(), raw);
+        }
+    }
+
+    #[test]
     fn ruby_floats_read_back(value in any::<f64>()) {
         let mut text = Vec::new();
         write_ruby_float(&mut text, value);

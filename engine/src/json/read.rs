@@ -1,5 +1,7 @@
 //! One pass from JSON text to MessagePack: iterative, without a tree.
 
+use super::known_keys::KnownKeys;
+use super::out::Out;
 use super::transcode::Transcoder;
 use crate::msgpack::DEPTH_MAX;
 
@@ -90,27 +92,27 @@ pub enum JsonErrorKind {
 /// - A key that is there more than once keeps its first place and has its last value, as in a Ruby Hash.
 pub fn to_msgpack(text: &[u8], out: &mut Vec<u8>, options: ReadOptions) -> Result<usize, JsonError> {
     let start = out.len();
-    out.reserve(text.len());
-    let mut transcoder = Transcoder::new(text, 0, options);
-    let result = transcoder.value(out);
+    let mut written = Out::new(out, text.len());
+    let result = KnownKeys::with(|known| Transcoder::new(text, options).value(&mut written, known));
     if result.is_err() {
-        out.truncate(start);
+        written.at = start;
     }
-    result.map(|()| transcoder.at)
+    written.finish();
+    result
 }
 
 /// [`to_msgpack`] for a text that holds one value and nothing else but white space.
 pub fn document_to_msgpack(text: &[u8], out: &mut Vec<u8>, options: ReadOptions) -> Result<(), JsonError> {
     let start = out.len();
-    let at = to_msgpack(text, out, options)?;
-    let mut rest = Transcoder::new(text, at, options);
+    let end = to_msgpack(text, out, options)?;
+    let transcoder = Transcoder::new(text, options);
     let behind = match options.dialect {
-        Dialect::Oj => Ok(rest.blanks()),
-        Dialect::Yajl | Dialect::Json => rest.white_space(),
+        Dialect::Oj => transcoder.blanks(end),
+        Dialect::Yajl | Dialect::Json => transcoder.white_space(end).unwrap_or(end),
     };
-    if behind != Ok(None) {
+    if behind < text.len() {
         out.truncate(start);
-        return Err(JsonError { at: rest.at, kind: JsonErrorKind::Trailing });
+        return Err(JsonError { at: behind, kind: JsonErrorKind::Trailing });
     }
     Ok(())
 }

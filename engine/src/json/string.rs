@@ -1,7 +1,9 @@
 //! JSON strings to MessagePack strings.
 
+use super::block::{block_at, quotes_and_backslashes};
+use super::out::Out;
 use super::read::{Dialect, JsonErrorKind};
-use crate::msgpack::write_str;
+use crate::msgpack::put_str;
 
 /// Where and why a string is wrong.
 pub(super) struct StringError {
@@ -11,12 +13,47 @@ pub(super) struct StringError {
 
 /// Reads the string whose first byte behind the quote is at `start` and appends it to `out`. Answers the offset behind
 /// the closing quote, and where the string's bytes begin in `out`.
-#[inline]
+#[inline(always)]
 pub(super) fn read(
     text: &[u8],
     start: usize,
     dialect: Dialect,
-    out: &mut Vec<u8>,
+    out: &mut Out<'_>,
+) -> Result<(usize, usize), StringError> {
+    if dialect == Dialect::Oj
+        && let Some(length) = short(text, start, out)
+    {
+        return Ok((start + length + 1, out.at - length));
+    }
+    read_any(text, start, dialect, out)
+}
+
+/// Appends the string whose first byte behind the quote is at `start`, if it has up to 31 bytes and no escapes, and answers its
+/// length. It is copied as a block of 32 while the quote is looked for: no loop, no length to branch on.
+#[inline(always)]
+pub(super) fn short(text: &[u8], start: usize, out: &mut Out<'_>) -> Option<usize> {
+    let block = block_at(text, start)?;
+    let room = out.room::<33>()?;
+    let ends = quotes_and_backslashes(block);
+    if ends == 0 {
+        return None;
+    }
+    let length = ends.trailing_zeros() as usize;
+    if block[length & 31] != b'"' {
+        return None;
+    }
+    room[0] = 0xa0 | length as u8;
+    room[1..].copy_from_slice(block);
+    out.at += 1 + length;
+    Some(length)
+}
+
+/// [`read`] for long strings, escapes, the end of the text and dialects that check more.
+fn read_any(
+    text: &[u8],
+    start: usize,
+    dialect: Dialect,
+    out: &mut Out<'_>,
 ) -> Result<(usize, usize), StringError> {
     let end = find(text, start)?;
     let plain = &text[start..end];
@@ -24,41 +61,19 @@ pub(super) fn read(
         check(plain, start, dialect)?;
     }
     if text[end] == b'"' {
-        write_str(out, plain);
-        return Ok((end + 1, out.len() - plain.len()));
+        put_str(out, plain);
+        return Ok((end + 1, out.at - plain.len()));
     }
-    escaped(text, start, end, dialect, out)
+    out.append(|out| escaped(text, start, end, dialect, out))
 }
 
 /// The offset of the first quote or backslash from `start` on.
-#[inline(always)]
+#[inline]
 fn find(text: &[u8], start: usize) -> Result<usize, StringError> {
-    // Most strings are short: eight bytes at a time by arithmetic, before the call of memchr pays.
-    let mut at = start;
-    for _ in 0..4 {
-        let Some(eight) = text.get(at..).and_then(<[u8]>::first_chunk::<8>) else { break };
-        let word = u64::from_le_bytes(*eight);
-        let found = zero_bytes(word ^ QUOTES) | zero_bytes(word ^ BACKSLASHES);
-        if found != 0 {
-            return Ok(at + (found.trailing_zeros() / 8) as usize);
-        }
-        at += 8;
-    }
-    match memchr::memchr2(b'"', b'\\', text.get(at..).unwrap_or_default()) {
-        Some(found) => Ok(at + found),
+    match memchr::memchr2(b'"', b'\\', text.get(start..).unwrap_or_default()) {
+        Some(found) => Ok(start + found),
         None => Err(StringError { at: text.len(), kind: JsonErrorKind::Incomplete }),
     }
-}
-
-const ONES: u64 = u64::from_ne_bytes([0x01; 8]);
-const HIGHS: u64 = u64::from_ne_bytes([0x80; 8]);
-const QUOTES: u64 = u64::from_ne_bytes([b'"'; 8]);
-const BACKSLASHES: u64 = u64::from_ne_bytes([b'\\'; 8]);
-
-/// The high bit of the lowest byte that is zero, exactly; above it there may be false ones.
-#[inline(always)]
-fn zero_bytes(word: u64) -> u64 {
-    word.wrapping_sub(ONES) & !word & HIGHS
 }
 
 /// What dialects other than Oj's refuse within strings.

@@ -2,249 +2,352 @@
 
 use smallvec::SmallVec;
 
+use super::known_keys::KnownKeys;
 use super::number;
+use super::out::Out;
 use super::read::{Dialect, JsonError, JsonErrorKind, ReadOptions};
 use super::string::{self, StringError};
-use crate::msgpack::{KeyBits, RecordView, write_bool, write_map_len, write_nil};
+use crate::msgpack::{RecordView, Sink, key_hash, write_map_len};
 
 /// Where the reading stands.
 pub(super) struct Transcoder<'t> {
     text: &'t [u8],
-    pub(super) at: usize,
     options: ReadOptions,
-    frames: SmallVec<[Frame; 8]>,
+    /// The container that is open, and those around it.
+    frame: Frame,
+    parents: SmallVec<[Frame; 8]>,
+    /// Hashes of the keys of all open maps.
+    hashes: SmallVec<[u32; 32]>,
 }
 
 /// A container that is open.
 struct Frame {
+    kind: Kind,
+    /// Whether two keys may be equal.
+    suspect: bool,
     /// Where its header lies in the output: one byte until it is closed.
     header_at: usize,
     /// Elements, or pairs.
     count: usize,
-    is_map: bool,
-    /// Whether two keys may be equal, by a set of hashes.
-    suspect: bool,
-    keys: KeyBits,
+    /// Where the hashes of its keys begin.
+    hashes_at: usize,
+    /// The hashes' upper six bits as a set: a key whose bit is new is new.
+    bits: u64,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    /// Around the whole value.
+    None,
+    Array,
+    Map,
+}
+
+/// Where fields that were read in a row end.
+enum Fields {
+    /// Behind a key and its colon.
+    Value(usize),
+    /// Behind a value.
+    Behind(usize),
 }
 
 impl<'t> Transcoder<'t> {
-    /// At `at` of `text`.
-    pub(super) fn new(text: &'t [u8], at: usize, options: ReadOptions) -> Self {
-        Self { text, at, options, frames: SmallVec::new() }
+    /// At the start of `text`.
+    pub(super) fn new(text: &'t [u8], options: ReadOptions) -> Self {
+        let frame = Frame::new(Kind::None, 0, 0);
+        Self { text, options, frame, parents: SmallVec::new(), hashes: SmallVec::new() }
     }
 
-    /// Appends the next value to `out`.
-    pub(super) fn value(&mut self, out: &mut Vec<u8>) -> Result<(), JsonError> {
+    /// Appends the next value to `out` and answers where it ends. The place in the text is handed from call to call and never
+    /// stored, which would cost more than most of the calls.
+    pub(super) fn value(&mut self, out: &mut Out<'_>, known: &mut KnownKeys) -> Result<usize, JsonError> {
+        let mut at = 0;
         loop {
-            let Some(byte) = self.white_space()? else { return Err(self.incomplete()) };
-            match byte {
-                b'"' => {
-                    self.string(out)?;
-                }
-                b'{' | b'[' => {
-                    let is_map = byte == b'{';
-                    self.open(is_map, out)?;
-                    let close = if is_map { b'}' } else { b']' };
-                    match self.white_space()? {
-                        Some(byte) if byte == close => {
-                            self.at += 1;
-                            self.frames.pop();
+            at = self.white_space(at)?;
+            at = match self.byte(at) {
+                b'"' => self.string(at, out)?,
+                b'{' => {
+                    self.open(Kind::Map, at, out)?;
+                    at = self.white_space(at + 1)?;
+                    if self.byte(at) == b'}' {
+                        self.close(out);
+                        at + 1
+                    } else {
+                        match self.fields(at, out, known)? {
+                            Fields::Value(value_at) => {
+                                at = value_at;
+                                continue;
+                            }
+                            Fields::Behind(behind) => behind,
                         }
-                        _ if is_map => {
-                            self.key(out)?;
-                            continue;
-                        }
-                        _ => continue,
                     }
                 }
-                b'-' | b'0'..=b'9' => self.number(out)?,
-                b't' => self.word(b"true", out, |out| write_bool(out, true))?,
-                b'f' => self.word(b"false", out, |out| write_bool(out, false))?,
-                b'n' if self.text[self.at..].starts_with(b"nan") => self.number(out)?,
-                b'n' => self.word(b"null", out, write_nil)?,
-                b'N' | b'I' => self.number(out)?,
-                other => return Err(self.error(JsonErrorKind::Unexpected(other))),
-            }
-            if self.behind_value(out)? {
-                return Ok(());
-            }
-        }
-    }
-
-    /// Closes the containers that end here. Answers whether the whole value has ended; if not, another one follows.
-    #[inline]
-    fn behind_value(&mut self, out: &mut Vec<u8>) -> Result<bool, JsonError> {
-        loop {
-            let Some(frame) = self.frames.last_mut() else { return Ok(true) };
-            frame.count += 1;
-            let is_map = frame.is_map;
-            match self.white_space()? {
-                Some(b',') => {
-                    self.at += 1;
-                    if is_map {
-                        self.white_space()?;
-                        self.key(out)?;
+                b'[' => {
+                    self.open(Kind::Array, at, out)?;
+                    at = self.white_space(at + 1)?;
+                    if self.byte(at) != b']' {
+                        continue;
                     }
-                    return Ok(false);
+                    self.close(out);
+                    at + 1
                 }
-                Some(b'}') if is_map => {}
-                Some(b']') if !is_map => {}
-                Some(byte) => return Err(self.error(JsonErrorKind::Unexpected(byte))),
-                None => return Err(self.incomplete()),
-            }
-            self.at += 1;
-            if let Some(frame) = self.frames.pop() {
-                frame.close(out);
+                byte => self.scalar(byte, at, out)?,
+            };
+            // Behind a value: containers end here, or another value follows.
+            loop {
+                if self.frame.kind == Kind::None {
+                    return Ok(at);
+                }
+                self.frame.count += 1;
+                at = self.white_space(at)?;
+                match self.byte(at) {
+                    b',' if self.frame.kind == Kind::Map => {
+                        at = self.white_space(at + 1)?;
+                        match self.fields(at, out, known)? {
+                            Fields::Value(value_at) => {
+                                at = value_at;
+                                break;
+                            }
+                            Fields::Behind(behind) => {
+                                at = behind;
+                                continue;
+                            }
+                        }
+                    }
+                    b',' => {
+                        at += 1;
+                        break;
+                    }
+                    b'}' if self.frame.kind == Kind::Map => {}
+                    b']' if self.frame.kind == Kind::Array => {}
+                    _ => return Err(self.unexpected(at)),
+                }
+                self.close(out);
+                at += 1;
             }
         }
     }
 
-    fn open(&mut self, is_map: bool, out: &mut Vec<u8>) -> Result<(), JsonError> {
-        if self.frames.len() >= self.options.depth {
-            return Err(self.error(JsonErrorKind::TooDeep));
+    fn open(&mut self, kind: Kind, at: usize, out: &mut Out<'_>) -> Result<(), JsonError> {
+        // The outermost frame is no container.
+        if self.parents.len() >= self.options.depth {
+            return Err(JsonError { at, kind: JsonErrorKind::TooDeep });
         }
-        self.at += 1;
-        self.frames.push(Frame {
-            header_at: out.len(),
-            count: 0,
-            is_map,
-            suspect: false,
-            keys: KeyBits::default(),
-        });
-        out.push(if is_map { 0x80 } else { 0x90 });
+        let frame = Frame::new(kind, out.at, self.hashes.len());
+        self.parents.push(std::mem::replace(&mut self.frame, frame));
+        out.put([0]);
         Ok(())
     }
 
-    /// Reads a key and its colon.
-    #[inline]
-    fn key(&mut self, out: &mut Vec<u8>) -> Result<(), JsonError> {
-        match self.text.get(self.at) {
-            Some(b'"') => {}
-            Some(&byte) => return Err(self.error(JsonErrorKind::Unexpected(byte))),
-            None => return Err(self.incomplete()),
+    fn close(&mut self, out: &mut Out<'_>) {
+        self.hashes.truncate(self.frame.hashes_at);
+        self.frame.close(out);
+        if let Some(parent) = self.parents.pop() {
+            self.frame = parent;
         }
-        let key_at = self.string(out)?;
-        if let Some(frame) = self.frames.last_mut() {
-            frame.suspect |= frame.keys.insert(&out[key_at..]);
+    }
+
+    /// Reads the key at `at`. If it is known and its value is a string, as it was the last time, reads that too, and goes on
+    /// like this from field to field.
+    #[inline(always)]
+    fn fields(&mut self, at: usize, out: &mut Out<'_>, known: &mut KnownKeys) -> Result<Fields, JsonError> {
+        let mut at = at;
+        if self.options.dialect != Dialect::Oj {
+            return self.new_key(at, out, known).map(Fields::Value);
         }
-        match self.white_space()? {
-            Some(b':') => {
-                self.at += 1;
-                Ok(())
+        loop {
+            let Some(key) = known.recognise(self.text, at, out) else {
+                return self.new_key(at, out, known).map(Fields::Value);
+            };
+            self.frame.add_key(key.hash, &mut self.hashes);
+            if !key.opens_string {
+                return Ok(Fields::Value(key.end));
             }
-            Some(byte) => Err(self.error(JsonErrorKind::Unexpected(byte))),
-            None => Err(self.incomplete()),
+            at = match string::short(self.text, key.end, out) {
+                Some(length) => key.end + length + 1,
+                None => self.text_at(key.end - 1, out)?.0,
+            };
+            let space = usize::from(self.byte(at + 1) == b' ');
+            if self.byte(at) != b',' || self.byte(at + 1 + space) != b'"' {
+                return Ok(Fields::Behind(at));
+            }
+            at += 1 + space;
+            self.frame.count += 1;
         }
     }
 
-    /// Reads a string; answers where its bytes begin in the output.
-    #[inline]
-    fn string(&mut self, out: &mut Vec<u8>) -> Result<usize, JsonError> {
-        let (end, bytes_at) = string::read(self.text, self.at + 1, self.options.dialect, out)
-            .map_err(|StringError { at, kind }| JsonError { at: at.min(self.text.len()), kind })?;
-        self.at = end;
-        Ok(bytes_at)
+    /// Reads any key and its colon, and remembers it.
+    fn new_key(&mut self, at: usize, out: &mut Out<'_>, known: &mut KnownKeys) -> Result<usize, JsonError> {
+        if self.byte(at) != b'"' {
+            return Err(self.unexpected(at));
+        }
+        let encoded_at = out.at;
+        let (end, key_at) = self.text_at(at, out)?;
+        let hash = key_hash(out.since(key_at));
+        self.frame.add_key(hash, &mut self.hashes);
+        let colon = self.white_space(end)?;
+        if self.byte(colon) != b':' {
+            return Err(self.unexpected(colon));
+        }
+        let end = colon + 1 + usize::from(self.byte(colon + 1) == b' ');
+        let opens_string = self.byte(end) == b'"';
+        known.remember(
+            &self.text[at..end + usize::from(opens_string)],
+            opens_string,
+            out.since(encoded_at),
+            hash,
+        );
+        Ok(end)
+    }
+
+    #[inline(always)]
+    fn string(&mut self, at: usize, out: &mut Out<'_>) -> Result<usize, JsonError> {
+        if self.options.dialect == Dialect::Oj
+            && let Some(length) = string::short(self.text, at + 1, out)
+        {
+            return Ok(at + length + 2);
+        }
+        self.text_at(at, out).map(|(end, _)| end)
+    }
+
+    /// Reads any string; answers where it ends, and where its bytes begin in the output.
+    fn text_at(&mut self, at: usize, out: &mut Out<'_>) -> Result<(usize, usize), JsonError> {
+        string::read(self.text, at + 1, self.options.dialect, out)
+            .map_err(|StringError { at, kind }| JsonError { at: at.min(self.text.len()), kind })
     }
 
     #[inline]
-    fn number(&mut self, out: &mut Vec<u8>) -> Result<(), JsonError> {
-        self.at = number::read(self.text, self.at, self.options.dialect, out)?;
-        Ok(())
+    fn scalar(&mut self, byte: u8, at: usize, out: &mut Out<'_>) -> Result<usize, JsonError> {
+        match byte {
+            b'-' | b'0'..=b'9' | b'N' | b'I' => number::read(self.text, at, self.options.dialect, out),
+            b't' => self.word(b"true", 0xc3, at, out),
+            b'f' => self.word(b"false", 0xc2, at, out),
+            b'n' if self.text[at..].starts_with(b"nan") => {
+                number::read(self.text, at, self.options.dialect, out)
+            }
+            b'n' => self.word(b"null", 0xc0, at, out),
+            _ => Err(self.unexpected(at)),
+        }
     }
 
-    fn word(
-        &mut self,
-        word: &[u8],
-        out: &mut Vec<u8>,
-        write: impl Fn(&mut Vec<u8>),
-    ) -> Result<(), JsonError> {
-        let rest = &self.text[self.at..];
+    fn word(&mut self, word: &[u8], marker: u8, at: usize, out: &mut Out<'_>) -> Result<usize, JsonError> {
+        let rest = &self.text[at..];
         if rest.starts_with(word) {
-            self.at += word.len();
-            write(out);
-            return Ok(());
+            out.put([marker]);
+            return Ok(at + word.len());
         }
         if word.starts_with(rest) {
             return Err(self.incomplete());
         }
-        Err(self.error(JsonErrorKind::Unexpected(rest[0])))
+        Err(self.unexpected(at))
     }
 
-    /// Passes over white space and comments; answers the byte behind, `None` at the end of the text.
+    /// Passes over white space and comments.
     #[inline(always)]
-    pub(super) fn white_space(&mut self) -> Result<Option<u8>, JsonError> {
-        match self.text.get(self.at) {
-            Some(&byte) if byte > b' ' && byte != b'/' => Ok(Some(byte)),
-            _ => self.white_space_slow(),
+    pub(super) fn white_space(&self, at: usize) -> Result<usize, JsonError> {
+        let byte = self.byte(at);
+        if byte > b' ' && byte != b'/' {
+            return Ok(at);
         }
+        // One space, as many programs write it.
+        let byte = self.byte(at + 1);
+        if self.byte(at) == b' ' && byte > b' ' && byte != b'/' {
+            return Ok(at + 1);
+        }
+        self.white_space_slow(at)
     }
 
-    fn white_space_slow(&mut self) -> Result<Option<u8>, JsonError> {
+    #[cold]
+    fn white_space_slow(&self, at: usize) -> Result<usize, JsonError> {
+        let mut at = at;
         loop {
-            if self.blanks() != Some(b'/') {
-                return Ok(self.text.get(self.at).copied());
+            at = self.blanks(at);
+            if self.byte(at) != b'/' {
+                return Ok(at);
             }
-            let rest = &self.text[self.at..];
-            let end = match rest.get(1) {
-                Some(b'*') => memchr::memmem::find(&rest[2..], b"*/").map(|at| at + 4),
-                Some(b'/') => memchr::memchr(b'\n', rest).map(|at| at + 1),
-                Some(_) => return Err(self.error(JsonErrorKind::Unexpected(b'/'))),
+            let rest = &self.text[at..];
+            let length = match rest.get(1) {
+                Some(b'*') => memchr::memmem::find(&rest[2..], b"*/").map(|end| end + 4),
+                Some(b'/') => memchr::memchr(b'\n', rest).map(|end| end + 1),
+                Some(_) => return Err(self.unexpected(at)),
                 None => None,
             };
-            match end {
-                Some(length) => self.at += length,
-                None => {
-                    let error = self.incomplete();
-                    self.at = self.text.len();
-                    return Err(error);
-                }
-            }
+            at += length.ok_or(self.incomplete())?;
         }
     }
 
-    /// Passes over white space only; answers the byte behind.
-    pub(super) fn blanks(&mut self) -> Option<u8> {
-        loop {
-            let byte = *self.text.get(self.at)?;
-            let blank = match byte {
-                b' ' | b'\t' | b'\n' | b'\r' => true,
-                b'\x0c' => self.options.dialect != Dialect::Json,
-                b'\x0b' => self.options.dialect == Dialect::Yajl,
-                _ => false,
-            };
-            if !blank {
-                return Some(byte);
-            }
-            self.at += 1;
+    /// Passes over white space only.
+    pub(super) fn blanks(&self, at: usize) -> usize {
+        let blank = |byte: &u8| match byte {
+            b' ' | b'\t' | b'\n' | b'\r' => true,
+            b'\x0c' => self.options.dialect != Dialect::Json,
+            b'\x0b' => self.options.dialect == Dialect::Yajl,
+            _ => false,
+        };
+        let rest = self.text.get(at..).unwrap_or_default();
+        at + rest.iter().position(|byte| !blank(byte)).unwrap_or(rest.len())
+    }
+
+    /// The byte at `at`, or 0 at the end: which nothing that is read here begins with, either.
+    #[inline(always)]
+    fn byte(&self, at: usize) -> u8 {
+        self.text.get(at).copied().unwrap_or_default()
+    }
+
+    #[cold]
+    fn unexpected(&self, at: usize) -> JsonError {
+        match self.text.get(at) {
+            Some(&byte) => JsonError { at, kind: JsonErrorKind::Unexpected(byte) },
+            None => self.incomplete(),
         }
     }
 
-    fn error(&self, kind: JsonErrorKind) -> JsonError {
-        JsonError { at: self.at, kind }
-    }
-
+    #[cold]
     fn incomplete(&self) -> JsonError {
         JsonError { at: self.text.len(), kind: JsonErrorKind::Incomplete }
     }
 }
 
+impl Kind {
+    /// The header of an empty container; the count is added to it.
+    fn small_header(self) -> u8 {
+        if self == Self::Map { 0x80 } else { 0x90 }
+    }
+}
+
 impl Frame {
+    fn new(kind: Kind, header_at: usize, hashes_at: usize) -> Self {
+        Self { kind, suspect: false, header_at, count: 0, hashes_at, bits: 0 }
+    }
+
+    /// Notes whether a key has been there before.
+    #[inline(always)]
+    fn add_key(&mut self, hash: u32, hashes: &mut SmallVec<[u32; 32]>) {
+        let bit = 1u64 << (hash >> 26);
+        if self.bits & bit != 0 && !self.suspect {
+            // Large maps are looked through at their end, with a hash table.
+            let own = &hashes[self.hashes_at..];
+            self.suspect = own.len() > 64 || own.contains(&hash);
+        }
+        self.bits |= bit;
+        hashes.push(hash);
+    }
+
     /// Writes the header, now that the count is known.
     #[inline]
-    fn close(mut self, out: &mut Vec<u8>) {
+    fn close(&mut self, out: &mut Out<'_>) {
         if self.suspect {
-            self.unite_duplicates(out);
+            out.append(|out| self.unite_duplicates(out));
         }
-        let small = if self.is_map { 0x80 } else { 0x90 };
         if self.count < 16 {
-            out[self.header_at] = small | self.count as u8;
+            *out.byte_mut(self.header_at) = self.kind.small_header() | self.count as u8;
         } else {
-            self.widen(out);
+            out.append(|out| self.widen(out));
         }
     }
 
     fn widen(&self, out: &mut Vec<u8>) {
-        let marker = if self.is_map { 0xde } else { 0xdc };
+        let marker = if self.kind == Kind::Map { 0xde } else { 0xdc };
         let place = self.header_at..self.header_at + 1;
         if let Ok(count) = u16::try_from(self.count) {
             let [a, b] = count.to_be_bytes();

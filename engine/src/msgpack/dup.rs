@@ -49,14 +49,14 @@ impl<'a> Duplicates<'a> {
 
 /// A set of keys that may take one for another.
 #[derive(Clone, Copy, Debug, Default)]
-pub(crate) struct KeyBits([u64; 4]);
+pub(super) struct KeyBits([u64; 4]);
 
 impl KeyBits {
     /// Adds `key`; answers whether it may have been there before. `false` is certain.
     #[inline]
-    pub(crate) fn insert(&mut self, key: &[u8]) -> bool {
-        let hash = hash(key);
-        let word = &mut self.0[usize::from(hash >> 6)];
+    pub(super) fn insert(&mut self, key: &[u8]) -> bool {
+        let hash = key_hash(key) >> 24;
+        let word = &mut self.0[(hash >> 6) as usize];
         let bit = 1u64 << (hash & 63);
         let known = *word & bit != 0;
         *word |= bit;
@@ -64,16 +64,14 @@ impl KeyBits {
     }
 }
 
-/// Eight bits of length, first, middle and last byte.
-#[inline]
-fn hash(bytes: &[u8]) -> u8 {
-    let (Some(&first), Some(&last)) = (bytes.first(), bytes.last()) else { return 0 };
-    let middle = bytes[bytes.len() / 2];
-    (bytes.len() as u8)
-        .wrapping_mul(167)
-        .wrapping_add(first.wrapping_mul(31))
-        .wrapping_add(middle.wrapping_mul(59))
-        .wrapping_add(last.wrapping_mul(101))
+/// A hash of a key's length and its first and last eight bytes; its upper bits are the best.
+#[inline(always)]
+pub(crate) fn key_hash(key: &[u8]) -> u32 {
+    let mixed = match (key.first_chunk(), key.last_chunk()) {
+        (Some(first), Some(last)) => u64::from_le_bytes(*first) ^ u64::from_le_bytes(*last).rotate_left(23),
+        _ => key.iter().fold(0, |mixed, &byte| mixed << 8 | u64::from(byte)),
+    };
+    (mixed.wrapping_add(key.len() as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 32) as u32
 }
 
 #[cfg(test)]

@@ -30,7 +30,7 @@ mod view;
 mod write;
 
 pub use accessor::{Accessor, AccessorError, PathPart};
-pub(crate) use dup::KeyBits;
+pub(crate) use dup::key_hash;
 pub use entry::{Entries, Entry, write_entry};
 pub use event::Event;
 pub use reader::{Kind, ReadError, ReadErrorKind, Reader, ValueRef};
@@ -45,3 +45,4 @@ pub use write::{
     BIG_INT_EXT, add_fields, write_array_len, write_big_int, write_bin, write_bool, write_event_time,
     write_ext, write_f64, write_i64, write_map_len, write_nil, write_str, write_u64,
 };
+pub(crate) use write::{Sink, put_f64, put_i64, put_str, put_u64};

@@ -9,6 +9,27 @@ use crate::event::EventTime;
 /// columns among them.
 pub const BIG_INT_EXT: i8 = 73;
 
+/// Where MessagePack is written to, in pieces whose size is mostly known when the program is compiled.
+pub(crate) trait Sink {
+    /// Appends a piece.
+    fn put<const N: usize>(&mut self, piece: [u8; N]);
+
+    /// Appends bytes.
+    fn put_slice(&mut self, bytes: &[u8]);
+}
+
+impl Sink for Vec<u8> {
+    #[inline(always)]
+    fn put<const N: usize>(&mut self, piece: [u8; N]) {
+        self.extend_from_slice(&piece);
+    }
+
+    #[inline(always)]
+    fn put_slice(&mut self, bytes: &[u8]) {
+        self.extend_from_slice(bytes);
+    }
+}
+
 /// Appends nil.
 #[inline]
 pub fn write_nil(out: &mut Vec<u8>) {
@@ -24,36 +45,81 @@ pub fn write_bool(out: &mut Vec<u8>, value: bool) {
 /// Appends an integer.
 #[inline]
 pub fn write_i64(out: &mut Vec<u8>, value: i64) {
-    if value >= 0 {
-        return write_u64(out, value as u64);
-    }
-    if value >= -32 {
-        out.push(value as u8);
-    } else if let Ok(small) = i8::try_from(value) {
-        out.extend_from_slice(&[0xd0, small as u8]);
-    } else if let Ok(small) = i16::try_from(value) {
-        marked(out, 0xd1, small.to_be_bytes());
-    } else if let Ok(small) = i32::try_from(value) {
-        marked(out, 0xd2, small.to_be_bytes());
-    } else {
-        marked(out, 0xd3, value.to_be_bytes());
-    }
+    put_i64(out, value);
 }
 
 /// Appends an integer.
 #[inline]
 pub fn write_u64(out: &mut Vec<u8>, value: u64) {
-    if value < 0x80 {
-        out.push(value as u8);
-    } else if let Ok(small) = u8::try_from(value) {
-        out.extend_from_slice(&[0xcc, small]);
-    } else if let Ok(small) = u16::try_from(value) {
-        marked(out, 0xcd, small.to_be_bytes());
-    } else if let Ok(small) = u32::try_from(value) {
-        marked(out, 0xce, small.to_be_bytes());
-    } else {
-        marked(out, 0xcf, value.to_be_bytes());
+    put_u64(out, value);
+}
+
+/// [`write_i64`] to any sink.
+#[inline]
+pub(crate) fn put_i64(out: &mut impl Sink, value: i64) {
+    if value >= 0 {
+        return put_u64(out, value as u64);
     }
+    if value >= -32 {
+        out.put([value as u8]);
+    } else if let Ok(small) = i8::try_from(value) {
+        out.put([0xd0, small as u8]);
+    } else if let Ok(small) = i16::try_from(value) {
+        let [a, b] = small.to_be_bytes();
+        out.put([0xd1, a, b]);
+    } else if let Ok(small) = i32::try_from(value) {
+        let [a, b, c, d] = small.to_be_bytes();
+        out.put([0xd2, a, b, c, d]);
+    } else {
+        put_eight(out, 0xd3, value.to_be_bytes());
+    }
+}
+
+/// [`write_u64`] to any sink.
+#[inline]
+pub(crate) fn put_u64(out: &mut impl Sink, value: u64) {
+    if value < 0x80 {
+        out.put([value as u8]);
+    } else if let Ok(small) = u8::try_from(value) {
+        out.put([0xcc, small]);
+    } else if let Ok(small) = u16::try_from(value) {
+        let [a, b] = small.to_be_bytes();
+        out.put([0xcd, a, b]);
+    } else if let Ok(small) = u32::try_from(value) {
+        let [a, b, c, d] = small.to_be_bytes();
+        out.put([0xce, a, b, c, d]);
+    } else {
+        put_eight(out, 0xcf, value.to_be_bytes());
+    }
+}
+
+/// [`write_f64`] to any sink.
+#[inline]
+pub(crate) fn put_f64(out: &mut impl Sink, value: f64) {
+    put_eight(out, 0xcb, value.to_be_bytes());
+}
+
+/// [`write_str`] to any sink.
+#[inline]
+pub(crate) fn put_str(out: &mut impl Sink, value: &[u8]) {
+    let length = value.len();
+    if length < 32 {
+        out.put([0xa0 | length as u8]);
+    } else if let Ok(small) = u8::try_from(length) {
+        out.put([0xd9, small]);
+    } else if let Ok(small) = u16::try_from(length) {
+        let [a, b] = small.to_be_bytes();
+        out.put([0xda, a, b]);
+    } else {
+        let [a, b, c, d] = len32(length).to_be_bytes();
+        out.put([0xdb, a, b, c, d]);
+    }
+    out.put_slice(&value[..length.min(u32::MAX as usize)]);
+}
+
+#[inline]
+fn put_eight(out: &mut impl Sink, marker: u8, [a, b, c, d, e, f, g, h]: [u8; 8]) {
+    out.put([marker, a, b, c, d, e, f, g, h]);
 }
 
 /// Appends an integer of more than 64 bits given by its decimal digits (with a leading `-` if negative), as ext type
@@ -65,23 +131,13 @@ pub fn write_big_int(out: &mut Vec<u8>, digits: &[u8]) {
 /// Appends a float64.
 #[inline]
 pub fn write_f64(out: &mut Vec<u8>, value: f64) {
-    marked(out, 0xcb, value.to_be_bytes());
+    put_f64(out, value);
 }
 
 /// Appends a string; its bytes need not be UTF-8. What is longer than MessagePack's limit of 4 GiB is cut there.
 #[inline]
 pub fn write_str(out: &mut Vec<u8>, value: &[u8]) {
-    let length = value.len();
-    if length < 32 {
-        out.push(0xa0 | length as u8);
-    } else if let Ok(small) = u8::try_from(length) {
-        out.extend_from_slice(&[0xd9, small]);
-    } else if let Ok(small) = u16::try_from(length) {
-        marked(out, 0xda, small.to_be_bytes());
-    } else {
-        marked(out, 0xdb, len32(length).to_be_bytes());
-    }
-    out.extend_from_slice(&value[..length.min(u32::MAX as usize)]);
+    put_str(out, value);
 }
 
 /// Appends a byte array. What is longer than MessagePack's limit of 4 GiB is cut there.
