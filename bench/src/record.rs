@@ -34,7 +34,8 @@ pub(crate) const KINDS: [Kind; 4] =
 
 impl Kind {
     fn level_and_message(&self, number: u64) -> (&'static str, &'static str) {
-        match (self.service, number % 40) {
+        // Services take turns, so a record in forty of each one is every fourth number.
+        match (self.service, number / 4 % 40) {
             ("app", 7) => ("error", "Payment failed"),
             ("app", _) => ("info", "User logged in"),
             ("api", 11) => ("error", "Failed to create order"),
@@ -50,8 +51,8 @@ impl Kind {
         match self.service {
             "api" => format!(
                 "{{\"endpoint\":\"/api/orders\",\"method\":\"POST\",\"duration\":{},\"status\":{}}}",
-                if number % 40 == 3 { 1500 + number % 900 } else { 20 + number % 300 },
-                if number % 40 == 11 { 500 } else { 201 },
+                if number / 4 % 40 == 3 { 1500 + number % 900 } else { 20 + number % 300 },
+                if number / 4 % 40 == 11 { 500 } else { 201 },
             ),
             "db" => format!("{{\"duration\":{},\"statement\":\"SELECT * FROM orders\"}}", number % 2000),
             _ => format!(
