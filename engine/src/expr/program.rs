@@ -16,8 +16,11 @@ pub(crate) struct Program {
     self_text: &'static str,
     no_regexp: Regexp,
     made_regexps: RwLock<Vec<(String, RegexpOptions, Regexp)>>,
-    time_formats: RwLock<Vec<(Box<[u8]>, Arc<TimeFormat>)>>,
+    time_formats: RwLock<Vec<KeptFormat>>,
 }
+
+/// A time format and its compiled form.
+type KeptFormat = (Box<[u8]>, Arc<TimeFormat>);
 
 /// Regular expressions and time formats that were made from values are kept while they are few: a pattern made of a
 /// field's content is another one each time.

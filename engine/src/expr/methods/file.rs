@@ -307,7 +307,7 @@ fn dirname(path: &[u8]) -> &[u8] {
 fn extname(name: &[u8]) -> &[u8] {
     let start = name.iter().take_while(|byte| **byte == b'.').count();
     match name[start..].iter().rposition(|byte| *byte == b'.') {
-        Some(dot) if start + dot + 1 < name.len() && start + dot > 0 => &name[start + dot..],
+        Some(dot) if start + dot > 0 => &name[start + dot..],
         _ => b"",
     }
 }

@@ -56,7 +56,11 @@ fn directive<'a>(
     let mut rest = text;
     loop {
         let Some((&c, behind)) = rest.split_first() else {
-            return Err(vm.argument_error("incomplete format specifier; use %% (double %) instead"));
+            let message = match spec.width {
+                Some(_) => "malformed format string - %*[0-9]",
+                None => "incomplete format specifier; use %% (double %) instead",
+            };
+            return Err(vm.argument_error(message));
         };
         match c {
             b'-' => spec.minus = true,
@@ -223,7 +227,10 @@ fn write_value<'a>(
                     Some(c) => vm.copy(c.encode_utf8(&mut [0; 4]).as_bytes())?,
                     None => return Err(vm.argument_error("invalid character")),
                 },
-                other => chars(vm.text(other)?, false).next().unwrap_or_default(),
+                other => match vm.text(other)? {
+                    text if chars(text, false).count() == 1 => text,
+                    _ => return Err(vm.argument_error("%c requires a character")),
+                },
             };
             pad(spec, text, out);
         }

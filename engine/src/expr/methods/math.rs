@@ -56,7 +56,7 @@ fn domain<'a>(vm: &mut Vm<'_, 'a>, args: Args<'_, '_, 'a>, name: &str) -> Eval<'
     let value = vm.float(args.at(0))?;
     if value < 0.0 {
         return Err(
-            vm.raise(ClassId::ArgumentError, format!("Numerical argument is out of domain - \"{name}\""))
+            vm.raise(ClassId::MathDomainError, format!("Numerical argument is out of domain - {name}"))
         );
     }
     Ok(value)

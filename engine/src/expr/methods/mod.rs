@@ -210,7 +210,7 @@ static TABLES: &[(Kind, &[&[&[Method]]])] = {
         (of(C::Exception), &[&[exception::METHODS]]),
         (of(C::EventTime), &[&[time::EVENT_TIME]]),
         (of(C::Env), &[&[environment::ENV]]),
-        (of(C::Ip), &[&[ip::METHODS]]),
+        (of(C::Ip), &[&[ip::METHODS, arith::COMPARISONS]]),
         (of(C::Addrinfo), &[&[socket::ADDRESS]]),
         (of(C::Ifaddr), &[&[socket::INTERFACE]]),
         (of(C::UriGeneric), &[&[uri::METHODS]]),

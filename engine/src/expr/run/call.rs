@@ -189,7 +189,8 @@ impl<'p, 'a> Vm<'p, 'a> {
         Ok(())
     }
 
-    pub(super) fn fresh_tag(&mut self) -> u32 {
+    /// A number that no other call's `break` looks for.
+    pub(crate) fn fresh_tag(&mut self) -> u32 {
         self.next_tag = self.next_tag.wrapping_add(1);
         self.next_tag
     }

@@ -202,7 +202,7 @@ impl<'s> Lexer<'s> {
         let rest = self.rest();
         let mut end =
             rest.find(|c: char| !(c == '_' || c.is_alphanumeric() || !c.is_ascii())).unwrap_or(rest.len());
-        let behind = rest[end..].as_bytes();
+        let behind = &rest.as_bytes()[end..];
         // `name?` and `name!`, but not the first half of `name != x` or `name ?x : y`.
         if matches!(behind.first(), Some(b'?' | b'!'))
             && (behind.get(1) != Some(&b'=') || behind.get(2) == Some(&b'='))
@@ -338,7 +338,7 @@ impl<'s> Lexer<'s> {
                 let name = &rest[1..];
                 let mut length = name_length(name);
                 if length > 0 && !name.as_bytes()[0].is_ascii_digit() {
-                    let behind = name[length..].as_bytes();
+                    let behind = &name.as_bytes()[length..];
                     if matches!(behind.first(), Some(b'?' | b'!')) && behind.get(1) != Some(&b'=')
                         || behind.first() == Some(&b'=') && !matches!(behind.get(1), Some(b'=' | b'~' | b'>'))
                     {

@@ -63,6 +63,7 @@ classes! {
     Io "IO" Object,
     Dir "Dir" Object,
     Math "Math" Math,
+    MathDomainError "Math::DomainError" ArgumentError,
     Json "JSON" Json,
     Base64 "Base64" Base64,
     Digest "Digest" Digest,

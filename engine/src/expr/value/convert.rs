@@ -104,7 +104,7 @@ fn to_record_deep<'a>(vm: &mut Vm<'_, 'a>, value: Value<'a>, depth: usize) -> Ev
                 Err(_) => msgpack::Value::Ext(BIG_INT_EXT, vm.copy(number.to_string().as_bytes())?),
             }
         }
-        Value::Str(text) if text.binary.get() => msgpack::Value::Bin(text.bytes()),
+        Value::Str(text) if text.binary.get() && !text.latin1.get() => msgpack::Value::Bin(text.bytes()),
         Value::Str(text) => msgpack::Value::Str(text.bytes()),
         Value::Ext(kind, payload) => msgpack::Value::Ext(kind, payload),
         Value::Array(list) => {

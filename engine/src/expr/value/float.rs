@@ -1,6 +1,7 @@
 //! Floats as Ruby writes them.
 
-/// Ruby's Float#to_s: the shortest digits that read back as the same number, with an exponent below 1e-4 and from 1e16.
+/// Ruby's Float#to_s: the shortest digits that read back as the same number; with an exponent below 1e-4, and from 1e15 if
+/// there is nothing behind the point.
 pub(crate) fn float_text(value: f64) -> String {
     if value.is_nan() {
         return "NaN".to_owned();
@@ -11,7 +12,9 @@ pub(crate) fn float_text(value: f64) -> String {
     let scientific = format!("{value:e}");
     let Some((digits, exponent)) = scientific.split_once('e') else { return scientific };
     let exponent: i32 = exponent.parse().unwrap_or(0);
-    if value != 0.0 && !(-4..16).contains(&exponent) {
+    let count = digits.bytes().filter(u8::is_ascii_digit).count() as i32;
+    let plain = (-4..15).contains(&exponent) || (0..count - 1).contains(&exponent);
+    if value != 0.0 && !plain {
         let point = if digits.contains('.') { "" } else { ".0" };
         let sign = if exponent < 0 { '-' } else { '+' };
         return format!("{digits}{point}e{sign}{:02}", exponent.abs());
@@ -36,7 +39,10 @@ mod tests {
             (0.0001, "0.0001"),
             (0.00001, "1.0e-05"),
             (1.5e-7, "1.5e-07"),
-            (1e15, "1000000000000000.0"),
+            (1e14, "100000000000000.0"),
+            (1e15, "1.0e+15"),
+            (1234567890123456.7, "1234567890123456.8"),
+            (9007199254740993.0, "9.007199254740992e+15"),
             (1e16, "1.0e+16"),
             (1.25e100, "1.25e+100"),
             (-123456.789, "-123456.789"),

@@ -200,9 +200,6 @@ pub(crate) fn inspect_bytes(bytes: &[u8], binary: bool, out: &mut Vec<u8>) {
             [byte] if *byte >= 0x80 || (binary && !(0x20..0x7f).contains(byte)) => {
                 out.extend_from_slice(format!("\\x{byte:02X}").as_bytes());
             }
-            [byte] if *byte < 0x20 || *byte == 0x7f => {
-                out.extend_from_slice(format!("\\x{byte:02X}").as_bytes())
-            }
             c => match std::str::from_utf8(c).ok().and_then(|text| text.chars().next()) {
                 Some(c) if !is_printable(c) => {
                     let code = c as u32;

@@ -10,6 +10,8 @@ pub(crate) struct Str<'a> {
     text: RefCell<Text<'a>>,
     /// ASCII-8BIT: each byte is a character, and it becomes a MessagePack bin.
     pub(crate) binary: Cell<bool>,
+    /// Its bytes are said to be ISO-8859-1; `binary` is set, too.
+    pub(crate) latin1: Cell<bool>,
     pub(crate) frozen: Cell<bool>,
 }
 
@@ -22,7 +24,12 @@ enum Text<'a> {
 
 impl<'a> Str<'a> {
     pub(crate) fn new(bytes: &'a [u8]) -> Self {
-        Self { text: RefCell::new(Text::Slice(bytes)), binary: Cell::new(false), frozen: Cell::new(false) }
+        Self {
+            text: RefCell::new(Text::Slice(bytes)),
+            binary: Cell::new(false),
+            latin1: Cell::new(false),
+            frozen: Cell::new(false),
+        }
     }
 
     pub(crate) fn binary(bytes: &'a [u8]) -> Self {

@@ -124,6 +124,17 @@ pub(super) const METHODS: &[Method] = &[
         Ok(receiver)
     })
     .mutates(),
+    method("rotate!", 0, 1, |vm, receiver, args| {
+        let list = this(vm, receiver)?;
+        change(vm, list)?;
+        let by = args.int_or(vm, 0, 1)?;
+        let size = list.len();
+        if size > 0 {
+            list.edit().rotate_left(by.rem_euclid(size as i64) as usize);
+        }
+        Ok(receiver)
+    })
+    .mutates(),
     method("sort!", 0, 0, |vm, receiver, args| {
         let list = this(vm, receiver)?;
         change(vm, list)?;

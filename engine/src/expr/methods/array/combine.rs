@@ -13,16 +13,16 @@ pub(super) const METHODS: &[Method] = &[
         list.extend(other(vm, args.at(0))?);
         vm.array(&list)
     }),
-    method("-", 1, 1, |vm, receiver, args| difference(vm, receiver, args)),
-    method("difference", 0, ANY, |vm, receiver, args| difference(vm, receiver, args)),
-    method("&", 1, 1, |vm, receiver, args| intersection(vm, receiver, args)),
-    method("intersection", 0, ANY, |vm, receiver, args| intersection(vm, receiver, args)),
+    method("-", 1, 1, difference),
+    method("difference", 0, ANY, difference),
+    method("&", 1, 1, intersection),
+    method("intersection", 0, ANY, intersection),
     method("intersect?", 1, 1, |vm, receiver, args| {
         let common = intersection(vm, receiver, args)?;
         Ok(Value::Bool(this(vm, common)?.len() > 0))
     }),
-    method("|", 1, 1, |vm, receiver, args| union(vm, receiver, args)),
-    method("union", 0, ANY, |vm, receiver, args| union(vm, receiver, args)),
+    method("|", 1, 1, union),
+    method("union", 0, ANY, union),
     method("*", 1, 1, |vm, receiver, args| match args.at(0) {
         Value::Str(_) => join(vm, receiver, args),
         count => {

@@ -12,7 +12,8 @@ pub(super) use transform::{to_h, uniq};
 use super::Method;
 use super::list::items;
 use crate::expr::run::{Args, Block, Eval, Unwind, Vm};
-use crate::expr::value::{ClassId, Value};
+use crate::expr::value::{ClassId, Range, Value};
+use std::cell::RefCell;
 
 /// All of Enumerable's tables.
 pub(super) const TABLES: [&[Method]; 5] =
@@ -37,14 +38,39 @@ fn each<'p, 'a>(
             }
         }
         // A range may have no end.
-        Value::Range(range) if range.high.is_nil() && matches!(range.low, Value::Int(_)) => {
-            let mut at = vm.int(range.low)?;
+        Value::Range(Range {
+            low: Value::Int(low), high: Value::Nil | Value::Float(f64::INFINITY), ..
+        }) => {
+            let mut at = *low;
             loop {
                 vm.step(1)?;
                 if work(vm, Value::Int(at))? {
                     break;
                 }
                 at = at.saturating_add(1);
+            }
+        }
+        // What an enumerator yields may have no end either.
+        Value::Enumerator(enumerator) => {
+            let tag = vm.fresh_tag();
+            let work = RefCell::new(work);
+            let native = |vm: &mut Vm<'p, 'a>, values: &[Value<'a>]| {
+                let item = match values {
+                    [] => Value::Nil,
+                    [one] => *one,
+                    many => vm.array(many)?,
+                };
+                if (work.borrow_mut())(vm, item)? {
+                    Err(Unwind::Break(Value::Nil, tag))
+                } else {
+                    Ok(Value::Nil)
+                }
+            };
+            let args = Args { list: enumerator.args, block: Some(Block::Native(&native)) };
+            match vm.call(enumerator.receiver, enumerator.method, args) {
+                Err(Unwind::Break(_, broken)) if broken == tag => {}
+                Err(other) => return Err(other),
+                Ok(_) => {}
             }
         }
         _ => {

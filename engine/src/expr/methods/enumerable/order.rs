@@ -125,6 +125,8 @@ fn extreme<'p, 'a>(
                         let answer = vm.yield_to(block, &[item, best])?;
                         vm.block_order(answer, item, best)?
                     }
+                    // Arrays ask what they have, others what they find, which shows in the message of an error.
+                    None if matches!(receiver, Value::Array(_)) => vm.order(best, item)?.reverse(),
                     None => vm.order(item, best)?,
                 };
                 order == wanted

@@ -1,7 +1,7 @@
 //! Values as JSON text, as Ruby's json library writes them.
 
 use crate::expr::run::{Eval, Vm};
-use crate::expr::value::{ClassId, Value, float_text, is_utf8, to_s};
+use crate::expr::value::{ClassId, Value, float_text, to_s};
 
 /// As Ruby's `max_nesting`.
 const DEPTH_MAX: usize = 100;
@@ -78,7 +78,11 @@ fn separate(at: usize, indent: Option<usize>, out: &mut Vec<u8>) {
 }
 
 fn close(count: usize, indent: Option<usize>, bracket: u8, out: &mut Vec<u8>) {
-    if let Some(level) = indent.filter(|_| count > 0) {
+    if let Some(level) = indent {
+        // An empty list has the line end of its brackets and that of its elements.
+        if count == 0 && bracket == b']' {
+            out.push(b'\n');
+        }
         out.push(b'\n');
         out.resize(out.len() + level * 2, b' ');
     }
@@ -86,8 +90,21 @@ fn close(count: usize, indent: Option<usize>, bracket: u8, out: &mut Vec<u8>) {
 }
 
 fn write_text<'a>(vm: &Vm<'_, 'a>, text: &[u8], out: &mut Vec<u8>) -> Eval<'a, ()> {
-    if !is_utf8(text) {
-        return Err(vm.raise(ClassId::JsonGeneratorError, "source sequence is illegal/malformed utf-8"));
+    if let Err(error) = std::str::from_utf8(text) {
+        // Ruby goes by how long the first byte says that the character is.
+        let rest = &text[error.valid_up_to()..];
+        let claimed = match rest.first() {
+            Some(0xf0..) => 4,
+            Some(0xe0..) => 3,
+            Some(0xc0..) => 2,
+            _ => 1,
+        };
+        let partial = rest.len() < claimed;
+        let message = match partial {
+            true => "partial character in source, but hit end",
+            false => "source sequence is illegal/malformed utf-8",
+        };
+        return Err(vm.raise(ClassId::JsonGeneratorError, message));
     }
     out.push(b'"');
     for byte in text {

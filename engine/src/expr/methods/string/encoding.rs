@@ -29,7 +29,8 @@ pub(super) const METHODS: &[Method] = &[
         let text = this(vm, receiver)?;
         change(vm, text)?;
         let encoding = encoding(vm, args.at(0))?;
-        text.binary.set(encoding == Encoding::Binary);
+        text.binary.set(encoding != Encoding::Utf8);
+        text.latin1.set(encoding == Encoding::Latin1);
         Ok(receiver)
     })
     .mutates(),
@@ -123,6 +124,7 @@ fn encode<'a>(vm: &mut Vm<'_, 'a>, receiver: Value<'a>, args: Args<'_, '_, 'a>) 
     };
     let from = match args.get(1) {
         Some(value) if !matches!(value, Value::Hash(_)) => encoding(vm, value)?,
+        _ if text.latin1.get() => Encoding::Latin1,
         _ if text.binary.get() => Encoding::Binary,
         _ => Encoding::Utf8,
     };
@@ -173,6 +175,7 @@ fn encode<'a>(vm: &mut Vm<'_, 'a>, receiver: Value<'a>, args: Args<'_, '_, 'a>) 
     }
     let out = vm.copy(&out)?;
     let result = Str::new(out);
-    result.binary.set(to == Encoding::Binary || to == Encoding::Latin1);
+    result.binary.set(to != Encoding::Utf8);
+    result.latin1.set(to == Encoding::Latin1);
     Ok(Value::Str(vm.arena().alloc(result)))
 }

@@ -106,6 +106,14 @@ fn in_place<'p, 'a>(
     Ok(receiver)
 }
 
+/// Refuses a text that is no UTF-8, as methods that look at its characters do.
+fn check_valid<'a>(vm: &Vm<'_, 'a>, text: &Str<'a>) -> Result<(), Unwind<'a>> {
+    if text.binary.get() || crate::expr::value::is_utf8(text.bytes()) {
+        return Ok(());
+    }
+    Err(vm.argument_error("invalid byte sequence in UTF-8"))
+}
+
 /// How many characters.
 fn length(text: &Str<'_>) -> usize {
     let bytes = text.bytes();
@@ -133,7 +141,10 @@ pub(super) fn successor<'a>(vm: &mut Vm<'_, 'a>, text: &[u8]) -> Eval<'a, &'a [u
         };
         out[at] = next;
         let Some(first) = carry else { break };
-        let before = out[..at].iter().rposition(u8::is_ascii_alphanumeric).filter(|before| at - before == 1);
+        // Over a gap the carry goes only to its like: 1.9 is followed by 2.0, a.9 by a.10.
+        let before = out[..at].iter().rposition(u8::is_ascii_alphanumeric);
+        let before = before
+            .filter(|&before| at - before == 1 || out[before].is_ascii_digit() == out[at].is_ascii_digit());
         match before {
             Some(before) => at = before,
             None => {

@@ -50,8 +50,8 @@ pub(super) const METHODS: &[Method] = &[
             _ => Ok(Value::Nil),
         }
     }),
-    method("match", 1, 2, |vm, receiver, args| super::super::regexp::match_text(vm, receiver, args)),
-    method("match?", 1, 2, |vm, receiver, args| super::super::regexp::matches(vm, receiver, args)),
+    method("match", 1, 2, super::super::regexp::match_text),
+    method("match?", 1, 2, super::super::regexp::matches),
     method("+", 1, 1, |vm, receiver, args| {
         let text = this(vm, receiver)?;
         let (left, right) = (text.bytes(), vm.text(args.at(0))?);

@@ -77,6 +77,7 @@ fn split<'a>(vm: &mut Vm<'_, 'a>, receiver: Value<'a>, args: Args<'_, '_, 'a>) -
     let text = this(vm, receiver)?;
     let limit = args.int_or(vm, 1, 0)?;
     let bytes = text.bytes();
+    super::check_valid(vm, text)?;
     if bytes.is_empty() {
         return Ok(Vec::new());
     }
@@ -221,6 +222,7 @@ fn push_groups<'a>(found: &'a Match<'a>, parts: &mut Vec<&'a [u8]>) {
 fn scan<'p, 'a>(vm: &mut Vm<'p, 'a>, receiver: Value<'a>, args: Args<'_, 'p, 'a>) -> Eval<'a> {
     let text = this(vm, receiver)?;
     let pattern = Pattern::of(vm, args.at(0))?;
+    super::check_valid(vm, text)?;
     let bytes = text.bytes();
     let mut list = Vec::new();
     let mut from = 0;

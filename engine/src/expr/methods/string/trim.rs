@@ -2,7 +2,7 @@
 
 use super::super::{ANY, Method, method};
 use super::set::{CharSet, translate};
-use super::{in_place, length, this};
+use super::{check_valid, in_place, length, this};
 use crate::expr::run::{Args, Eval, Vm};
 use crate::expr::value::{Str, Value, chars};
 
@@ -18,6 +18,7 @@ pub(super) const METHODS: &[Method] = &[
     method("delete", 1, ANY, delete),
     method("count", 1, ANY, |vm, receiver, args| {
         let text = this(vm, receiver)?;
+        check_valid(vm, text)?;
         let set = CharSet::all(vm, args)?;
         vm.step(text.len())?;
         Ok(Value::Int(chars(text.bytes(), text.binary.get()).filter(|c| set.contains(c)).count() as i64))
@@ -69,6 +70,7 @@ fn right(bytes: &[u8]) -> &[u8] {
 }
 
 fn strip<'a>(vm: &mut Vm<'_, 'a>, receiver: Value<'a>, _: Args<'_, '_, 'a>) -> Eval<'a> {
+    check_valid(vm, this(vm, receiver)?)?;
     part(vm, receiver, |bytes| right(left(bytes)))
 }
 
@@ -77,6 +79,7 @@ fn lstrip<'a>(vm: &mut Vm<'_, 'a>, receiver: Value<'a>, _: Args<'_, '_, 'a>) -> 
 }
 
 fn rstrip<'a>(vm: &mut Vm<'_, 'a>, receiver: Value<'a>, _: Args<'_, '_, 'a>) -> Eval<'a> {
+    check_valid(vm, this(vm, receiver)?)?;
     part(vm, receiver, right)
 }
 
@@ -122,6 +125,7 @@ fn delete_suffix<'a>(vm: &mut Vm<'_, 'a>, receiver: Value<'a>, args: Args<'_, '_
 
 fn squeeze<'a>(vm: &mut Vm<'_, 'a>, receiver: Value<'a>, args: Args<'_, '_, 'a>) -> Eval<'a> {
     let text = this(vm, receiver)?;
+    check_valid(vm, text)?;
     let set = if args.list.is_empty() { None } else { Some(CharSet::all(vm, args)?) };
     let mut out = Vec::with_capacity(text.len());
     let mut last: &[u8] = b"";
@@ -136,6 +140,7 @@ fn squeeze<'a>(vm: &mut Vm<'_, 'a>, receiver: Value<'a>, args: Args<'_, '_, 'a>)
 
 fn delete<'a>(vm: &mut Vm<'_, 'a>, receiver: Value<'a>, args: Args<'_, '_, 'a>) -> Eval<'a> {
     let text = this(vm, receiver)?;
+    check_valid(vm, text)?;
     let set = CharSet::all(vm, args)?;
     let mut out = Vec::with_capacity(text.len());
     for c in chars(text.bytes(), text.binary.get()) {
@@ -148,12 +153,14 @@ fn delete<'a>(vm: &mut Vm<'_, 'a>, receiver: Value<'a>, args: Args<'_, '_, 'a>) 
 
 fn tr<'a>(vm: &mut Vm<'_, 'a>, receiver: Value<'a>, args: Args<'_, '_, 'a>) -> Eval<'a> {
     let text = this(vm, receiver)?;
+    check_valid(vm, text)?;
     let out = translate(vm, text, args, false)?;
     finish(vm, text, &out)
 }
 
 fn tr_s<'a>(vm: &mut Vm<'_, 'a>, receiver: Value<'a>, args: Args<'_, '_, 'a>) -> Eval<'a> {
     let text = this(vm, receiver)?;
+    check_valid(vm, text)?;
     let out = translate(vm, text, args, true)?;
     finish(vm, text, &out)
 }

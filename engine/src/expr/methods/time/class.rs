@@ -120,7 +120,7 @@ fn strict<'a>(vm: &mut Vm<'_, 'a>, _: Value<'a>, args: Args<'_, '_, 'a>) -> Eval
         trimmed.len() == 10 || matches!(trimmed.as_bytes().get(10), Some(b'T' | b't')) && digits(11..13);
     if !dated || !timed {
         let shown = super::super::inspect_text(vm, args.at(0));
-        return Err(vm.argument_error(format!("invalid date: {shown}")));
+        return Err(vm.argument_error(format!("invalid xmlschema format: {shown}")));
     }
     let moment = parsed(vm, trimmed)?.to_moment(vm, trimmed)?;
     Ok(new(vm, moment))
@@ -173,8 +173,8 @@ fn at<'a>(vm: &mut Vm<'_, 'a>, _: Value<'a>, args: Args<'_, '_, 'a>) -> Eval<'a>
             EventTime { sec: i64::from(word(0)), nsec: word(4) }
         }
         other => {
-            let kind = crate::expr::value::kind_text(other);
-            return Err(vm.type_error(format!("can't convert {kind} into an exact number")));
+            let class = other.class().name();
+            return Err(vm.type_error(format!("can't convert {class} into an exact number")));
         }
     };
     if positional > 1 {
@@ -241,22 +241,40 @@ fn civil<'a>(vm: &mut Vm<'_, 'a>, _: Value<'a>, args: Args<'_, '_, 'a>, default:
         Some(seconds) => number(vm, seconds)? as f64,
         None => 0.0,
     };
-    let good = (1..=12).contains(&month)
-        && (1..=31).contains(&day)
-        && (0..=24).contains(&hour)
-        && (0..60).contains(&minute)
-        && (0.0..61.0).contains(&seconds)
-        && year.abs() < 1_000_000
-        && (hour < 24 || minute == 0 && seconds == 0.0);
-    if !good {
-        return Err(vm.argument_error("argument out of range"));
-    }
+    check_civil(vm, (year, month, day), (hour, minute, seconds.floor() as i64))?;
     let wall = days_from(year, month, day) * DAY + hour * 3600 + minute * 60 + seconds.floor() as i64;
     let mut time = EventTime { sec: clock_of.zone().instant(wall), nsec: fraction_nanos(seconds.fract()) };
     if let Some(micros) = args.given(6).filter(|_| default == Clock::Utc && positional > 6) {
         time = shifted(time, i128::from(vm.int(micros)?) * 1000);
     }
     Ok(new(vm, Moment { time, clock: clock_of }))
+}
+
+/// Refuses what a Time cannot be made of. 31 February is 2 or 3 March, and 24:00 the next day.
+pub(super) fn check_civil<'a>(
+    vm: &Vm<'_, 'a>,
+    (year, month, day): (i64, i64, i64),
+    (hour, minute, second): (i64, i64, i64),
+) -> Eval<'a, ()> {
+    // Ruby first looks at how many bits there are, and then at what they say.
+    let bits = [(month, 15), (day, 31), (hour, 31), (minute, 63), (second, 63)];
+    if year.abs() > 1_000_000 || bits.iter().any(|(value, most)| !(0..=*most).contains(value)) {
+        return Err(vm.argument_error("argument out of range"));
+    }
+    let past_midnight = if hour == 24 { 0 } else { 59 };
+    let ranges = [
+        ("mon", month, 1, 12),
+        ("mday", day, 1, 31),
+        ("hour", hour, 0, 24),
+        ("min", minute, 0, past_midnight),
+        ("sec", second, 0, past_midnight.max(60 * i64::from(hour < 24))),
+    ];
+    for (name, value, low, high) in ranges {
+        if !(low..=high).contains(&value) {
+            return Err(vm.argument_error(format!("{name} out of range")));
+        }
+    }
+    Ok(())
 }
 
 /// A part of a date, which may be digits in a string.

@@ -26,7 +26,9 @@ macro_rules! time_part {
         method($name, 0, 0, |vm, receiver, _| {
             let date = this(vm, receiver)?;
             if !date.has_time {
-                return Err(vm.no_method(receiver, $name));
+                let shown = date_inspect(date);
+                let message = format!("private method `{}' called for {shown}", $name);
+                return Err(vm.raise(super::super::ClassId::NoMethodError, message));
             }
             let select: fn(Civil) -> i64 = $select;
             Ok(Value::Int(select(date.civil())))
@@ -66,8 +68,9 @@ pub(in crate::expr::methods) const METHODS: &[Method] = &[
             None if date.has_time => b"%FT%T%:z",
             None => b"%F",
         };
-        // A DateTime's zone has no name but its offset.
-        let format = String::from_utf8_lossy(format).replace("%Z", "%:z");
+        // A DateTime's zone has no name but its offset; milliseconds are only known to it.
+        let millis = date.instant() * 1000 + i64::from(date.nanos / 1_000_000);
+        let format = String::from_utf8_lossy(format).replace("%Z", "%:z").replace("%Q", &millis.to_string());
         let format = vm.new_string(format.as_bytes())?;
         strftime(vm, &date.moment(), format)
     }),
@@ -187,7 +190,7 @@ pub(in crate::expr::methods) const CLASS: &[Method] = &[
             Some(format) => text_of(vm, format)?,
             None => (if has_time { "%FT%T%z" } else { "%F" }).to_owned(),
         };
-        match strptime(&text, &format).filter(|fields| !fields.leftover) {
+        match strptime(&text, &format) {
             Some(fields) => {
                 let date = fields.to_date(vm, has_time)?;
                 Ok(made(vm, date))
@@ -219,10 +222,13 @@ pub(crate) fn date_text(date: &Date) -> String {
     crate::time::TimeFormat::new(format).format_to_string(moment.time, &moment.clock.zone())
 }
 
-/// `#<DateTime: 2023-11-14T22:13:20+00:00 ...>`; Ruby also shows how it counts days.
+/// `#<DateTime: 2023-11-14T22:13:20+00:00 ((2460263j,80000s,0n),+0s,2299161j)>`: the Julian day, the second of that day and
+/// the nanosecond in UTC, the offset, and the first day of the Gregorian calendar.
 pub(crate) fn date_inspect(date: &Date) -> String {
     let class = if date.has_time { "DateTime" } else { "Date" };
-    format!("#<{class}: {}>", date_text(date))
+    let (day, second) = (date.instant().div_euclid(DAY) + 2_440_588, date.instant().rem_euclid(DAY));
+    let (nanos, offset) = (date.nanos, date.offset);
+    format!("#<{class}: {} (({day}j,{second}s,{nanos}n),{offset:+}s,2299161j)>", date_text(date))
 }
 
 fn this<'a>(vm: &Vm<'_, 'a>, value: Value<'a>) -> Eval<'a, &'a Date> {

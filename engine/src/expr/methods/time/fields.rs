@@ -1,6 +1,7 @@
 //! The parts of a date and time that a text gave, and the instant that they mean.
 
-use super::zone::{invalid_date, is_utc, zone_offset};
+use super::class::check_civil;
+use super::zone::{invalid_date, is_utc, time_zone_offset, zone_offset};
 use crate::event::EventTime;
 use crate::expr::run::{Eval, Vm};
 use crate::expr::value::{Civil, Clock, DAY, Date, Moment, days_from, month_length};
@@ -26,8 +27,6 @@ pub(super) struct Fields {
     /// The week of the year with weeks that begin on Sunday, or on Monday.
     pub(super) sunday_week: Option<i64>,
     pub(super) monday_week: Option<i64>,
-    /// Whether text was left over.
-    pub(super) leftover: bool,
 }
 
 impl Fields {
@@ -39,8 +38,14 @@ impl Fields {
         self.hour.is_some() || self.minute.is_some() || self.second.is_some() || self.nanos.is_some()
     }
 
+    /// The offset as DateTime knows it.
     fn offset(&self) -> Option<i32> {
         self.zone.as_deref().and_then(zone_offset)
+    }
+
+    /// The offset as Time knows it, which has fewer names for it; it takes no notice of others.
+    fn time_offset(&self) -> Option<i32> {
+        self.zone.as_deref().and_then(time_zone_offset)
     }
 
     /// As Time.parse and Time.strptime: what is missing in front of what is given is taken from now. `shown` is the text
@@ -56,7 +61,7 @@ impl Fields {
             let text = String::from_utf8_lossy(&text).into_owned();
             return Err(vm.argument_error(format!("no time information in {text}")));
         }
-        let offset = self.offset();
+        let offset = self.time_offset();
         let now = EventTime::now().sec;
         let here = offset.unwrap_or_else(|| Clock::Local.offset_at(now));
         let now = Civil::of(now + i64::from(here));
@@ -77,7 +82,7 @@ impl Fields {
             (self.hour.unwrap_or(0), self.minute.unwrap_or(0), self.second.unwrap_or(0));
         let year_day = self.year_day.is_some() && self.month.is_none();
         if !year_day {
-            self.check(vm, (year, month, day), (hour, minute, second))?;
+            check_civil(vm, (year, month, day), (hour, minute, second))?;
         }
         let wall = days_from(year, month, day) * DAY + hour * 3600 + minute * 60 + second;
         match offset {
@@ -92,26 +97,9 @@ impl Fields {
         }
     }
 
-    /// Ruby's Time refuses what is out of range, and lets 31 February be 2 or 3 March.
-    fn check<'a>(
-        &self,
-        vm: &Vm<'_, 'a>,
-        (year, month, day): (i64, i64, i64),
-        (hour, minute, second): (i64, i64, i64),
-    ) -> Eval<'a, ()> {
-        let good = (1..=12).contains(&month)
-            && (1..=31).contains(&day)
-            && (0..=24).contains(&hour)
-            && (0..60).contains(&minute)
-            && (0..=60).contains(&second)
-            && year.abs() < 1_000_000;
-        let midnight = hour < 24 || (minute == 0 && second == 0);
-        if good && midnight { Ok(()) } else { Err(vm.argument_error("argument out of range")) }
-    }
-
     /// The clock that the zone means: that of the machine is preferred where it shows the same.
     fn clock_at(&self, sec: i64) -> Clock {
-        match (&self.zone, self.offset()) {
+        match (&self.zone, self.time_offset()) {
             (Some(zone), _) if is_utc(zone) => Clock::Utc,
             (Some(_), Some(offset)) if Clock::Local.offset_at(sec) != offset => Clock::Fixed(offset),
             _ => Clock::Local,

@@ -6,7 +6,7 @@ use super::zone::clock;
 use super::{Precision, iso8601, new, this};
 use crate::event::EventTime;
 use crate::expr::run::{Args, Eval, Vm};
-use crate::expr::value::{Civil, Clock, DAY, Date, Moment, Value, days_from, kind_text};
+use crate::expr::value::{Civil, Clock, DAY, Date, Moment, Value, days_from};
 
 const BILLION: i128 = 1_000_000_000;
 
@@ -190,7 +190,7 @@ fn duration<'a>(vm: &Vm<'_, 'a>, value: Value<'a>) -> Eval<'a, i128> {
             let time = from_seconds(seconds);
             Ok(i128::from(time.sec) * BILLION + i128::from(time.nsec))
         }
-        other => Err(vm.type_error(format!("can't convert {} into an exact number", kind_text(other)))),
+        other => Err(vm.type_error(format!("can't convert {} into an exact number", other.class().name()))),
     }
 }
 

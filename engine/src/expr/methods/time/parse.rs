@@ -16,7 +16,7 @@ const MONTH: &str = "(jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec)";
 
 fn pattern(source: &str) -> Regex {
     // The patterns are constants; a bad one would match nothing, which the tests would show.
-    Regex::new(&format!("(?i-u){source}")).unwrap_or_else(|_| never())
+    Regex::new(&format!("(?i){source}")).unwrap_or_else(|_| never())
 }
 
 fn never() -> Regex {

@@ -23,7 +23,6 @@ pub(super) fn strptime(text: &str, format: &str) -> Option<Fields> {
     let mut reader = Reader { text, fields: Fields::default(), century: None, afternoon: None };
     reader.format(format, 0)?;
     let mut fields = reader.fields;
-    fields.leftover = !reader.text.is_empty();
     if let (Some(century), Some(year)) = (reader.century, fields.year) {
         fields.year = Some(century * 100 + year.rem_euclid(100));
     }

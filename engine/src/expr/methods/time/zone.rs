@@ -108,7 +108,7 @@ fn magnitude(text: &str) -> Option<i32> {
 
 /// Whether a zone is written as UTC itself, and not as an offset of zero.
 pub(super) fn is_utc(zone: &str) -> bool {
-    matches!(zone.to_ascii_uppercase().as_str(), "GMT" | "UTC" | "UT" | "Z" | "-00:00" | "-0000" | "-00")
+    matches!(zone.to_ascii_uppercase().as_str(), "UTC" | "UT" | "Z" | "-00:00" | "-0000" | "-00")
 }
 
 /// A clock argument: `"+09:00"`, `"UTC"`, `"Z"`, `"A"`, or seconds.
@@ -144,23 +144,32 @@ pub(super) fn clock<'a>(vm: &mut Vm<'_, 'a>, value: Value<'a>) -> Eval<'a, Clock
     }
 }
 
-/// `Time.zone_offset("EDT")`
-pub(super) fn class_offset<'a>(vm: &mut Vm<'_, 'a>, value: Value<'a>) -> Eval<'a> {
-    let text = String::from_utf8_lossy(to_s(vm, value)?).into_owned();
-    // The method knows fewer names than parsing does.
+/// Seconds east of Greenwich of a zone as Time.parse and Time.strptime know it: `+09:00`, `-0800`, `EST`, `A`, and the name
+/// of the machine's own zone.
+pub(super) fn time_zone_offset(text: &str) -> Option<i32> {
     let upper = text.to_ascii_uppercase();
     let known = matches!(
         upper.as_str(),
         "UTC" | "GMT" | "UT" | "Z" | "EST" | "EDT" | "CST" | "CDT" | "MST" | "MDT" | "PST" | "PDT"
     );
     let single = upper.len() == 1 && upper.bytes().all(|byte| byte.is_ascii_alphabetic());
-    if known || single || upper.starts_with(['+', '-']) {
-        return Ok(zone_offset(&upper).map_or(Value::Nil, |offset| Value::Int(i64::from(offset))));
+    if known || single {
+        return zone_offset(&upper);
+    }
+    if let Some(digits) = upper.strip_prefix(['+', '-']) {
+        let shape: String = digits.chars().map(|c| if c.is_ascii_digit() { '0' } else { c }).collect();
+        let known = matches!(shape.as_str(), "00" | "0000" | "00:00" | "000000" | "00:00:00");
+        return if known { zone_offset(&upper) } else { None };
     }
     let zone = crate::time::Zone::local();
     let now = crate::event::EventTime::now().sec;
-    let matches = zone.abbreviation_at(now).eq_ignore_ascii_case(&upper);
-    Ok(if matches { Value::Int(i64::from(zone.offset_at(now))) } else { Value::Nil })
+    zone.abbreviation_at(now).eq_ignore_ascii_case(&upper).then(|| zone.offset_at(now))
+}
+
+/// `Time.zone_offset("EDT")`
+pub(super) fn class_offset<'a>(vm: &mut Vm<'_, 'a>, value: Value<'a>) -> Eval<'a> {
+    let text = String::from_utf8_lossy(to_s(vm, value)?).into_owned();
+    Ok(time_zone_offset(&text).map_or(Value::Nil, |offset| Value::Int(i64::from(offset))))
 }
 
 /// `invalid date`

@@ -2,7 +2,9 @@
 
 use super::scope::Name;
 use super::{Parse, Parser};
-use crate::expr::syntax::ast::{Call, Given, Node, NodeKind, Pattern, Slot, Target, Update, UpdateOperator};
+use crate::expr::syntax::ast::{
+    Call, Constant, Given, Node, NodeKind, Pattern, Slot, Target, Update, UpdateOperator,
+};
 use crate::expr::syntax::token::{Keyword, Op, Span, Tok};
 
 impl<'s> Parser<'s> {
@@ -12,7 +14,7 @@ impl<'s> Parser<'s> {
         let Tok::Op(op) = token.kind else { return Ok(left) };
         if op == Op::Assign {
             self.next()?;
-            let target = self.target(left, token.span)?;
+            let target = self.target(left)?;
             let value = self.assigned_value()?;
             return self.assign(target, value);
         }
@@ -23,33 +25,62 @@ impl<'s> Parser<'s> {
             "&&" => UpdateOperator::And,
             name => UpdateOperator::Method(self.operator_row(name, token.span)?),
         };
-        let (target, start) = self.update_target(left, token.span)?;
+        let (target, start) = self.update_target(left)?;
         let value = self.assigned_value()?;
         let span = start.to(value.span);
         self.node(NodeKind::Update(Box::new(Update { target, operator, value })), span)
     }
 
-    /// `a, b = ...` at the beginning of a statement; `None` if the commas are something else.
-    pub(super) fn multiple_assignment(&mut self) -> Parse<Option<Node>> {
+    /// An expression where a statement begins, where `a, b = ...` may stand.
+    pub(super) fn statement_expression(&mut self) -> Parse<Node> {
         let start = self.peek()?.span;
-        if !self.begins_multiple_assignment()? {
-            return Ok(None);
-        }
-        let pattern = self.pattern_list(Op::Assign)?;
-        self.expect(Op::Assign, "=")?;
-        let first = self.expression()?;
-        let value = if self.at(Op::Comma)? || matches!(first.kind, NodeKind::Splat(_)) {
-            let mut list = vec![first];
-            while self.accept(Op::Comma)? {
-                list.push(self.element()?);
-            }
-            let span = list[0].span.to(list[list.len() - 1].span);
-            self.node(NodeKind::Array(list.into()), span)?
+        let pattern = if self.begins_multiple_assignment()? {
+            self.pattern_list(Op::Assign)?
         } else {
-            first
+            let first = self.expression()?;
+            if !self.at(Op::Comma)? || !is_assignable(&first) {
+                return Ok(first);
+            }
+            self.target_list(first)?
         };
+        self.expect(Op::Assign, "=")?;
+        let value = self.assigned_list()?;
         let span = start.to(value.span);
-        Ok(Some(self.node(NodeKind::SetMany(Box::new(pattern), Box::new(value)), span)?))
+        self.node(NodeKind::SetMany(Box::new(pattern), Box::new(value)), span)
+    }
+
+    /// The targets behind the first of `a[0], b.c, *d = ...`.
+    fn target_list(&mut self, first: Node) -> Parse<Pattern> {
+        let mut before = vec![self.target(first)?.0];
+        let (mut rest, mut after) = (None, Vec::new());
+        while self.accept(Op::Comma)? {
+            if self.at(Op::Assign)? {
+                break;
+            }
+            if rest.is_none() && self.accept(Op::Star)? {
+                let node = self.postfix()?;
+                rest = Some(Box::new(self.target(node)?.0));
+                continue;
+            }
+            let node = self.postfix()?;
+            let target = self.target(node)?.0;
+            if rest.is_none() { before.push(target) } else { after.push(target) }
+        }
+        Ok(Pattern::Group(before.into(), rest, after.into()))
+    }
+
+    /// `x`, `x, y` or `*x` behind the `=` of several targets.
+    fn assigned_list(&mut self) -> Parse<Node> {
+        let first = self.element()?;
+        if !self.at(Op::Comma)? && !matches!(first.kind, NodeKind::Splat(_)) {
+            return Ok(first);
+        }
+        let mut list = vec![first];
+        while self.accept(Op::Comma)? {
+            list.push(self.element()?);
+        }
+        let span = list[0].span.to(list[list.len() - 1].span);
+        self.node(NodeKind::Array(list.into()), span)
     }
 
     /// Looks ahead for `name ,` ... `=` without taking anything: only plain names, `*name` and parentheses count.
@@ -62,10 +93,12 @@ impl<'s> Parser<'s> {
         let mut commas = 0;
         let mut depth = 0;
         let mut star = false;
+        let mut begins = true;
         for (at, c) in rest.char_indices() {
+            // A star belongs to a target only where one begins.
             match c {
                 ',' => commas += 1,
-                '*' => star = true,
+                '*' if begins => star = true,
                 '(' => depth += 1,
                 ')' if depth > 0 => depth -= 1,
                 '=' => {
@@ -77,6 +110,7 @@ impl<'s> Parser<'s> {
                 c if c == '_' || c.is_alphanumeric() || c == ' ' => {}
                 _ => return Ok(false),
             }
+            begins = matches!(c, ',' | '(') || begins && c == ' ';
         }
         Ok(false)
     }
@@ -149,6 +183,9 @@ impl<'s> Parser<'s> {
     /// What follows `=`: an expression, a list of them, or another assignment; `x = y rescue z` keeps z for y.
     fn assigned_value(&mut self) -> Parse<Node> {
         self.skip_newlines()?;
+        if self.at(Op::Star)? {
+            return self.assigned_list();
+        }
         let value = self.nested(Self::expression)?;
         if !self.accept_keyword(Keyword::Rescue)? {
             return Ok(value);
@@ -158,7 +195,7 @@ impl<'s> Parser<'s> {
     }
 
     /// A left-hand side as something that takes a value.
-    fn target(&mut self, left: Node, span: Span) -> Parse<(Pattern, Span)> {
+    fn target(&mut self, left: Node) -> Parse<(Pattern, Span)> {
         let start = left.span;
         let pattern = match left.kind {
             NodeKind::Local(slot) | NodeKind::Given(_, slot) => Pattern::Slot(slot),
@@ -166,7 +203,7 @@ impl<'s> Parser<'s> {
                 self.undefined.pop();
                 Pattern::Slot(self.declare(&name, start)?)
             }
-            NodeKind::RecordPath(path) => return self.target(path.fallback, span),
+            NodeKind::RecordPath(path) => return self.target(path.fallback),
             NodeKind::Call(call) => Pattern::Call(Box::new(self.writer(*call, start)?)),
             _ => return Err(self.error(start, "a value cannot be assigned to this")),
         };
@@ -176,6 +213,9 @@ impl<'s> Parser<'s> {
     /// The call that writes what `call` reads.
     fn writer(&mut self, call: Call, span: Span) -> Parse<Call> {
         let assignable = call.receiver.is_some() && call.block.is_none();
+        if matches!(call.receiver, Some(Node { kind: NodeKind::Constant(Constant::Env), .. })) {
+            return Err(self.error(span, "expressions cannot change environment variables"));
+        }
         let name = match call.method.name {
             "[]" => "[]=".to_owned(),
             name if assignable && name.ends_with('=') => name.to_owned(),
@@ -197,7 +237,7 @@ impl<'s> Parser<'s> {
         }
     }
 
-    fn update_target(&mut self, left: Node, span: Span) -> Parse<(Target, Span)> {
+    fn update_target(&mut self, left: Node) -> Parse<(Target, Span)> {
         let start = left.span;
         let target = match left.kind {
             NodeKind::Local(slot) => Target::Local(slot, None),
@@ -206,7 +246,7 @@ impl<'s> Parser<'s> {
                 self.undefined.pop();
                 Target::Local(self.declare(&name, start)?, None)
             }
-            NodeKind::RecordPath(path) => return self.update_target(path.fallback, span),
+            NodeKind::RecordPath(path) => return self.update_target(path.fallback),
             NodeKind::Call(call) => {
                 let (reader, safe) = (call.method, call.safe);
                 let Call { receiver, args, method, .. } = self.writer(*call, start)?;
@@ -218,6 +258,15 @@ impl<'s> Parser<'s> {
             _ => return Err(self.error(start, "a value cannot be assigned to this")),
         };
         Ok((target, start))
+    }
+}
+
+/// Whether a value can be assigned to what was read.
+fn is_assignable(node: &Node) -> bool {
+    match &node.kind {
+        NodeKind::Local(_) | NodeKind::Given(..) | NodeKind::Undefined(_) | NodeKind::RecordPath(_) => true,
+        NodeKind::Call(call) => call.receiver.is_some() && call.block.is_none(),
+        _ => false,
     }
 }
 

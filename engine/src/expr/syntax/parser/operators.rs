@@ -80,10 +80,7 @@ impl<'s> Parser<'s> {
     fn not_expression(&mut self) -> Parse<Node> {
         let token = self.peek()?;
         if token.kind != Tok::Keyword(Keyword::Not) {
-            return match self.multiple_assignment()? {
-                Some(node) => Ok(node),
-                None => self.expression(),
-            };
+            return self.statement_expression();
         }
         self.next()?;
         let inner = self.nested(Self::not_expression)?;

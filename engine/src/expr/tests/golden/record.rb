@@ -40,7 +40,8 @@ def answer(code)
 rescue SystemExit, NoMemoryError, Interrupt
   raise
 rescue Exception => e
-  "!! #{e.class}: #{e.message}"
+  # One line; the json library puts a line number of its own source in front.
+  "!! #{e.class}: #{e.message.lines.first.to_s.chomp.sub(/\A\d+: /, '').sub(/#<(CleanroomExpander):0x\h+>/, "#<Fluent::Plugin::RecordTransformerFilter::RubyPlaceholderExpander::\\1>")}"
 end
 
 $stderr.reopen(File::NULL)
