@@ -11,7 +11,9 @@
 
 use super::security::Security;
 use crate::forward::{is_equal, password_digest, shared_key_digest};
-use logweir_engine::msgpack::{Reader, write_array_len, write_bin, write_bool, write_map_len, write_str};
+use logweir_engine::msgpack::{
+    Kind, Reader, write_array_len, write_bin, write_bool, write_map_len, write_str,
+};
 use std::net::IpAddr;
 use subtle::ConstantTimeEq;
 
@@ -143,9 +145,18 @@ impl<'a> Ping<'a> {
             hostname: next()?,
             salt: next()?,
             digest: next()?,
-            username: next()?,
-            password_digest: next()?,
+            username: Self::read_optional(&mut reader)?,
+            password_digest: Self::read_optional(&mut reader)?,
         })
+    }
+
+    /// Text or nil: npm's fluent-logger has no user name where nobody gave it one.
+    fn read_optional(reader: &mut Reader<'a>) -> Option<&'a [u8]> {
+        if reader.peek().ok()? == Kind::Nil {
+            reader.skip().ok()?;
+            return Some(b"");
+        }
+        reader.read_bytes().ok()
     }
 }
 
@@ -210,6 +221,13 @@ mod tests {
         let accepted = check(&security(), &usual(PING_DIGEST, "", "")).unwrap();
         assert_eq!(accepted.hostname, "client.example");
         assert_eq!(accepted.pong, pong(true, "", b"server.example", PONG_DIGEST));
+    }
+
+    #[test]
+    fn without_users_the_name_may_be_nil() {
+        let usual = usual(PING_DIGEST, "", "");
+        let nil = [&usual[..usual.len() - 2], &[0xc0, 0xc0]].concat();
+        assert!(check(&security(), &nil).is_ok());
     }
 
     #[test]
