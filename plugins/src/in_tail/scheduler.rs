@@ -15,7 +15,7 @@ use super::throttle::Throttle;
 use logweir_engine::io::RealFs;
 use logweir_engine::plugin::{InputContext, StartError};
 use logweir_engine::{log_info, log_warn};
-use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
 use std::fs;
 use std::os::unix::fs::MetadataExt;
 use std::os::unix::net::UnixStream;
@@ -41,6 +41,8 @@ pub(super) struct Scheduler {
     notify: Notify,
     files: HashMap<u64, TailedFile>,
     by_path: HashMap<PathBuf, u64>,
+    /// Paths whose files were rotated away with none in their place yet, until the next refresh.
+    awaited: HashSet<PathBuf>,
     ready: VecDeque<u64>,
     next_id: u64,
     /// Where the stat pass goes on.
@@ -84,6 +86,7 @@ impl Scheduler {
             notify,
             files: HashMap::new(),
             by_path: HashMap::new(),
+            awaited: HashSet::new(),
             ready: VecDeque::new(),
             next_id: 0,
             stat_cursor: Vec::new(),
@@ -118,6 +121,7 @@ impl Scheduler {
             self.look(id);
         }
         if changes.names {
+            self.look_for_awaited();
             let ids: Vec<u64> = self.by_path.values().copied().collect();
             ids.into_iter().for_each(|id| self.look(id));
         }
@@ -164,6 +168,7 @@ impl Scheduler {
                 self.let_go(id);
             }
         }
+        self.look_for_awaited();
         if self.files.len() > OPEN_FILES_MAX {
             self.close_idle();
         }
@@ -244,7 +249,8 @@ impl Scheduler {
         while self.reader.turn(file) == Turn::More {}
         file.rotated = Some(Instant::now());
         let follow_inodes = self.reader.settings.follow_inodes;
-        file.has_entry = follow_inodes;
+        // Without a successor the entry is still this file's, so that what is read of it is not read again.
+        file.has_entry = follow_inodes || new.is_none();
         self.by_path.remove(&path);
         self.notify.unwatch(id);
         if let Some((dev, inode)) = new {
@@ -263,11 +269,35 @@ impl Scheduler {
                 self.reader.settlements.push(Settlement::Switch { path: path.clone(), position });
                 self.add(Target { path, dev, inode }, 0, true);
             }
+        } else if !follow_inodes {
+            self.awaited.insert(path);
+        }
+    }
+
+    /// The file that logrotate (or the application) makes a moment after it renamed the one before.
+    fn look_for_awaited(&mut self) {
+        let found: Vec<(PathBuf, fs::Metadata)> = self
+            .awaited
+            .iter()
+            .filter_map(|path| Some((path.clone(), fs::metadata(path).ok().filter(|meta| meta.is_file())?)))
+            .collect();
+        for (path, meta) in found {
+            self.awaited.remove(&path);
+            for file in self.files.values_mut().filter(|file| file.path == path) {
+                file.has_entry = false;
+            }
+            let (dev, inode) = (meta.dev(), meta.ino());
+            self.reader
+                .settlements
+                .push(Settlement::Switch { path: path.clone(), position: Position { offset: 0, inode } });
+            self.add(Target { path, dev, inode }, 0, true);
         }
     }
 
     /// Looks for files that came and went.
     fn refresh(&mut self) {
+        self.look_for_awaited();
+        self.awaited.clear();
         let targets = self.paths.expand();
         let first = std::mem::replace(&mut self.first_refresh, false);
         if self.reader.settings.follow_inodes {
