@@ -1,0 +1,123 @@
+//! A Logweir process in a directory of its own, for as long as a test lives.
+
+use rustix::process::{Pid, Signal, kill_process};
+use std::fs::{self, OpenOptions};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, ExitStatus, Output, Stdio};
+use std::time::{Duration, Instant};
+
+/// The binary under test.
+pub(crate) const BINARY: &str = env!("CARGO_BIN_EXE_logweir");
+
+/// Only a program that hangs is waited for so long.
+const WAIT_MAX: Duration = Duration::from_secs(180);
+
+/// A process, its configuration `fluent.conf` and its log `logweir.log`.
+pub(crate) struct Logweir {
+    dir: PathBuf,
+    child: Option<Child>,
+}
+
+impl Logweir {
+    /// Runs `config` in `dir` until it says that it is running.
+    pub(crate) fn start(dir: &Path, config: &str) -> Self {
+        fs::write(dir.join("fluent.conf"), config).expect("fluent.conf");
+        let mut process = Self { dir: dir.to_owned(), child: None };
+        process.start_again();
+        process
+    }
+
+    /// Runs the same configuration in the same directory once more, after [`Logweir::kill`] or [`Logweir::stop`].
+    pub(crate) fn start_again(&mut self) {
+        assert!(self.child.is_none(), "it is still running");
+        let log = OpenOptions::new().create(true).append(true).open(self.log_path()).expect("the log");
+        let before = self.log().matches(RUNNING).count();
+        let mut command = Command::new(BINARY);
+        command.arg("-c").arg(self.dir.join("fluent.conf")).env("ENVIRONMENT", "production");
+        command.stdin(Stdio::null()).stdout(log.try_clone().expect("the log")).stderr(log);
+        self.child = Some(command.spawn().expect("logweir"));
+        self.wait("it to run", |process| process.log().matches(RUNNING).count() > before);
+    }
+
+    /// Takes `child`, which writes its log to `logweir.log` in `dir`, and waits until it runs.
+    pub(crate) fn adopt(dir: &Path, child: Child) -> Self {
+        let mut process = Self { dir: dir.to_owned(), child: Some(child) };
+        process.wait("it to run", |process| process.log().contains(RUNNING));
+        process
+    }
+
+    /// What it has logged since its first start.
+    pub(crate) fn log(&self) -> String {
+        fs::read_to_string(self.log_path()).unwrap_or_default()
+    }
+
+    /// Waits for `times` lines that contain `text`.
+    pub(crate) fn wait_for_log(&mut self, text: &str, times: usize) {
+        self.wait(text, |process| process.log().lines().filter(|line| line.contains(text)).count() >= times);
+    }
+
+    /// Waits until `done`; panics with the log if the process ends or hangs first.
+    pub(crate) fn wait(&mut self, what: &str, done: impl Fn(&Self) -> bool) {
+        let started = Instant::now();
+        while !done(self) {
+            let ended = self.child.as_mut().and_then(|child| child.try_wait().expect("its state"));
+            assert!(ended.is_none(), "waiting for {what}, logweir ended with {ended:?}:\n{}", self.log());
+            assert!(started.elapsed() < WAIT_MAX, "waited in vain for {what}:\n{}", self.log());
+            std::thread::sleep(Duration::from_millis(20));
+        }
+    }
+
+    /// Sends a signal.
+    pub(crate) fn signal(&self, signal: Signal) {
+        let child = self.child.as_ref().expect("a running process");
+        kill_process(Pid::from_child(child), signal).expect("a signal to a child");
+    }
+
+    /// SIGTERM, and how it ended.
+    pub(crate) fn stop(&mut self) -> ExitStatus {
+        self.signal(Signal::TERM);
+        let mut child = self.child.take().expect("a running process");
+        let started = Instant::now();
+        loop {
+            if let Some(status) = child.try_wait().expect("its state") {
+                return status;
+            }
+            if started.elapsed() > WAIT_MAX {
+                let _ = child.kill();
+                panic!("it does not stop:\n{}", self.log());
+            }
+            std::thread::sleep(Duration::from_millis(20));
+        }
+    }
+
+    /// SIGKILL.
+    pub(crate) fn kill(&mut self) {
+        if let Some(mut child) = self.child.take() {
+            let _ = child.kill();
+            let _ = child.wait();
+        }
+    }
+
+    fn log_path(&self) -> PathBuf {
+        self.dir.join("logweir.log")
+    }
+}
+
+impl Drop for Logweir {
+    fn drop(&mut self) {
+        self.kill();
+    }
+}
+
+/// Runs the binary to its end.
+pub(crate) fn logweir(args: &[&str]) -> Output {
+    Command::new(BINARY).args(args).stdin(Stdio::null()).output().expect("logweir")
+}
+
+/// Standard output and error of a process that ended.
+pub(crate) fn words(output: &Output) -> String {
+    String::from_utf8_lossy(&[&output.stdout[..], &output.stderr[..]].concat()).into_owned()
+}
+
+/// What Fluentd says once all its plugins are started.
+const RUNNING: &str = "fluentd worker is now running";

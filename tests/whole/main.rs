@@ -1,0 +1,9 @@
+//! The program as its users meet it: the binary, real files, real client libraries.
+//!
+//! Each test runs its own processes on free ports in its own directory. Waiting is for a state, with a limit that only a
+//! program that hangs reaches; nothing is asserted about how long a thing took.
+#![allow(clippy::expect_used, clippy::unwrap_used)]
+
+mod clients;
+mod logweir;
+mod program;
