@@ -1,10 +1,7 @@
 //! MessagePack to JSON text.
 
 use super::escape::write_string;
-use super::float::{write_oj_float, write_ruby_float};
-use super::inspect::ruby_to_s;
-use crate::msgpack::{BIG_INT_EXT, DEPTH_MAX, Kind, ReadError, Reader, RecordView, Time, ValueRef};
-use std::io::Write;
+use super::generator::{Generator, Stop};
 
 /// Whose JSON is written. They differ in:
 ///
@@ -38,15 +35,9 @@ pub enum GenerateError {
     /// An extension type that nobody knows.
     #[error("unexpected extension type {0}")]
     UnknownExtension(i8),
-    /// Nested deeper than [`DEPTH_MAX`], or no MessagePack at all.
+    /// Nested deeper than [`crate::msgpack::DEPTH_MAX`], or no MessagePack at all.
     #[error("malformed MessagePack")]
     Malformed,
-}
-
-impl From<ReadError> for GenerateError {
-    fn from(_: ReadError) -> Self {
-        Self::Malformed
-    }
 }
 
 impl GenerateError {
@@ -66,11 +57,20 @@ impl GenerateError {
 /// first place. After an error `out` is as it was.
 pub fn from_msgpack(raw: &[u8], out: &mut Vec<u8>, style: JsonStyle) -> Result<(), GenerateError> {
     let start = out.len();
-    let result = value(&mut Reader::new(raw), out, style, 0);
-    if result.is_err() {
-        out.truncate(start);
+    let mut generator = Generator::new(raw, out, style);
+    let mut result = generator.value(0);
+    if result == Err(Stop::SuspectKeys) {
+        generator.start_again(start);
+        result = generator.value(0);
     }
-    result
+    if result.is_err() {
+        generator.out.at = start;
+    }
+    generator.out.finish();
+    result.map_err(|stop| match stop {
+        Stop::Error(error) => error,
+        Stop::SuspectKeys => GenerateError::Malformed,
+    })
 }
 
 /// Appends `text` as a JSON string, quotes included. Bytes that are no UTF-8 are kept.
@@ -80,138 +80,6 @@ pub fn write_json_string(text: &[u8], out: &mut Vec<u8>, style: JsonStyle) {
         JsonStyle::Oj | JsonStyle::Ruby => b"0123456789abcdef",
     };
     write_string(text, hex, out);
-}
-
-/// Writes the reader's next value.
-fn value(
-    reader: &mut Reader<'_>,
-    out: &mut Vec<u8>,
-    style: JsonStyle,
-    depth: usize,
-) -> Result<(), GenerateError> {
-    match reader.peek()? {
-        Kind::Array => return array(reader, out, style, depth),
-        Kind::Map => return map(reader, out, style, depth),
-        _ => {}
-    }
-    let raw = reader.rest();
-    match reader.read_value()? {
-        ValueRef::Str(text) | ValueRef::Bin(text) => string(text, out, style)?,
-        ValueRef::Int(number) => decimal(number, out),
-        ValueRef::UInt(number) => decimal(number, out),
-        ValueRef::Nil => out.extend_from_slice(b"null"),
-        ValueRef::Bool(true) => out.extend_from_slice(b"true"),
-        ValueRef::Bool(false) => out.extend_from_slice(b"false"),
-        ValueRef::F32(number) => float(f64::from(number), out, style)?,
-        ValueRef::F64(number) => float(number, out, style)?,
-        ValueRef::Ext(BIG_INT_EXT, digits) => out.extend_from_slice(digits),
-        ValueRef::Ext(kind, _) => match Time::read(raw) {
-            Time::Event(time) => decimal(time.sec, out),
-            _ => return Err(GenerateError::UnknownExtension(kind)),
-        },
-        ValueRef::Array(_) | ValueRef::Map(_) => return Err(GenerateError::Malformed),
-    }
-    Ok(())
-}
-
-fn array(
-    reader: &mut Reader<'_>,
-    out: &mut Vec<u8>,
-    style: JsonStyle,
-    depth: usize,
-) -> Result<(), GenerateError> {
-    let length = reader.read_array_len()?;
-    let depth = deeper(depth, length)?;
-    out.push(b'[');
-    for index in 0..length {
-        if index > 0 {
-            out.push(b',');
-        }
-        value(reader, out, style, depth)?;
-    }
-    out.push(b']');
-    Ok(())
-}
-
-fn map(
-    reader: &mut Reader<'_>,
-    out: &mut Vec<u8>,
-    style: JsonStyle,
-    depth: usize,
-) -> Result<(), GenerateError> {
-    let distinct = RecordView::new(reader.rest()).distinct();
-    if distinct.is_some() {
-        reader.skip()?;
-    }
-    let length = match &distinct {
-        None => reader.read_map_len()?,
-        Some(distinct) => distinct.len(),
-    };
-    let depth = deeper(depth, length)?;
-    out.push(b'{');
-    for index in 0..length {
-        if index > 0 {
-            out.push(b',');
-        }
-        match distinct.as_ref().and_then(|distinct| distinct.get(index)) {
-            None => {
-                key(reader, out, style)?;
-                value(reader, out, style, depth)?;
-            }
-            Some((name, field)) => {
-                key(&mut Reader::new(name), out, style)?;
-                value(&mut Reader::new(field), out, style, depth)?;
-            }
-        }
-    }
-    out.push(b'}');
-    Ok(())
-}
-
-fn key(reader: &mut Reader<'_>, out: &mut Vec<u8>, style: JsonStyle) -> Result<(), GenerateError> {
-    let raw = reader.rest();
-    match reader.read_value()? {
-        ValueRef::Str(name) | ValueRef::Bin(name) => string(name, out, style)?,
-        _ => {
-            let mut name = Vec::new();
-            ruby_to_s(raw, &mut name);
-            string(&name, out, style)?;
-        }
-    }
-    out.push(b':');
-    Ok(())
-}
-
-/// The depth within a container of `length`.
-fn deeper(depth: usize, length: usize) -> Result<usize, GenerateError> {
-    if depth >= DEPTH_MAX && length > 0 {
-        return Err(GenerateError::Malformed);
-    }
-    Ok(depth + 1)
-}
-
-fn string(text: &[u8], out: &mut Vec<u8>, style: JsonStyle) -> Result<(), GenerateError> {
-    if style == JsonStyle::Ruby && std::str::from_utf8(text).is_err() {
-        return Err(GenerateError::Utf8);
-    }
-    write_json_string(text, out, style);
-    Ok(())
-}
-
-fn float(number: f64, out: &mut Vec<u8>, style: JsonStyle) -> Result<(), GenerateError> {
-    match style {
-        JsonStyle::Oj => write_oj_float(out, number),
-        JsonStyle::Yajl | JsonStyle::Ruby if !number.is_finite() => {
-            return Err(GenerateError::NotFinite(number));
-        }
-        JsonStyle::Yajl | JsonStyle::Ruby => write_ruby_float(out, number),
-    }
-    Ok(())
-}
-
-fn decimal(number: impl std::fmt::Display, out: &mut Vec<u8>) {
-    // Writing to a Vec does not fail.
-    let _ = write!(out, "{number}");
 }
 
 #[cfg(test)]
@@ -289,6 +157,46 @@ mod tests {
         let mut out = Vec::new();
         from_msgpack(&raw, &mut out, JsonStyle::Oj).unwrap();
         assert_eq!(out, br#"{"a":3,"b":2}"#);
+    }
+
+    #[test]
+    fn a_byte_array_equals_a_string_as_a_key() {
+        let raw = [0x83, 0xa1, b'a', 1, 0xa1, b'b', 2, 0xc4, 1, b'a', 3];
+        let mut out = b"x".to_vec();
+        from_msgpack(&raw, &mut out, JsonStyle::Oj).unwrap();
+        assert_eq!(out, br#"x{"a":3,"b":2}"#);
+    }
+
+    #[test]
+    fn equal_keys_at_every_level_cost_no_more_than_that() {
+        // {"a": {...}, "b": 1, "b": 2}, a hundred levels deep.
+        let mut raw = [&[0x83, 0xa1, b'a'][..]; 100].concat();
+        raw.push(0x80);
+        raw.extend_from_slice(&[0xa1, b'b', 1, 0xa1, b'b', 2].repeat(100));
+        let mut out = Vec::new();
+        from_msgpack(&raw, &mut out, JsonStyle::Oj).unwrap();
+        let expected = [r#"{"a":"#.repeat(100), "{}".to_owned(), r#","b":2}"#.repeat(100)].concat();
+        assert_eq!(out, expected.as_bytes());
+    }
+
+    #[test]
+    fn strings_around_the_size_of_a_block() {
+        for length in 0..70usize {
+            for special in [None, Some(0), Some(length / 2), length.checked_sub(1)] {
+                let mut text = vec![b'x'; length];
+                if let Some(byte) = special.and_then(|at| text.get_mut(at)) {
+                    *byte = b'"';
+                }
+                let write = |out: &mut Vec<u8>| {
+                    out.push(0x92);
+                    write_str(out, &text);
+                    write_str(out, &[b'y'; 40]);
+                };
+                let text = String::from_utf8(text.clone()).unwrap().replace('"', "\\\"");
+                let expected = format!("[\"{text}\",\"{}\"]", "y".repeat(40));
+                assert_eq!(self::text(write, JsonStyle::Oj).unwrap(), expected.as_bytes());
+            }
+        }
     }
 
     #[test]

@@ -7,6 +7,7 @@ mod block;
 mod escape;
 mod float;
 mod generate;
+mod generator;
 mod inspect;
 mod known_keys;
 mod number;

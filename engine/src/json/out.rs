@@ -10,6 +10,9 @@ pub(super) struct Out<'o> {
     pub(super) at: usize,
 }
 
+/// How many bytes it is longer by, at least, after it has grown. The Vec sees to it that growing is seldom copying.
+const SLACK: usize = 256;
+
 impl<'o> Out<'o> {
     /// Behind what is in `bytes`; about `expected` bytes will be written.
     pub(super) fn new(bytes: &'o mut Vec<u8>, expected: usize) -> Self {
@@ -53,7 +56,7 @@ impl<'o> Out<'o> {
 
     #[cold]
     fn grow(&mut self, needed: usize) {
-        self.bytes.resize(self.at + needed + (self.at / 2).clamp(256, 1 << 20), 0);
+        self.bytes.resize(self.at + needed + SLACK, 0);
     }
 }
 
