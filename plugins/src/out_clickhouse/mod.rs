@@ -28,6 +28,8 @@ mod fault;
 mod frame;
 mod keys;
 mod layout;
+#[cfg(test)]
+mod reader;
 mod refused;
 mod rows;
 mod sender;

@@ -3,5 +3,6 @@
 mod engines;
 mod misbehaving;
 mod plugin;
+mod rows;
 mod servio;
 mod types;
