@@ -5,7 +5,7 @@ use logweir_engine::buffer::{Chunk, Metadata};
 use logweir_engine::event::{EventTime, Tag};
 use logweir_engine::msgpack::{Time, write_entry};
 use logweir_engine::plugin::{BufferedOutput, Build, Driver, Kind, OutputPlugin, WriteError};
-use logweir_testing::ClickHouse;
+use logweir_testing::{ClickHouse, Options};
 use serde_json::{Value, json};
 
 /// The plugin of a `<match>` with these lines, and the driver that built it.
@@ -246,4 +246,31 @@ async fn large_chunks_are_divided_and_stored_once() {
         "SELECT count() FROM system.query_log WHERE type = 2 AND query LIKE '%INSERT INTO `large`.`t`%' AND query NOT LIKE '%query_log%'",
     );
     assert_eq!(inserts, "4");
+}
+
+#[tokio::test]
+async fn inserts_over_tls_with_the_certificate_checked() {
+    let dir = tempfile::tempdir().unwrap();
+    let key = rcgen::KeyPair::generate_for(&rcgen::PKCS_ECDSA_P256_SHA256).unwrap();
+    let certificate =
+        rcgen::CertificateParams::new(vec!["localhost".to_owned()]).unwrap().self_signed(&key).unwrap();
+    let (certificate_path, key_path) = (dir.path().join("cert.pem"), dir.path().join("key.pem"));
+    std::fs::write(&certificate_path, certificate.pem()).unwrap();
+    std::fs::write(&key_path, key.serialize_pem()).unwrap();
+    let server = ClickHouse::start_with(&Options {
+        tls: Some((certificate_path.clone(), key_path)),
+        ..Options::default()
+    });
+    server.query("CREATE TABLE t (n UInt32) ENGINE = MergeTree ORDER BY n");
+    let lines = format!("port {}\nscheme https\ntable t\n", server.https_port().unwrap());
+    let records = [json!({"n": 1})];
+
+    let (trusting, _) = plugin(&format!("{lines}ca_path {}", certificate_path.display()));
+    trusting.write(&chunk(&records)).await.unwrap();
+    let (insecure, _) = plugin(&format!("{lines}ssl_verify false"));
+    insecure.write(&chunk(&records)).await.unwrap();
+    let (strict, _) = plugin(&lines);
+    let message = retry_message(strict.write(&chunk(&records)).await);
+    assert!(message.contains("certificate"), "{message}");
+    assert_eq!(server.query("SELECT count() FROM t"), "2");
 }
