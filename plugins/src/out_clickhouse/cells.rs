@@ -4,6 +4,7 @@ use super::column::{Column, Sink, write_varint};
 use super::fault::Fault;
 use super::frame::Compression;
 use super::layout::{Absent, Layout};
+use super::value_at::end_at;
 use bytes::Bytes;
 use logweir_engine::msgpack::ValueRef;
 
@@ -23,6 +24,11 @@ pub(crate) struct RowFault {
     pub(crate) column: Option<usize>,
     /// What is wrong with the value.
     pub(crate) fault: Fault,
+}
+
+impl RowFault {
+    /// A record that is no MessagePack map; the chunk was damaged outside of Logweir.
+    pub(crate) const UNREADABLE: Self = Self { column: None, fault: Fault::Unstorable };
 }
 
 /// The columns with a server-side default that a row gives, one bit each.
@@ -99,28 +105,55 @@ impl<'a> Cells<'a> {
 
     /// Puts a value into a column; the last one of a row counts. Nil leaves a column that has a better value than its
     /// type's default without one.
-    #[inline]
     pub(crate) fn put(&mut self, index: usize, value: &ValueRef<'_>) -> Result<(), RowFault> {
         if !self.listed[index] || (*value == ValueRef::Nil && self.has_better_than_nil(index)) {
             return Ok(());
         }
-        let column = &mut self.columns[index];
+        match self.prepared(index).push(value) {
+            Ok(()) => Ok(()),
+            Err(fault) => self.faulty(index, fault),
+        }
+    }
+
+    /// The same for the value at a place in MessagePack; answers where it ends.
+    #[inline]
+    pub(crate) fn put_at(&mut self, index: usize, bytes: &[u8], at: usize) -> Result<usize, RowFault> {
+        const NIL: Option<&u8> = Some(&0xc0);
+        if !self.listed[index] || (bytes.get(at) == NIL && self.has_better_than_nil(index)) {
+            return end_at(bytes, at).ok_or(RowFault::UNREADABLE);
+        }
+        match self.prepared(index).push_at(bytes, at) {
+            Ok(end) => Ok(end),
+            Err(fault) => {
+                self.faulty(index, fault)?;
+                end_at(bytes, at).ok_or(RowFault::UNREADABLE)
+            }
+        }
+    }
+
+    /// The column, so that what is pushed now can be taken back.
+    #[inline]
+    fn prepared(&mut self, index: usize) -> &mut dyn Column {
+        let column = &mut *self.columns[index];
         if self.filled[index] == self.row {
             column.rollback();
         } else {
             column.checkpoint();
             self.filled[index] = self.row;
         }
-        match column.push(value) {
-            Ok(()) => Ok(()),
-            Err(_) if self.on_fault == OnFault::UseDefault => {
-                column.rollback();
-                column.push_default();
-                self.replaced += 1;
-                Ok(())
-            }
-            Err(fault) => Err(RowFault { column: Some(index), fault }),
+        column
+    }
+
+    #[cold]
+    fn faulty(&mut self, index: usize, fault: Fault) -> Result<(), RowFault> {
+        if self.on_fault == OnFault::RefuseRow {
+            return Err(RowFault { column: Some(index), fault });
         }
+        let column = &mut self.columns[index];
+        column.rollback();
+        column.push_default();
+        self.replaced += 1;
+        Ok(())
     }
 
     /// Puts the type's default into a column that has no value yet.

@@ -8,8 +8,10 @@ use super::frame::Compression;
 use super::keys::Keys;
 use super::layout::Layout;
 use super::rows::{RowEncoder, given};
+use super::value_at::end_at;
 use logweir_engine::buffer::Body;
-use logweir_engine::msgpack::{Entries, Entry, RecordView, ValueRef};
+use logweir_engine::event::EventTime;
+use logweir_engine::msgpack::{Entries, Entry, RecordView, Time, ValueRef};
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
@@ -184,43 +186,27 @@ pub(crate) fn groups(source: Source<'_>, layout: &Layout) -> BTreeSet<Given> {
 
 /// Encodes a part, or as much of it as the limits allow.
 pub(crate) fn encode(source: Source<'_>, layout: &Layout, part: &Part, options: &EncodeOptions) -> Encoded {
-    let mut rows =
+    let rows =
         RowEncoder::new(layout, part.given, options.compression, options.on_fault, source.fallback_time);
-    let mut keys = layout.has_server_defaults().then(|| Keys::new(&layout.fields));
-    let mut faults = Vec::new();
-    let (mut count, mut bytes) = (0, 0);
-    let (from, to, picked) = match &part.selection {
-        Selection::Range { from, to } => (*from, *to, None),
+    let mut run = Run { rows, faults: Vec::new(), count: 0, bytes: 0, rest: None };
+    match &part.selection {
+        Selection::Range { from, to } if !layout.has_server_defaults() => {
+            run.add_all(source, *from, *to, options);
+        }
+        Selection::Range { from, to } => {
+            let mut keys = Keys::new(&layout.fields);
+            let wanted = |_: usize, record: &[u8]| given(layout, &mut keys, record) == part.given;
+            run.add_some(source, *from, *to, options, wanted);
+        }
         Selection::Picked { order, from, to } => {
             let mut picked = vec![false; order.iter().max().map_or(0, |last| *last as usize + 1)];
             order[*from..*to].iter().for_each(|ordinal| picked[*ordinal as usize] = true);
-            (Position::default(), picked.len(), Some(picked))
-        }
-    };
-    let mut behind = from;
-    let mut rest = None;
-    for (entry, next) in source.entries(from) {
-        let ordinal = next.ordinal - 1;
-        if ordinal >= to {
-            break;
-        }
-        if picked.is_none() && (count >= options.rows_max || bytes >= options.bytes_max) {
-            rest = Some(behind);
-            break;
-        }
-        behind = next;
-        if picked.as_ref().is_some_and(|picked| !picked[ordinal])
-            || keys.as_mut().is_some_and(|keys| given(layout, keys, entry.record) != part.given)
-        {
-            continue;
-        }
-        // Refused rows count too, so that the parts of a chunk do not depend on the table.
-        count += 1;
-        bytes += entry.record.len();
-        if let Err(fault) = rows.push(&entry, source.tag_of(&entry)) {
-            faults.push((ordinal as u32, fault));
+            let no_limit = EncodeOptions { rows_max: usize::MAX, bytes_max: usize::MAX, ..*options };
+            let wanted = |ordinal: usize, _: &[u8]| picked[ordinal];
+            run.add_some(source, Position::default(), picked.len(), &no_limit, wanted);
         }
     }
+    let Run { mut rows, faults, rest, .. } = run;
     let mut part = part.clone();
     if let (Selection::Range { to, .. }, Some(rest)) = (&mut part.selection, rest) {
         *to = rest.ordinal;
@@ -231,6 +217,112 @@ pub(crate) fn encode(source: Source<'_>, layout: &Layout, part: &Part, options: 
     });
     let replaced = rows.take_replaced();
     Encoded { block: rows.finish(), part, rest, faults, unknown, replaced }
+}
+
+/// A part while it is encoded. Refused rows count for the limits, so that the parts of a chunk do not depend on the table.
+struct Run<'a> {
+    rows: RowEncoder<'a>,
+    faults: Vec<(u32, RowFault)>,
+    count: usize,
+    bytes: usize,
+    rest: Option<Position>,
+}
+
+impl Run<'_> {
+    /// Adds each entry. Entries as Fluentd and Logweir write them (`92 d7 00`, eight bytes of time, a map) are read once:
+    /// where one ends is known when its row is.
+    fn add_all(&mut self, source: Source<'_>, from: Position, to: usize, options: &EncodeOptions) {
+        let mut behind = from;
+        for (body, stored) in source.bodies.iter().enumerate().skip(from.body) {
+            let bytes = &stored.bytes[..];
+            let mut at = if body == from.body { from.offset } else { 0 };
+            while at < bytes.len() && behind.ordinal < to {
+                if self.is_full(options) {
+                    self.rest = Some(behind);
+                    return;
+                }
+                let end = match event_at(bytes, at) {
+                    Some((time, record)) => match self.add(bytes, record, time, source.tag, behind.ordinal) {
+                        Some(end) => end,
+                        None => match end_at(bytes, record) {
+                            Some(end) => end,
+                            None => break,
+                        },
+                    },
+                    None => {
+                        let mut entries = Entries::new(&bytes[at..]);
+                        let Some(entry) = entries.next() else { break };
+                        self.add(entry.record, 0, entry.time, source.tag_of(&entry), behind.ordinal);
+                        at + entries.position()
+                    }
+                };
+                self.bytes += end - at;
+                at = end;
+                behind = Position { body, offset: at, ordinal: behind.ordinal + 1 };
+            }
+        }
+    }
+
+    /// Adds the entries that are `wanted`, by ordinal and record.
+    fn add_some(
+        &mut self,
+        source: Source<'_>,
+        from: Position,
+        to: usize,
+        options: &EncodeOptions,
+        mut wanted: impl FnMut(usize, &[u8]) -> bool,
+    ) {
+        let mut behind = from;
+        for (entry, next) in source.entries(from).take_while(|(_, next)| next.ordinal <= to) {
+            if self.is_full(options) {
+                self.rest = Some(behind);
+                return;
+            }
+            behind = next;
+            if wanted(next.ordinal - 1, entry.record) {
+                self.bytes += entry.raw.len();
+                self.add(entry.record, 0, entry.time, source.tag_of(&entry), next.ordinal - 1);
+            }
+        }
+    }
+
+    /// Adds one entry; answers where its record ends, unless it is refused.
+    #[inline]
+    fn add(
+        &mut self,
+        bytes: &[u8],
+        at: usize,
+        time: Time,
+        tag: Option<&[u8]>,
+        ordinal: usize,
+    ) -> Option<usize> {
+        self.count += 1;
+        match self.rows.push(bytes, at, time, tag) {
+            Ok(end) => Some(end),
+            Err(fault) => {
+                self.faults.push((ordinal as u32, fault));
+                None
+            }
+        }
+    }
+
+    fn is_full(&self, options: &EncodeOptions) -> bool {
+        self.count >= options.rows_max || self.bytes >= options.bytes_max
+    }
+}
+
+/// The time of the entry at `at` and where its record begins, for entries with an EventTime and no metadata.
+#[inline]
+fn event_at(bytes: &[u8], at: usize) -> Option<(Time, usize)> {
+    const HEAD: usize = 11;
+    match bytes.get(at..)?.first_chunk::<{ HEAD + 1 }>()? {
+        [0x92, 0xd7, 0x00, time @ .., 0x80..=0x8f | 0xde | 0xdf] => {
+            let time = u64::from_be_bytes(*time);
+            let (sec, nsec) = (i64::from((time >> 32) as u32), time as u32);
+            Some((Time::Event(EventTime { sec, nsec }), at + HEAD))
+        }
+        _ => None,
+    }
 }
 
 /// The entries of a part in the order of the values of one column, so that halves of the order lie in few partitions.
@@ -245,7 +337,7 @@ pub(crate) fn sorted(source: Source<'_>, layout: &Layout, part: &Part, column: u
         if keys.as_mut().is_some_and(|keys| given(layout, keys, entry.record) != part.given) {
             continue;
         }
-        if rows.push(&entry, source.tag_of(&entry)).is_ok() {
+        if rows.push(entry.record, 0, entry.time, source.tag_of(&entry)).is_ok() {
             ordinals.push((next.ordinal - 1) as u32);
         }
     }

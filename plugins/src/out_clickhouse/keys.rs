@@ -34,11 +34,27 @@ pub(crate) struct Keys {
 struct Known {
     /// The key as MessagePack, header included.
     raw: Box<[u8]>,
+    /// Its first 16 bytes, and which bits of them count: a key is compared without a call.
+    head: u128,
+    mask: u128,
     action: Action,
     /// The key that came after it last.
     next: usize,
     /// How many times a field without a column had it.
     unknown: u64,
+}
+
+impl Known {
+    #[inline]
+    fn begins(&self, bytes: &[u8]) -> bool {
+        match bytes.first_chunk::<16>() {
+            Some(first) => {
+                (u128::from_le_bytes(*first) ^ self.head) & self.mask == 0
+                    && (self.raw.len() <= 16 || bytes.starts_with(&self.raw))
+            }
+            None => bytes.starts_with(&self.raw),
+        }
+    }
 }
 
 /// A value that goes to several columns, or whose inside does.
@@ -84,7 +100,7 @@ impl Keys {
             Some(previous) => self.known[previous].next,
         };
         if let Some(known) = self.known.get(guess)
-            && bytes.starts_with(&known.raw)
+            && known.begins(bytes)
         {
             *place = Place(Some(guess));
             return Some((known.action, known.raw.len()));
@@ -152,7 +168,12 @@ impl Keys {
         let mut raw = Vec::new();
         write_str(&mut raw, name);
         let index = self.known.len();
-        self.known.push(Known { raw: raw.into(), action, next: usize::MAX, unknown: 0 });
+        let mut first = [0; 16];
+        let length = raw.len().min(16);
+        first[..length].copy_from_slice(&raw[..length]);
+        let mask = u128::MAX >> (128 - 8 * length);
+        let head = u128::from_le_bytes(first);
+        self.known.push(Known { raw: raw.into(), head, mask, action, next: usize::MAX, unknown: 0 });
         self.index.insert(name.into(), index);
         index
     }

@@ -40,6 +40,7 @@ mod target;
 #[cfg(test)]
 mod tests;
 mod type_name;
+mod value_at;
 mod writer;
 
 use config::{Config, PARAMS, SECTIONS};

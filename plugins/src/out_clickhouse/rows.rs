@@ -5,16 +5,14 @@ use super::fault::Fault;
 use super::frame::Compression;
 use super::keys::{Action, Keys, Place, Spread};
 use super::layout::{Absent, Layout};
+use super::value_at::{end_at, read_at};
 use logweir_engine::event::EventTime;
 use logweir_engine::msgpack::{
-    Entry, Reader, RecordView, Time, ValueRef, write_array_len, write_map_len, write_nil,
+    Reader, RecordView, Time, ValueRef, write_array_len, write_map_len, write_nil,
 };
 
 /// Columns are looked at for compression each time this many rows have been added.
 const SEAL_EVERY_ROWS: usize = 256;
-
-/// A record that is no MessagePack map; the chunk was damaged outside of Logweir.
-const UNREADABLE: RowFault = RowFault { column: None, fault: Fault::Unstorable };
 
 /// Builds one block.
 pub(crate) struct RowEncoder<'a> {
@@ -55,18 +53,26 @@ impl<'a> RowEncoder<'a> {
         }
     }
 
-    /// Adds an entry as a row; `tag` if it is known. After an error the block is as it was.
-    pub(crate) fn push(&mut self, entry: &Entry<'_>, tag: Option<&[u8]>) -> Result<(), RowFault> {
+    /// Adds the record at a place in MessagePack as a row, and answers where it ends; `tag` if it is known. After an error the
+    /// block is as it was, and the end is not known.
+    pub(crate) fn push(
+        &mut self,
+        bytes: &[u8],
+        at: usize,
+        time: Time,
+        tag: Option<&[u8]>,
+    ) -> Result<usize, RowFault> {
         self.cells.begin_row();
-        if let Err(fault) = self.fill(entry, tag) {
+        let filled = self.fill(bytes, at).and_then(|end| self.fill_absent(time, tag).map(|()| end));
+        if filled.is_err() {
             self.cells.abandon_row();
-            return Err(fault);
+            return filled;
         }
         self.rows += 1;
         if self.rows.is_multiple_of(SEAL_EVERY_ROWS) {
             self.cells.seal(self.compression);
         }
-        Ok(())
+        filled
     }
 
     /// Takes the number of values that were replaced by a default.
@@ -84,27 +90,39 @@ impl<'a> RowEncoder<'a> {
         self.cells.finish(self.rows, self.compression)
     }
 
-    fn fill(&mut self, entry: &Entry<'_>, tag: Option<&[u8]>) -> Result<(), RowFault> {
+    fn fill(&mut self, bytes: &[u8], at: usize) -> Result<usize, RowFault> {
         if !self.cells.lists_any() {
             return Err(RowFault { column: None, fault: Fault::NoField });
         }
         let Self { cells, keys, extra, .. } = self;
         let layout = cells.layout;
         extra.clear();
-        let mut pairs = Pairs::new(entry.record).ok_or(UNREADABLE)?;
+        let (mut left, mut at) = map_at(bytes, at).ok_or(RowFault::UNREADABLE)?;
         let mut place = Place::START;
-        while pairs.more() {
-            let (action, value) = pairs.next(keys, &mut place).ok_or(UNREADABLE)?;
-            match action {
-                Action::Column(column) => cells.put(column, &value)?,
-                Action::Spread(index) => spread(cells, keys.spread(index), &value)?,
-                Action::Unknown if layout.gathers_extra => {
-                    extra.add(pairs.raw_key, pairs.raw_value, &value, layout.extra_name.as_deref());
+        while left > 0 {
+            left -= 1;
+            let key_at = at;
+            let (action, length) = keys.find(&mut place, &bytes[at..]).ok_or(RowFault::UNREADABLE)?;
+            at += length;
+            at = match action {
+                Action::Column(column) => cells.put_at(column, bytes, at)?,
+                Action::Spread(index) => {
+                    let (value, end) = read_at(bytes, at).ok_or(RowFault::UNREADABLE)?;
+                    spread(cells, keys.spread(index), &value)?;
+                    end
                 }
-                Action::Unknown => keys.count_unknown(place),
-            }
+                Action::Unknown if layout.gathers_extra => {
+                    let (value, end) = read_at(bytes, at).ok_or(RowFault::UNREADABLE)?;
+                    extra.add(&bytes[key_at..at], &bytes[at..end], &value, layout.extra_name.as_deref());
+                    end
+                }
+                Action::Unknown => {
+                    keys.count_unknown(place);
+                    end_at(bytes, at).ok_or(RowFault::UNREADABLE)?
+                }
+            };
         }
-        self.fill_absent(entry.time, tag)
+        Ok(at)
     }
 
     /// Columns that the record gave nothing.
@@ -204,10 +222,10 @@ fn spread(cells: &mut Cells<'_>, spread: &mut Spread, value: &ValueRef<'_>) -> R
     let Some(keys) = &mut spread.inside else { return Ok(()) };
     match *value {
         ValueRef::Map(raw) => {
-            let mut pairs = Pairs::new(raw).ok_or(UNREADABLE)?;
+            let mut pairs = Pairs::new(raw).ok_or(RowFault::UNREADABLE)?;
             let mut place = Place::START;
             while pairs.more() {
-                let (action, value) = pairs.next(keys, &mut place).ok_or(UNREADABLE)?;
+                let (action, value) = pairs.next(keys, &mut place).ok_or(RowFault::UNREADABLE)?;
                 match action {
                     Action::Column(column) => cells.put(column, &value)?,
                     Action::Spread(index) => self::spread(cells, keys.spread(index), &value)?,
@@ -227,10 +245,10 @@ fn transposed(cells: &mut Cells<'_>, keys: &Keys, raw: &[u8]) -> Result<(), RowF
     for (name, column) in keys.columns() {
         values.clear();
         let mut reader = Reader::new(raw);
-        let length = reader.read_array_len().map_err(|_| UNREADABLE)?;
+        let length = reader.read_array_len().map_err(|_| RowFault::UNREADABLE)?;
         write_array_len(&mut values, length);
         for _ in 0..length {
-            let element = reader.read_raw().map_err(|_| UNREADABLE)?;
+            let element = reader.read_raw().map_err(|_| RowFault::UNREADABLE)?;
             match RecordView::new(element).get(name) {
                 Some(value) => values.extend_from_slice(value),
                 None => write_nil(&mut values),
@@ -246,54 +264,37 @@ struct Pairs<'a> {
     bytes: &'a [u8],
     at: usize,
     left: usize,
-    raw_key: &'a [u8],
-    raw_value: &'a [u8],
 }
 
 impl<'a> Pairs<'a> {
     fn new(map: &'a [u8]) -> Option<Self> {
-        let mut reader = Reader::new(map);
-        let left = reader.read_map_len().ok()?;
-        Some(Self { bytes: map, at: reader.position(), left, raw_key: &[], raw_value: &[] })
+        let (left, at) = map_at(map, 0)?;
+        Some(Self { bytes: map, at, left })
     }
 
-    #[inline]
     fn more(&self) -> bool {
         self.left > 0
     }
 
     /// The next pair: what its key says and its value. `None` if the bytes are no MessagePack.
-    #[inline]
     fn next(&mut self, keys: &mut Keys, place: &mut Place) -> Option<(Action, ValueRef<'a>)> {
         self.left -= 1;
         let (action, length) = keys.find(place, self.bytes.get(self.at..)?)?;
-        let value_at = self.at + length;
-        let (value, end) = read_at(self.bytes, value_at)?;
-        self.raw_key = &self.bytes[self.at..value_at];
-        self.raw_value = &self.bytes[value_at..end];
+        let (value, end) = read_at(self.bytes, self.at + length)?;
         self.at = end;
         Some((action, value))
     }
 }
 
-/// Reads the value at `at`, answers where it ends. Short strings, of which records consist, come first.
+/// The number of pairs of the map at `at`, and where the first begins.
 #[inline]
-fn read_at(bytes: &[u8], at: usize) -> Option<(ValueRef<'_>, usize)> {
-    match *bytes.get(at)? {
-        marker @ 0xa0..=0xbf => {
-            let end = at + 1 + usize::from(marker & 0x1f);
-            Some((ValueRef::Str(bytes.get(at + 1..end)?), end))
-        }
-        0xd9 => {
-            let end = at + 2 + usize::from(*bytes.get(at + 1)?);
-            Some((ValueRef::Str(bytes.get(at + 2..end)?), end))
-        }
-        _ => {
-            let mut reader = Reader::new(&bytes[at..]);
-            let value = reader.read_value().ok()?;
-            Some((value, at + reader.position()))
-        }
+fn map_at(bytes: &[u8], at: usize) -> Option<(usize, usize)> {
+    if let marker @ 0x80..=0x8f = *bytes.get(at)? {
+        return Some((usize::from(marker & 0x0f), at + 1));
     }
+    let mut reader = Reader::new(&bytes[at..]);
+    let pairs = reader.read_map_len().ok()?;
+    Some((pairs, at + reader.position()))
 }
 
 fn shifted(time: Time, seconds: i64, fallback: i64) -> Time {

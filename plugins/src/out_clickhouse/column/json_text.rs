@@ -3,51 +3,86 @@
 //! refuse: bytes that are no UTF-8 become U+FFFD, NaN and infinities null.
 
 use super::Fault;
+use crate::out_clickhouse::value_at::{read_at, text_at};
 use logweir_engine::event::EventTime;
-use logweir_engine::msgpack::{BIG_INT_EXT, DEPTH_MAX, Kind, Reader, ValueRef};
+use logweir_engine::msgpack::{BIG_INT_EXT, DEPTH_MAX, Reader, ValueRef};
 use std::io::Write;
 
-/// Appends the JSON text of the value that `reader` is at.
-pub(crate) fn write_json(reader: &mut Reader<'_>, out: &mut Vec<u8>) -> Result<(), Fault> {
-    value(reader, out, 0)
+/// Appends the JSON text of the value at a place in MessagePack, answers where it ends.
+pub(crate) fn write_json(bytes: &[u8], at: usize, out: &mut Vec<u8>) -> Result<usize, Fault> {
+    value(bytes, at, out, 0)
 }
 
-fn value(reader: &mut Reader<'_>, out: &mut Vec<u8>, depth: usize) -> Result<(), Fault> {
+fn value(bytes: &[u8], at: usize, out: &mut Vec<u8>, depth: usize) -> Result<usize, Fault> {
+    if let Some((text, end)) = text_at(bytes, at) {
+        write_text(text, out);
+        return Ok(end);
+    }
+    match *bytes.get(at).ok_or(Fault::Unstorable)? {
+        marker @ 0x80..=0x8f => map(bytes, at + 1, usize::from(marker & 0x0f), out, depth),
+        marker @ 0x90..=0x9f => array(bytes, at + 1, usize::from(marker & 0x0f), out, depth),
+        small @ 0x00..=0x7f => {
+            write_int(i64::from(small), out);
+            Ok(at + 1)
+        }
+        marker @ 0xdc..=0xdf => {
+            let mut reader = Reader::new(&bytes[at..]);
+            if marker < 0xde {
+                let length = reader.read_array_len().map_err(|_| Fault::Unstorable)?;
+                array(bytes, at + reader.position(), length, out, depth)
+            } else {
+                let pairs = reader.read_map_len().map_err(|_| Fault::Unstorable)?;
+                map(bytes, at + reader.position(), pairs, out, depth)
+            }
+        }
+        _ => {
+            let (scalar, end) = read_at(bytes, at).ok_or(Fault::Unstorable)?;
+            write_scalar(&scalar, out)?;
+            Ok(end)
+        }
+    }
+}
+
+fn map(bytes: &[u8], mut at: usize, pairs: usize, out: &mut Vec<u8>, depth: usize) -> Result<usize, Fault> {
     if depth > DEPTH_MAX {
         return Err(Fault::TooDeep);
     }
-    match reader.peek().map_err(|_| Fault::Unstorable)? {
-        Kind::Map => {
-            let pairs = reader.read_map_len().map_err(|_| Fault::Unstorable)?;
-            out.push(b'{');
-            for index in 0..pairs {
-                if index > 0 {
-                    out.push(b',');
-                }
-                key(reader, out)?;
-                out.push(b':');
-                value(reader, out, depth + 1)?;
-            }
-            out.push(b'}');
+    out.push(b'{');
+    for index in 0..pairs {
+        if index > 0 {
+            out.push(b',');
         }
-        Kind::Array => {
-            let length = reader.read_array_len().map_err(|_| Fault::Unstorable)?;
-            out.push(b'[');
-            for index in 0..length {
-                if index > 0 {
-                    out.push(b',');
-                }
-                value(reader, out, depth + 1)?;
-            }
-            out.push(b']');
-        }
-        _ => write_scalar(&reader.read_value().map_err(|_| Fault::Unstorable)?, out)?,
+        at = key(bytes, at, out)?;
+        out.push(b':');
+        at = value(bytes, at, out, depth + 1)?;
     }
-    Ok(())
+    out.push(b'}');
+    Ok(at)
+}
+
+fn array(
+    bytes: &[u8],
+    mut at: usize,
+    length: usize,
+    out: &mut Vec<u8>,
+    depth: usize,
+) -> Result<usize, Fault> {
+    if depth > DEPTH_MAX {
+        return Err(Fault::TooDeep);
+    }
+    out.push(b'[');
+    for index in 0..length {
+        if index > 0 {
+            out.push(b',');
+        }
+        at = value(bytes, at, out, depth + 1)?;
+    }
+    out.push(b']');
+    Ok(at)
 }
 
 /// Appends a value that is no container.
-pub(crate) fn write_scalar(value: &ValueRef<'_>, out: &mut Vec<u8>) -> Result<(), Fault> {
+fn write_scalar(value: &ValueRef<'_>, out: &mut Vec<u8>) -> Result<(), Fault> {
     match *value {
         ValueRef::Str(text) | ValueRef::Bin(text) => write_text(text, out),
         ValueRef::F64(number) if !number.is_finite() => out.extend_from_slice(b"null"),
@@ -96,10 +131,10 @@ pub(crate) fn event_time(payload: &[u8]) -> Option<EventTime> {
 }
 
 /// Appends a JSON string.
+#[inline]
 pub(crate) fn write_text(text: &[u8], out: &mut Vec<u8>) {
     out.push(b'"');
-    let plain = plain_prefix(text);
-    if plain == text.len() {
+    if is_plain(text) {
         out.extend_from_slice(text);
     } else {
         write_escaped(text, out);
@@ -107,8 +142,13 @@ pub(crate) fn write_text(text: &[u8], out: &mut Vec<u8>) {
     out.push(b'"');
 }
 
-fn key(reader: &mut Reader<'_>, out: &mut Vec<u8>) -> Result<(), Fault> {
-    match reader.read_value().map_err(|_| Fault::Unstorable)? {
+fn key(bytes: &[u8], at: usize, out: &mut Vec<u8>) -> Result<usize, Fault> {
+    if let Some((name, end)) = text_at(bytes, at) {
+        write_text(name, out);
+        return Ok(end);
+    }
+    let (name, end) = read_at(bytes, at).ok_or(Fault::Unstorable)?;
+    match name {
         ValueRef::Str(name) | ValueRef::Bin(name) => write_text(name, out),
         ValueRef::Nil => out.extend_from_slice(b"\"\""),
         ValueRef::Array(_) | ValueRef::Map(_) => return Err(Fault::Unstorable),
@@ -118,30 +158,37 @@ fn key(reader: &mut Reader<'_>, out: &mut Vec<u8>) -> Result<(), Fault> {
             out.push(b'"');
         }
     }
-    Ok(())
+    Ok(end)
 }
 
-/// How many of the first bytes stand for themselves in a JSON string: printable ASCII but `"` and `\`.
-fn plain_prefix(text: &[u8]) -> usize {
+/// Whether all bytes stand for themselves in a JSON string: printable ASCII but `"` and `\`. Eight at a time.
+#[inline]
+fn is_plain(text: &[u8]) -> bool {
+    let mut words = text.chunks_exact(8);
+    let special = (&mut words).fold(0, |special, word| {
+        special | special_bytes(word.first_chunk().map_or(0, |word| u64::from_le_bytes(*word)))
+    });
+    if special != 0 {
+        return false;
+    }
+    let rest = words.remainder();
+    match text.last_chunk::<8>() {
+        // The last eight bytes overlap what has been looked at.
+        Some(word) => special_bytes(u64::from_le_bytes(*word)) == 0,
+        None => rest.iter().all(|byte| (0x20..0x80).contains(byte) && !matches!(byte, b'"' | b'\\')),
+    }
+}
+
+/// Not zero if one of the eight bytes is special. (Which one cannot be told: a borrow may set higher bits.)
+#[inline]
+fn special_bytes(word: u64) -> u64 {
     const ONES: u64 = 0x0101_0101_0101_0101;
     const HIGH: u64 = 0x8080_8080_8080_8080;
     let zero_byte = |word: u64| word.wrapping_sub(ONES) & !word;
-    let mut at = 0;
-    while let Some(eight) = text[at..].first_chunk::<8>() {
-        let word = u64::from_le_bytes(*eight);
-        let control = word.wrapping_sub(ONES * 0x20);
-        let quote = zero_byte(word ^ (ONES * u64::from(b'"')));
-        let backslash = zero_byte(word ^ (ONES * u64::from(b'\\')));
-        // The lowest bit found is exact; those above it may be set by a borrow.
-        let found = (word | control | quote | backslash) & HIGH;
-        if found != 0 {
-            return at + found.trailing_zeros() as usize / 8;
-        }
-        at += 8;
-    }
-    let rest =
-        text[at..].iter().position(|byte| !(0x20..0x80).contains(byte) || matches!(byte, b'"' | b'\\'));
-    at + rest.unwrap_or(text.len() - at)
+    let control = word.wrapping_sub(ONES * 0x20);
+    let quote = zero_byte(word ^ (ONES * b'"' as u64));
+    let backslash = zero_byte(word ^ (ONES * b'\\' as u64));
+    (word | control | quote | backslash) & HIGH
 }
 
 #[cold]
@@ -220,7 +267,7 @@ mod tests {
 
     fn json(raw: &[u8]) -> Result<String, Fault> {
         let mut out = Vec::new();
-        write_json(&mut Reader::new(raw), &mut out)?;
+        write_json(raw, 0, &mut out)?;
         Ok(String::from_utf8(out).unwrap())
     }
 

@@ -27,6 +27,7 @@ pub(crate) use stream::{Sink, Stream, write_varint};
 use super::fault::Fault;
 use super::frame::Compression;
 use super::type_name::Type;
+use super::value_at::read_at;
 use jiff::tz::TimeZone;
 use logweir_engine::msgpack::ValueRef;
 
@@ -40,6 +41,13 @@ const NESTING_MAX: usize = 32;
 pub(crate) trait Column: Send {
     /// Appends a value; nil appends the default.
     fn push(&mut self, value: &ValueRef<'_>) -> Result<(), Fault>;
+
+    /// Appends the value at a place in MessagePack, answers where it ends.
+    fn push_at(&mut self, bytes: &[u8], at: usize) -> Result<usize, Fault> {
+        let (value, end) = read_at(bytes, at).ok_or(Fault::Unstorable)?;
+        self.push(&value)?;
+        Ok(end)
+    }
 
     /// Appends the type's default: zero, empty, NULL.
     fn push_default(&mut self);
@@ -70,8 +78,8 @@ pub(crate) trait Column: Send {
 /// A value as JSON text, for messages.
 pub(crate) fn json_preview(raw: &[u8]) -> String {
     let mut text = Vec::new();
-    match json_text::write_json(&mut logweir_engine::msgpack::Reader::new(raw), &mut text) {
-        Ok(()) => String::from_utf8_lossy(&text).into_owned(),
+    match json_text::write_json(raw, 0, &mut text) {
+        Ok(_) => String::from_utf8_lossy(&text).into_owned(),
         Err(_) => "its value".to_owned(),
     }
 }

@@ -35,6 +35,60 @@ pub(crate) struct Moments {
     stream: Stream,
     unit: Unit,
     zone: TimeZone,
+    minute: Minute,
+}
+
+/// The minute of the last time in text, which the next one is likely to share.
+#[derive(Default)]
+struct Minute {
+    /// `2024-01-15T10:30`
+    text: [u8; 16],
+    /// Seconds since the epoch, if it is UTC.
+    seconds: i64,
+}
+
+impl Minute {
+    /// A time of this minute: `:45Z`, or `:45.123Z` with 1 to 9 digits.
+    #[inline]
+    fn read(&self, text: &[u8]) -> Option<When> {
+        let (minute, rest) = text.split_first_chunk::<16>()?;
+        let ([b':', tens @ b'0'..=b'5', ones @ b'0'..=b'9'], rest) = rest.split_first_chunk::<3>()? else {
+            return None;
+        };
+        if *minute != self.text {
+            return None;
+        }
+        let seconds = self.seconds + i64::from((tens - b'0') * 10 + (ones - b'0'));
+        let (b'Z', fraction) = rest.split_last()? else { return None };
+        let nsec = match fraction.split_first() {
+            None => 0,
+            Some((b'.', digits)) if (1..=9).contains(&digits.len()) => {
+                let mut nsec = 0;
+                for digit in digits {
+                    let digit = digit.wrapping_sub(b'0');
+                    if digit > 9 {
+                        return None;
+                    }
+                    nsec = nsec * 10 + u32::from(digit);
+                }
+                nsec * 10u32.pow(9 - digits.len() as u32)
+            }
+            Some(_) => return None,
+        };
+        Some(When::Moment(seconds, nsec))
+    }
+
+    /// Remembers the minute of a time in UTC.
+    fn learn(&mut self, text: &[u8], written: &WrittenTime) {
+        if let Some((minute, [b':', ..])) = text.split_first_chunk::<16>()
+            && written.offset == Some(0)
+            && text.ends_with(b"Z")
+            && matches!(minute, [_, _, _, _, b'-', _, _, b'-', _, _, b'T' | b' ', ..])
+        {
+            self.text = *minute;
+            self.seconds = written.seconds() - written.seconds().rem_euclid(60);
+        }
+    }
 }
 
 /// A value on its way into a column.
@@ -54,7 +108,7 @@ const DAYS: std::ops::RangeInclusive<i64> = -25_567..=120_529;
 impl Moments {
     /// An empty column. `zone` is where text without a zone is, and where a day begins.
     pub(crate) fn new(unit: Unit, zone: TimeZone) -> Self {
-        Self { stream: Stream::default(), unit, zone }
+        Self { stream: Stream::default(), unit, zone, minute: Minute::default() }
     }
 
     fn put(&mut self, when: When) -> Result<(), Fault> {
@@ -148,8 +202,12 @@ impl Moments {
         Ok(When::Moment(seconds.floor() as i64 + i64::from(micros / 1_000_000), micros % 1_000_000 * 1000))
     }
 
-    fn text(&self, text: &[u8]) -> Result<When, Fault> {
+    fn text(&mut self, text: &[u8]) -> Result<When, Fault> {
+        if let Some(when) = self.minute.read(text) {
+            return Ok(when);
+        }
         if let Some(written) = time_text::parse(text) {
+            self.minute.learn(text, &written);
             return Ok(When::Local(written));
         }
         let text = std::str::from_utf8(text).map_err(|_| Fault::NotTime)?.trim();
@@ -427,6 +485,38 @@ mod tests {
         assert_eq!(utc(Unit::Date32, ValueRef::Str(b"2299-12-31")), Ok(120_529));
         assert_eq!(utc(Unit::Date, ValueRef::Int(19_737)), Ok(19_737));
         assert_eq!(utc(Unit::Date, ValueRef::Int(1_705_314_645)), Ok(19_737));
+    }
+
+    #[test]
+    fn times_of_the_same_minute_are_read_alike_with_and_without_memory() {
+        let mut column = Moments::new(Unit::Tick(9), TimeZone::UTC);
+        for second in [
+            "45Z",
+            "46.5Z",
+            "59.123456789Z",
+            "60Z",
+            "07.1234567890Z",
+            "08.Z",
+            "09.x1Z",
+            "1Z",
+            "10+01:00",
+            "11",
+            "12 Z",
+            "7x",
+            "13.000000001Z",
+            "61Z",
+            "14.1z",
+        ] {
+            for minute in ["2024-01-15T10:30:", "2024-01-15 10:30:", "2024-01-15T10:31:"] {
+                let text = format!("{minute}{second}");
+                let alone = utc(Unit::Tick(9), ValueRef::Str(text.as_bytes()));
+                column.checkpoint();
+                let together = column
+                    .push(&ValueRef::Str(text.as_bytes()))
+                    .map(|()| i64::from_le_bytes(*column.stream.raw.last_chunk().unwrap()));
+                assert_eq!(together, alone, "{text}");
+            }
+        }
     }
 
     #[test]

@@ -15,7 +15,7 @@ use super::stream::{Sink, Stream, write_varint};
 use super::text::put_with_length;
 use super::{Column, ColumnContext, Compression, Fault, build};
 use crate::out_clickhouse::type_name::Type;
-use logweir_engine::msgpack::{Reader, ValueRef};
+use logweir_engine::msgpack::ValueRef;
 
 /// `JSON`: an object's text.
 #[derive(Default)]
@@ -25,7 +25,7 @@ pub(crate) struct JsonTexts {
 
 impl JsonTexts {
     fn object(&mut self, raw: &[u8]) -> Result<(), Fault> {
-        put_with_length(&mut self.stream.raw, |out| write_json(&mut Reader::new(raw), out))
+        put_with_length(&mut self.stream.raw, |out| write_json(raw, 0, out)).map(|_| ())
     }
 }
 

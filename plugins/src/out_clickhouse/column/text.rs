@@ -5,7 +5,8 @@ use super::json_text::{write_json, write_plain};
 use super::number::one_stream;
 use super::stream::{Sink, Stream, write_varint};
 use super::{Column, Compression, Fault};
-use logweir_engine::msgpack::{Reader, ValueRef};
+use crate::out_clickhouse::value_at::{read_at, text_at};
+use logweir_engine::msgpack::ValueRef;
 
 /// `String`: length (LEB128), bytes.
 #[derive(Default)]
@@ -28,6 +29,21 @@ impl Column for Strings {
             }
             _ => put_with_length(raw, |raw| written(value, raw)),
         }
+    }
+
+    #[inline]
+    fn push_at(&mut self, bytes: &[u8], at: usize) -> Result<usize, Fault> {
+        if let Some((text, end)) = text_at(bytes, at) {
+            put_text(&mut self.stream.raw, text);
+            return Ok(end);
+        }
+        // A container's end is found while its text is written.
+        if matches!(bytes.get(at), Some(0x80..=0x9f | 0xdc..=0xdf)) {
+            return put_with_length(&mut self.stream.raw, |raw| write_json(bytes, at, raw));
+        }
+        let (value, end) = read_at(bytes, at).ok_or(Fault::Unstorable)?;
+        self.push(&value)?;
+        Ok(end)
     }
 
     #[inline]
@@ -82,31 +98,35 @@ pub(crate) fn put_text(raw: &mut Vec<u8>, text: &[u8]) {
     raw.extend_from_slice(text);
 }
 
-/// Appends what `write` appends, with its length in front.
-pub(crate) fn put_with_length(
+/// Appends what `write` appends, with its length in front; answers what `write` answers.
+pub(crate) fn put_with_length<T>(
     raw: &mut Vec<u8>,
-    write: impl FnOnce(&mut Vec<u8>) -> Result<(), Fault>,
-) -> Result<(), Fault> {
+    write: impl FnOnce(&mut Vec<u8>) -> Result<T, Fault>,
+) -> Result<T, Fault> {
     let start = raw.len();
-    // Most are shorter than 16 KiB: room for a length of two bytes, moved only if that was wrong.
+    // Most are shorter than 16 KiB: room for a length of two bytes, and what follows is moved if that was wrong.
     raw.extend_from_slice(&[0, 0]);
-    write(raw)?;
+    let written = write(raw)?;
     let length = raw.len() - start - 2;
-    if (0x80..0x4000).contains(&length) {
+    if length < 0x80 {
+        raw[start] = length as u8;
+        raw.copy_within(start + 2.., start + 1);
+        raw.pop();
+    } else if length < 0x4000 {
         raw[start] = length as u8 | 0x80;
         raw[start + 1] = (length >> 7) as u8;
-        return Ok(());
+    } else {
+        let mut head = Vec::new();
+        write_varint(&mut head, length as u64);
+        raw.splice(start..start + 2, head);
     }
-    let mut head = Vec::new();
-    write_varint(&mut head, length as u64);
-    raw.splice(start..start + 2, head);
-    Ok(())
+    Ok(written)
 }
 
 /// Appends the text of any value.
 fn written(value: &ValueRef<'_>, raw: &mut Vec<u8>) -> Result<(), Fault> {
     match *value {
-        ValueRef::Map(container) | ValueRef::Array(container) => write_json(&mut Reader::new(container), raw),
+        ValueRef::Map(container) | ValueRef::Array(container) => write_json(container, 0, raw).map(|_| ()),
         _ => write_plain(value, raw),
     }
 }

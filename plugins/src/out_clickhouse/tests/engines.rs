@@ -107,7 +107,7 @@ pub(super) fn encode(
     let mut rows = RowEncoder::new(layout, given, compression, OnFault::RefuseRow, 1_700_000_000);
     let mut faults = Vec::new();
     for (index, entry) in Entries::new(entries).enumerate() {
-        if let Err(fault) = rows.push(&entry, Some(b"some.tag")) {
+        if let Err(fault) = rows.push(entry.record, 0, entry.time, Some(b"some.tag")) {
             faults.push((index, fault));
         }
     }
