@@ -100,7 +100,7 @@ impl Json {
 
 #[cfg(test)]
 mod tests {
-    use crate::text::testing::{parse, parse_one, parser, shown};
+    use crate::text::testing::{parse, parse_one, parser, shown, try_parser};
     use logweir_engine::plugin::{ParseFailure, ParseOutput};
 
     #[test]
@@ -229,5 +229,21 @@ mod tests {
             let types = parser("@type json\ntypes k0:string");
             assert_eq!(parse_one(&*types, &text), expected.replace("\"k0\":0", "\"k0\":\"0\""));
         }
+    }
+
+    #[test]
+    fn mistakes() {
+        let error = |body: &str| try_parser(&format!("@type json\n{body}")).err();
+        for (body, message) in [
+            ("time_type mixed", "time_type is :mixed but time_format and time_format_fallbacks is empty."),
+            ("localtime true\nutc true", "both of utc and localtime are specified, use only one of them"),
+            ("timezone JST", "Unsupported timezone 'JST'"),
+            ("time_type string\nutc true", "specifying timezone requires time format"),
+            ("types a:number", "unknown value conversion for key:'a', type:'number'"),
+        ] {
+            assert_eq!(error(body).as_deref(), Some(message), "{body}");
+        }
+        assert_eq!(error("localtime false\nutc true\ntime_format %Y"), None);
+        assert_eq!(error("time_type mixed\ntime_format_fallbacks unixtime"), None);
     }
 }
