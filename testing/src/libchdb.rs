@@ -50,10 +50,12 @@ impl Libchdb {
         if let Some(path) = std::env::var_os("LOGWEIR_LIBCHDB") {
             return path.into();
         }
-        let cache = std::env::var_os("XDG_CACHE_HOME").map(PathBuf::from).unwrap_or_else(|| {
-            PathBuf::from(std::env::var_os("HOME").unwrap_or_else(|| "/root".into())).join(".cache")
+        let cache = std::env::var_os("LOGWEIR_CACHE").map(PathBuf::from).unwrap_or_else(|| {
+            let home = || PathBuf::from(std::env::var_os("HOME").unwrap_or_else(|| "/root".into()));
+            let cache = std::env::var_os("XDG_CACHE_HOME").map(PathBuf::from);
+            cache.unwrap_or_else(|| home().join(".cache")).join("logweir")
         });
-        cache.join("logweir/libchdb.so")
+        cache.join("libchdb.so")
     }
 
     /// Runs a statement; the answer is the output in `format`, or the engine's error text.
