@@ -51,11 +51,6 @@ impl Logweir {
         fs::read_to_string(self.log_path()).unwrap_or_default()
     }
 
-    /// Waits for `times` lines that contain `text`.
-    pub(crate) fn wait_for_log(&mut self, text: &str, times: usize) {
-        self.wait(text, |process| process.log().lines().filter(|line| line.contains(text)).count() >= times);
-    }
-
     /// Waits until `done`; panics with the log if the process ends or hangs first.
     pub(crate) fn wait(&mut self, what: &str, done: impl Fn(&Self) -> bool) {
         let started = Instant::now();

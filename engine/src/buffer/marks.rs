@@ -101,7 +101,7 @@ impl Marks {
         let mut mark = Mark::new(origin, ordinal)?;
         if let Mark::Tail { file, ordinal, from, end } = &mut mark {
             let spans = self.tails.get(&TailKey { file: *file, ordinal: *ordinal });
-            *from = spans.and_then(|spans| spans.from_for(*end));
+            *from = spans.and_then(|spans| spans.beginning_of(*end));
         }
         Some(mark)
     }

@@ -42,7 +42,7 @@ impl Spans {
 
     /// Where an append that ends at `end` begins, as far as this buffer is concerned: everything between that and `end`
     /// is in it.
-    pub(crate) fn from_for(&self, end: u64) -> Option<u64> {
+    pub(crate) fn beginning_of(&self, end: u64) -> Option<u64> {
         let before = self.spans.iter().rev().find(|span| span.end < end);
         before.map(|span| span.end).or((!self.spans.is_empty()).then_some(0))
     }
@@ -89,7 +89,7 @@ mod tests {
     fn spans_that_touch_are_one() {
         let spans = spans(&[(None, 10), (Some(10), 20), (Some(20), 30)]);
         assert_eq!(spans.iter().count(), 1);
-        assert_eq!(spans.from_for(40), Some(30));
+        assert_eq!(spans.beginning_of(40), Some(30));
         for end in [1, 10, 15, 30] {
             assert_eq!(spans.sequence_of(end), Some(2), "{end}");
         }
@@ -106,7 +106,7 @@ mod tests {
     #[test]
     fn a_gap_is_closed_by_what_was_missing() {
         let mut spans = spans(&[(None, 10), (Some(20), 30)]);
-        assert_eq!(spans.from_for(20), Some(10));
+        assert_eq!(spans.beginning_of(20), Some(10));
         spans.add(Span { from: Some(10), end: 20, sequence: 5 });
         assert_eq!(spans.iter().collect::<Vec<_>>(), [&Span { from: None, end: 30, sequence: 5 }]);
     }
@@ -114,13 +114,13 @@ mod tests {
     #[test]
     fn what_is_missing_at_the_beginning_does_not_void_the_rest() {
         let mut spans = spans(&[(Some(20), 30)]);
-        assert_eq!(spans.from_for(10), Some(0));
+        assert_eq!(spans.beginning_of(10), Some(0));
         spans.add(Span { from: Some(0), end: 10, sequence: 5 });
         assert_eq!(
             (spans.sequence_of(10), spans.sequence_of(20), spans.sequence_of(30)),
             (Some(5), None, Some(0))
         );
-        assert_eq!(Spans::default().from_for(10), None);
+        assert_eq!(Spans::default().beginning_of(10), None);
     }
 
     #[test]

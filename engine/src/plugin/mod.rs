@@ -18,7 +18,7 @@ mod text;
 
 pub use build::{BuildContext, BuiltOutput, LabelRef, PluginId, Registry, Shared, Store};
 pub use descriptor::{
-    BufferDefaults, BufferSupport, Build, Compat, DefaultValue, Descriptor, Kind, Param, ParamKind,
+    BufferDefaults, BufferSupport, Build, BuildFn, Compat, DefaultValue, Descriptor, Kind, Param, ParamKind,
     SectionSpec, Status,
 };
 pub use driver::Driver;

@@ -93,7 +93,7 @@ impl World {
             }
             6 => {
                 let odd = self.dice.roll();
-                buffer.enqueue_where(|chunk| (chunk.id().0[15] as u64 ^ odd) % 2 == 0);
+                buffer.enqueue_where(|chunk| (chunk.id().0[15] as u64 ^ odd).is_multiple_of(2));
             }
             7 | 8 => self.deliver(buffer),
             _ => {
