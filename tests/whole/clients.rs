@@ -284,5 +284,7 @@ fn cached(path: &str) -> Option<PathBuf> {
 
 /// Files in the buffer, which makes its folder when it needs it.
 fn buffered(dir: &Path) -> usize {
-    fs::read_dir(dir.join("buffer")).map_or(0, Iterator::count)
+    // Lock, marks and the spare file have names with a dot in front.
+    let is_chunk = |entry: &fs::DirEntry| entry.file_name().to_string_lossy().starts_with("buffer.");
+    fs::read_dir(dir.join("buffer")).map_or(0, |entries| entries.flatten().filter(is_chunk).count())
 }
