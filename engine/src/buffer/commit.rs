@@ -212,7 +212,7 @@ impl Shared {
             }
         } else {
             let mut state = self.lock();
-            state.commits.dirs.extend(work.dirs);
+            state.names_failed(work.dirs);
             state.commits.name_again(work.unnamed);
             is_done = false;
         }

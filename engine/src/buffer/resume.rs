@@ -33,7 +33,7 @@ use std::sync::Arc;
 
 /// A chunk that was found, and how it is to be treated.
 struct Found {
-    chunk: Chunk,
+    chunk: Arc<Chunk>,
     state: ChunkState,
     /// Whether more may be appended to it.
     appendable: bool,
@@ -66,6 +66,7 @@ pub(super) fn resume(store: &FileStore, settings: &Settings) -> Result<State, Op
             );
         }
     }
+    ours.drop_copies();
     ours.void_incomplete();
     ours.recover_marks(&mut state.marks, now);
     state.sequence = ours.last_sequence().max(store.environment.clock.now().0);
@@ -73,24 +74,25 @@ pub(super) fn resume(store: &FileStore, settings: &Settings) -> Result<State, Op
     state.damaged = ours.damaged;
     let known_durable = ours.known_complete();
     let (chunks, failed) = ours.finish();
-    let found = chunks.into_iter().chain(found.into_iter().flatten());
+    let unsynced: Vec<_> = failed.iter().map(|found| Arc::clone(&found.chunk)).collect();
+    let found = chunks.into_iter().chain(failed).chain(found.into_iter().flatten());
     let renamed = place(store, &mut state, &settings.limits, found);
     state.marks.settle(state.sequence);
-    if sync_dirs(store) && failed.is_empty() {
+    if sync_dirs(store) && unsynced.is_empty() {
         state.commits.durable = state.sequence;
     } else {
-        // Nothing is taken or acknowledged before the first round has put this right.
+        // Nothing is taken or acknowledged before the first rounds have put this right.
         let last = state.sequence;
         state.commits.durable = known_durable;
-        state.stage.values().chain(&state.queue).for_each(|chunk| chunk.wait_for(last));
+        state.stage.values().chain(&state.queue).chain(&unsynced).for_each(|chunk| chunk.wait_for(last));
         state.commits.name_again(renamed);
+        for chunk in unsynced {
+            if chunk.is_empty() {
+                state.commits.retire(Arc::clone(&chunk));
+            }
+            state.commits.failed.push(chunk);
+        }
         state.commits.want(last);
-        let failed: HashSet<ChunkId> = failed.into_iter().collect();
-        let chunks = state.stage.values().chain(&state.queue);
-        let mut failed: Vec<_> =
-            chunks.filter(|chunk| failed.contains(&chunk.id())).map(Arc::clone).collect();
-        failed.sort_by_key(|chunk| chunk.id());
-        state.commits.failed = failed;
     }
     if is_broken {
         list_others(store, &state);
@@ -196,7 +198,9 @@ fn place(
     });
     let (mut queue, mut renamed) = (Vec::new(), Vec::new());
     for Found { chunk, state: was, appendable } in found {
-        let chunk = Arc::new(chunk);
+        if chunk.is_empty() {
+            continue; // about to be removed
+        }
         let is_full = limits.are_full(chunk.size(), chunk.records());
         if was == ChunkState::Queued || is_full || !is_first(state, &chunk, appendable) {
             queue.push(chunk);

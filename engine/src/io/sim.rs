@@ -388,7 +388,8 @@ impl File for SimFile {
     }
 
     fn write_at(&self, slices: &[IoSlice<'_>], offset: u64) -> io::Result<()> {
-        let mut data: Vec<u8> = slices.iter().flat_map(|slice| slice.iter().copied()).collect();
+        let mut data = Vec::new();
+        slices.iter().for_each(|slice| data.extend_from_slice(slice));
         let space = {
             let mut world = self.fs.world();
             let space = world.space;

@@ -13,6 +13,7 @@ use crate::msgpack::write_str;
 use crate::telemetry::Shown;
 use std::io;
 use std::path::Path;
+use std::sync::Arc;
 
 /// The chunk in a file of Fluentd's; `None` if the file was broken and is in the backup directory now.
 ///
@@ -65,7 +66,7 @@ pub(super) fn found(
     let chunk = Chunk::new(id, metadata, created, store.formatted, Content::Fluentd(content));
     chunk.count(stat.len, records);
     chunk.set_found(0, meta.modified.unwrap_or(stat.modified));
-    Ok(Some(Found { chunk, state, appendable: false }))
+    Ok(Some(Found { chunk: Arc::new(chunk), state, appendable: false }))
 }
 
 fn metadata(single: Option<&SingleKey>, key: &str) -> Metadata {

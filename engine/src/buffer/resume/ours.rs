@@ -58,6 +58,8 @@ struct OurFile {
     is_damaged: bool,
     is_marked: bool,
     is_changed: bool,
+    /// There is a later file of the same chunk; see [`OurFiles::drop_copies`].
+    is_copy: bool,
 }
 
 #[derive(Clone, Copy)]
@@ -197,6 +199,7 @@ impl<'a> OurFiles<'a> {
             is_damaged: false,
             is_marked: false,
             is_changed: false,
+            is_copy: false,
         };
         let scan = Scan { file, id, start, end: len };
         let rest = scan.headers(|found| self.note(&mut ours, &found))?;
@@ -248,7 +251,8 @@ impl<'a> OurFiles<'a> {
     }
 
     /// Adds a mark. One that goes on where the last one of the same tailed file ended is one with it, unless either may
-    /// turn out to be of an incomplete append.
+    /// turn out to be of an incomplete append, or the last one begins the file anew (which voids what is older, and so must
+    /// keep its place in the order of appends).
     fn remember(&mut self, new: FoundMark) {
         let known = self.known_complete();
         let is_final = |mark: &FoundMark| !mark.is_divided || mark.sequence <= known;
@@ -256,7 +260,8 @@ impl<'a> OurFiles<'a> {
             (self.marks.last_mut(), &new.mark)
             && is_final(last)
             && is_final(&new)
-            && let Mark::Tail { file: last_file, ordinal: last_ordinal, end: last_end, .. } = &mut last.mark
+            && let Mark::Tail { file: last_file, ordinal: last_ordinal, end: last_end, from: Some(_) } =
+                &mut last.mark
             && (&*last_file, &*last_ordinal, &*last_end) == (file, ordinal, from)
         {
             *last_end = *end;
@@ -312,6 +317,23 @@ impl<'a> OurFiles<'a> {
             ours.is_damaged = true;
         }
         Ok(true)
+    }
+
+    /// Of two files of the same chunk, takes the one with more in it: a chunk file that could not be synced was written once
+    /// more, and a crash left both the old one under its old name and the new one under a later name.
+    pub(super) fn drop_copies(&mut self) {
+        let mut best: BTreeMap<ChunkId, usize> = BTreeMap::new();
+        for at in 0..self.files.len() {
+            let rank = |file: &OurFile| (file.last_sequence, file.records, file.state == ChunkState::Queued);
+            let other = best.entry(self.files[at].header.id).or_insert(at);
+            let (kept, copy) = match rank(&self.files[at]) > rank(&self.files[*other]) {
+                true => (at, *other),
+                false => (*other, at),
+            };
+            *other = kept;
+            self.files[copy].is_copy = kept != copy;
+        }
+        self.parts.retain(|part| !self.files[part.file].is_copy);
     }
 
     /// Voids frames of appends of which parts are missing.
@@ -376,44 +398,48 @@ impl<'a> OurFiles<'a> {
         marks.forget_old_forwards();
     }
 
-    /// Removes files without records and syncs the others, but not their directories. Answers the chunks, and the ids of those that could not be
-    /// synced.
-    pub(super) fn finish(self) -> (Vec<Found>, Vec<ChunkId>) {
+    /// Syncs what may not be on the device and removes files without records. Answers the chunks, and apart from them
+    /// those that could not be synced.
+    pub(super) fn finish(self) -> (Vec<Found>, Vec<Found>) {
         let known = self.known_complete();
         let (store, mut chunks, mut failed) = (self.store, Vec::new(), Vec::new());
         for ours in self.files {
+            let is_empty = ours.is_copy || (ours.bytes == 0 && ours.records == 0);
+            let path = ours.path.clone();
             // Also what is removed then: should the name come back after a crash, nothing must have come back with it.
-            let synced = match store.is_synced() && (ours.is_changed || ours.last_sequence > known) {
-                true => store.fs().open(&ours.path, Access::Write).and_then(|file| file.sync_data()),
-                false => Ok(()),
-            };
-            if ours.bytes == 0 && ours.records == 0 {
-                if let Err(error) = synced.and_then(|()| store.fs().remove(&ours.path)) {
+            let synced =
+                match store.is_synced() && !ours.is_copy && (ours.is_changed || ours.last_sequence > known) {
+                    true => store.fs().open(&path, Access::Write).and_then(|file| file.sync_data()),
+                    false => Ok(()),
+                };
+            let found = ours.into_chunk(store);
+            match synced {
+                Ok(()) if is_empty => {
+                    if let Err(error) = store.fs().remove(&path) {
+                        let error = error.to_string();
+                        log_error!(
+                            store.environment.log,
+                            "can't remove an empty chunk",
+                            path = path,
+                            error = error
+                        );
+                    }
+                }
+                Ok(()) => chunks.push(found),
+                Err(error) => {
                     let error = error.to_string();
                     log_error!(
                         store.environment.log,
-                        "can't remove an empty chunk",
-                        path = ours.path,
+                        "can't sync a buffer chunk",
+                        path = path,
                         error = error
                     );
+                    if let Some(file) = found.chunk.file() {
+                        file.distrust();
+                    }
+                    failed.push(found);
                 }
-                continue;
             }
-            let found = ours.into_chunk(store);
-            if let Err(error) = synced {
-                let error = error.to_string();
-                log_error!(
-                    store.environment.log,
-                    "can't sync a buffer chunk",
-                    chunk_id = found.chunk.id(),
-                    error = error
-                );
-                if let Some(file) = found.chunk.file() {
-                    file.distrust();
-                }
-                failed.push(found.chunk.id());
-            }
-            chunks.push(found);
         }
         (chunks, failed)
     }
@@ -440,7 +466,7 @@ impl OurFile {
             chunk.set_marked();
         }
         let appendable = !self.is_damaged && formatted == store.formatted;
-        Found { chunk, state: self.state, appendable }
+        Found { chunk: Arc::new(chunk), state: self.state, appendable }
     }
 }
 
