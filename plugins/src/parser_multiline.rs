@@ -239,7 +239,7 @@ mod tests {
         assert_eq!(error("format1 x"), "format should be Regexp, need //, in format1: 'x'");
         assert_eq!(
             error("format1 /(/"),
-            "Invalid regexp in format1: end pattern with unmatched parenthesis: /(/"
+            "Invalid regexp in format1: end pattern with unmatched parenthesis: /(/m"
         );
         assert_eq!(error("format1 /x/"), "Invalid regexp 'x': No named captures");
         assert_eq!(

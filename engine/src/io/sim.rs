@@ -122,6 +122,11 @@ impl SimFs {
         self.world().sync_fails = times;
     }
 
+    /// From now on the disk has room for so many more bytes.
+    pub(crate) fn set_space(&self, bytes: u64) {
+        self.world().space = bytes;
+    }
+
     /// What is found when the power is back.
     pub(crate) fn power_cut(&self) -> Self {
         let mut world = self.world();
@@ -150,6 +155,17 @@ impl SimFs {
         (world.inodes, world.dirs, world.next_inode) = (inodes, dirs, next_inode);
         drop(world);
         after
+    }
+
+    /// Makes a durable file, or replaces its bytes.
+    pub(crate) fn put(&self, path: &Path, bytes: &[u8]) {
+        let mut world = self.world();
+        let inode = world.next_inode;
+        world.next_inode += 1;
+        let file = Inode { bytes: bytes.to_vec(), durable: bytes.to_vec(), pending: Vec::new() };
+        world.inodes.insert(inode, file);
+        world.names.insert(path.to_owned(), inode);
+        world.durable_names.insert(path.to_owned(), inode);
     }
 
     fn world(&self) -> MutexGuard<'_, World> {
