@@ -45,10 +45,7 @@ pub fn json_from_msgpack(data: &[u8]) {
             Ok(()) => {
                 let mut raw = Vec::new();
                 let options = ReadOptions { dialect: Dialect::Yajl, depth: 200 };
-                // An extension's digits are only digits if this program wrote them.
-                if !data.contains(&(logweir_engine::msgpack::BIG_INT_EXT as u8)) {
-                    document_to_msgpack(&text[1..], &mut raw, options).expect("what was written can be read");
-                }
+                document_to_msgpack(&text[1..], &mut raw, options).expect("what was written can be read");
             }
         }
     }

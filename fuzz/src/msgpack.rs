@@ -47,7 +47,8 @@ pub fn scan_entries(data: &[u8]) {
     let mut walked = 0;
     for entry in Entries::new(&data[..scan.end]) {
         assert_eq!(skip(entry.record, 0), Ok(entry.record.len()));
-        assert_eq!(Time::read(entry.time_raw), entry.time);
+        // As text, because NaN is a time that equals none.
+        assert_eq!(format!("{:?}", Time::read(entry.time_raw)), format!("{:?}", entry.time));
         walked += 1;
     }
     assert!(walked >= scan.count - scan.violations && walked <= scan.count);

@@ -149,6 +149,11 @@ mod tests {
         assert_eq!(text(unknown, JsonStyle::Oj), Err(GenerateError::UnknownExtension(5)));
         let big = |out: &mut Vec<u8>| crate::msgpack::write_big_int(out, b"-12345678901234567890123");
         assert_eq!(text(big, JsonStyle::Oj).unwrap(), b"-12345678901234567890123");
+        for payload in [&b""[..], b"-", b"1,\"admin\":true", b"1.5", b"012", b"--1", b"+1"] {
+            let forged = |out: &mut Vec<u8>| write_ext(out, crate::msgpack::BIG_INT_EXT, payload);
+            let error = GenerateError::UnknownExtension(crate::msgpack::BIG_INT_EXT);
+            assert_eq!(text(forged, JsonStyle::Oj), Err(error));
+        }
     }
 
     #[test]

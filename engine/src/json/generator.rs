@@ -8,7 +8,7 @@ use super::generate::{GenerateError, JsonStyle, write_json_string};
 use super::inspect::ruby_to_s;
 use super::out::Out;
 use crate::msgpack::{
-    BIG_INT_EXT, DEPTH_MAX, Kind, ReadError, Reader, RecordView, Sink, Time, ValueRef, key_hash, skip,
+    DEPTH_MAX, Kind, ReadError, Reader, RecordView, Sink, Time, ValueRef, big_int_digits, key_hash, skip,
 };
 
 /// Where the reading and the writing stand.
@@ -80,9 +80,9 @@ impl<'r, 'o> Generator<'r, 'o> {
             ValueRef::UInt(number) => self.decimal(number, false),
             ValueRef::F32(number) => self.float(f64::from(number))?,
             ValueRef::F64(number) => self.float(number)?,
-            ValueRef::Ext(BIG_INT_EXT, digits) => self.out.put_slice(digits),
-            ValueRef::Ext(kind, _) => match Time::read(rest) {
-                Time::Event(time) => self.decimal(time.sec.unsigned_abs(), time.sec < 0),
+            ValueRef::Ext(kind, payload) => match (Time::read(rest), big_int_digits(kind, payload)) {
+                (Time::Event(time), _) => self.decimal(time.sec.unsigned_abs(), time.sec < 0),
+                (_, Some(digits)) => self.out.put_slice(digits),
                 _ => return Err(GenerateError::UnknownExtension(kind).into()),
             },
             ValueRef::Array(_) | ValueRef::Map(_) => return Err(GenerateError::Malformed.into()),

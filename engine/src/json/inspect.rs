@@ -1,7 +1,8 @@
 //! What Ruby 3.1 prints for values: `inspect` and `to_s`.
 
 use super::float::write_ruby_float;
-use crate::msgpack::{BIG_INT_EXT, DEPTH_MAX, Reader, RecordView, Time, ValueRef};
+use crate::event::EventTime;
+use crate::msgpack::{DEPTH_MAX, Reader, RecordView, Time, ValueRef, big_int_digits};
 use jiff::Timestamp;
 use std::io::Write;
 
@@ -40,15 +41,19 @@ fn inspect(raw: &[u8], out: &mut Vec<u8>, depth: usize) {
         Ok(ValueRef::Bin(bytes)) => inspect_bin(bytes, out),
         Ok(ValueRef::Array(raw)) => inspect_array(raw, out, depth),
         Ok(ValueRef::Map(raw)) => inspect_map(raw, out, depth),
-        Ok(ValueRef::Ext(BIG_INT_EXT, digits)) => out.extend_from_slice(digits),
-        Ok(ValueRef::Ext(kind, payload)) => match Time::read(raw) {
-            Time::Event(time) => match Timestamp::new(time.sec, time.nsec.min(999_999_999) as i32) {
-                Ok(moment) => write(out, format_args!("{}", moment.strftime("%Y-%m-%d %H:%M:%S.%9f +0000"))),
-                Err(_) => write(out, format_args!("{}.{:09}", time.sec, time.nsec)),
-            },
+        Ok(ValueRef::Ext(kind, payload)) => match (Time::read(raw), big_int_digits(kind, payload)) {
+            (Time::Event(time), _) => inspect_time(time, out),
+            (_, Some(digits)) => out.extend_from_slice(digits),
             _ => write(out, format_args!("<extension type {kind}, {} bytes>", payload.len())),
         },
         Err(_) => out.extend_from_slice(b"<malformed>"),
+    }
+}
+
+fn inspect_time(time: EventTime, out: &mut Vec<u8>) {
+    match Timestamp::new(time.sec, time.nsec.min(999_999_999) as i32) {
+        Ok(moment) => write(out, format_args!("{}", moment.strftime("%Y-%m-%d %H:%M:%S.%9f +0000"))),
+        Err(_) => write(out, format_args!("{}.{:09}", time.sec, time.nsec)),
     }
 }
 
@@ -157,7 +162,6 @@ fn write(out: &mut Vec<u8>, text: std::fmt::Arguments<'_>) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::event::EventTime;
     use crate::msgpack::{write_bin, write_event_time, write_f64, write_str};
 
     fn inspected(write: impl Fn(&mut Vec<u8>)) -> String {

@@ -42,7 +42,7 @@ pub use time::Time;
 pub use value::Value;
 pub use view::{Pairs, RecordView};
 pub use write::{
-    BIG_INT_EXT, add_fields, write_array_len, write_big_int, write_bin, write_bool, write_event_time,
-    write_ext, write_f64, write_i64, write_map_len, write_nil, write_str, write_u64,
+    BIG_INT_EXT, add_fields, big_int_digits, write_array_len, write_big_int, write_bin, write_bool,
+    write_event_time, write_ext, write_f64, write_i64, write_map_len, write_nil, write_str, write_u64,
 };
 pub(crate) use write::{Sink, put_f64, put_i64, put_str, put_u64};

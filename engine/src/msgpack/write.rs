@@ -128,6 +128,14 @@ pub fn write_big_int(out: &mut Vec<u8>, digits: &[u8]) {
     write_ext(out, BIG_INT_EXT, digits);
 }
 
+/// The digits of an extension value of type [`BIG_INT_EXT`] that [`write_big_int`] could have written: with a leading `-` if
+/// negative. A peer may send anything under that type.
+pub fn big_int_digits(kind: i8, payload: &[u8]) -> Option<&[u8]> {
+    let digits = payload.strip_prefix(b"-").unwrap_or(payload);
+    let whole = kind == BIG_INT_EXT && !digits.is_empty() && digits.iter().all(u8::is_ascii_digit);
+    (whole && (digits[0] != b'0' || digits.len() == 1)).then_some(payload)
+}
+
 /// Appends a float64.
 #[inline]
 pub fn write_f64(out: &mut Vec<u8>, value: f64) {
