@@ -40,7 +40,7 @@ pub(crate) fn fluentd(scenario: &Scenario) -> String {
         ""
     };
     let buffer = if scenario.buffer {
-        "  <buffer>\n    @type file\n    path @DIR@/buffer\n    flush_mode interval\n    flush_interval 1s\n  </buffer>\n"
+        "  <buffer>\n    @type file\n    path @DIR@/buffer\n    chunk_limit_size 256m\n    flush_mode interval\n    flush_interval 1s\n  </buffer>\n"
     } else {
         ""
     };

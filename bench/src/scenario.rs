@@ -75,7 +75,10 @@ pub(crate) const SCENARIOS: &[Scenario] = &[
     Scenario::new("tail-cri-null", Input::Tail(Lines::Cri), Output::Null).share(0.5),
     Scenario::new("tail-none-forward", Input::Tail(Lines::None), Output::Forward).buffer().share(0.5),
     Scenario::new("forward-clickhouse", PACKED, Output::ClickHouse).filter().buffer().share(0.5),
-    Scenario::new("tail-clickhouse", Input::Tail(Lines::Json), Output::ClickHouse).filter().buffer().share(0.5),
+    Scenario::new("tail-clickhouse", Input::Tail(Lines::Json), Output::ClickHouse)
+        .filter()
+        .buffer()
+        .share(0.5),
 ];
 
 impl Scenario {

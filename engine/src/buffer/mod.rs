@@ -11,6 +11,7 @@
 
 mod append;
 mod batch;
+mod body_reader;
 #[allow(clippy::module_inception)]
 mod buffer;
 mod chunk;
@@ -34,6 +35,7 @@ mod tests;
 
 pub use append::{AppendError, Appended};
 pub use batch::{Batch, Part};
+pub use body_reader::{BodyRead, BodyReader};
 pub use buffer::{Buffer, OpenError, Stats};
 pub use chunk::{Body, Chunk};
 pub use files::{ChunkFiles, ChunkState, SingleKey};

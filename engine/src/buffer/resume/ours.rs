@@ -10,6 +10,7 @@ use crate::buffer::file::origin::Mark;
 use crate::buffer::file::scan::{self, Scan};
 use crate::buffer::files::ChunkName;
 use crate::buffer::marks::Marks;
+use crate::buffer::settings::Compressions;
 use crate::buffer::store::FileStore;
 use crate::buffer::{Chunk, ChunkId, ChunkState};
 use crate::io::{Access, File, Timestamp};
@@ -53,6 +54,7 @@ struct OurFile {
     end: u64,
     records: u64,
     bytes: u64,
+    compressions: Compressions,
     last_sequence: u64,
     at: u32,
     is_damaged: bool,
@@ -194,6 +196,7 @@ impl<'a> OurFiles<'a> {
             end: start,
             records: 0,
             bytes: 0,
+            compressions: Compressions::default(),
             last_sequence: 0,
             at: 0,
             is_damaged: false,
@@ -227,6 +230,7 @@ impl<'a> OurFiles<'a> {
         ours.last_sequence = ours.last_sequence.max(header.sequence);
         ours.records += u64::from(header.records);
         ours.bytes += u64::from(header.body_bytes);
+        ours.compressions.add(header.compression);
         ours.at = header.at;
         if header.parts > 1 {
             ours.is_marked = true;
@@ -461,6 +465,7 @@ impl OurFile {
         let content = FileContent::found(store.fs(), self.path, id, self.start, self.end, self.state);
         let chunk = Chunk::new(id, metadata, created, formatted, Content::File(content));
         chunk.count(self.bytes, self.records);
+        chunk.add_compressions(self.compressions);
         chunk.set_found(self.last_sequence, Timestamp::from_secs(i64::from(self.at)));
         if self.is_marked {
             chunk.set_marked();
