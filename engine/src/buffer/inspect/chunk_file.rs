@@ -61,8 +61,8 @@ pub enum Writer {
     Fluentd,
 }
 
-/// Takes a body and the number of its append (0 in files of Fluentd).
-pub(super) type Visit<'a> = dyn FnMut(u64, Body) -> io::Result<()> + 'a;
+/// See [`ChunkFile::read`].
+pub(super) type Visit<'a> = dyn FnMut(&Look, u64, Body) -> io::Result<()> + 'a;
 
 /// A file that was opened.
 pub(super) struct Opened<'a> {
@@ -91,12 +91,12 @@ impl ChunkFile {
         self.walk(fs, None)
     }
 
-    /// As [`Self::look`], and gives each good body to `visit` as it is stored, with the number of its append. An error of
-    /// `visit` ends it and is returned.
+    /// As [`Self::look`], and gives each good body to `visit` as it is stored, with what is known of the chunk so far (its
+    /// keys are) and the number of the append (0 in files of Fluentd). An error of `visit` ends it and is returned.
     pub fn read(
         &self,
         fs: &dyn Fs,
-        mut visit: impl FnMut(u64, Body) -> io::Result<()>,
+        mut visit: impl FnMut(&Look, u64, Body) -> io::Result<()>,
     ) -> io::Result<Option<Look>> {
         self.walk(fs, Some(&mut visit))
     }

@@ -88,7 +88,11 @@ pub(super) fn walk(
             None => scan.headers(|found| note(&mut seen, &found))?,
             Some(visit) => scan.bodies(|found| {
                 note(&mut seen, &found);
-                if found.header.void { Ok(()) } else { visit(found.header.sequence, found.into_body()) }
+                if found.header.void {
+                    Ok(())
+                } else {
+                    visit(&seen, found.header.sequence, found.into_body())
+                }
             })?,
         };
         let is_cut_off = rest.damaged.last().is_some_and(|last| last.end >= end);

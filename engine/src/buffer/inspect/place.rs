@@ -64,16 +64,21 @@ impl Place {
         std::iter::once(&self.files.dir).chain(&self.files.also).map(PathBuf::as_path)
     }
 
-    /// Whether `path` is one of its directories, or one of its files.
-    pub fn covers(&self, path: &Path) -> bool {
+    /// This place if `path` is one of its directories or its pattern, the one file of it that `path` is, or nothing.
+    pub fn within(&self, path: &Path) -> Option<Self> {
         let same = |dir: &Path, path: &Path| match (dir.canonicalize(), path.canonicalize()) {
             (Ok(a), Ok(b)) => a == b,
             _ => dir == path,
         };
-        let parse = |name: &OsStr| self.files.parse(name).is_some();
-        let in_dir = |dir: &Path| path.parent().is_some_and(|parent| same(dir, parent));
-        self.dirs().any(|dir| same(dir, path) || (in_dir(dir) && path.file_name().is_some_and(parse)))
-            || path == self.files.dir.join(format!("{}.*{}", self.files.prefix, self.files.suffix))
+        if path == Path::new(&self.shown()) || self.dirs().any(|dir| same(dir, path)) {
+            return Some(self.clone());
+        }
+        let parsed = self.files.parse(path.file_name()?)?;
+        let parent = path.parent().filter(|dir| !dir.as_os_str().is_empty()).unwrap_or(Path::new("."));
+        self.dirs().any(|dir| same(dir, parent)).then(|| {
+            let only = Some(self.file(path.to_owned(), parsed));
+            Self { only, ..self.clone() }
+        })
     }
 
     /// Whether nobody knows if the key in the names of its Fluentd files is a tag or a field.

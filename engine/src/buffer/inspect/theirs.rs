@@ -35,7 +35,7 @@ pub(super) fn walk(opened: &Opened<'_>, visit: Option<&mut Visit<'_>>) -> io::Re
     let body = good_part(&mut seen, bytes, opened.chunk.text)?;
     seen.count(body.bytes.len() as u64, body.records, body.compression);
     if let Some(visit) = visit {
-        visit(0, body)?;
+        visit(&seen, 0, body)?;
     }
     Ok(Some(seen))
 }

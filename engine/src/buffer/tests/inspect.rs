@@ -21,7 +21,7 @@ fn looks(place: &Place) -> Vec<Look> {
 /// What a chunk holds, and the numbers of its records.
 fn read(chunk: &ChunkFile) -> (Look, Vec<u8>) {
     let mut numbers = Vec::new();
-    let visit = |_, body: Body| {
+    let visit = |_: &Look, _, body: Body| {
         numbers.extend(body.inflated()?.chunks(6).map(|entry| entry[5]));
         Ok(())
     };
@@ -196,7 +196,12 @@ fn appends_of_which_parts_are_missing_are_known() {
         let incomplete = seen.incomplete(&RealFs, &chunks).unwrap();
         let (mut sequences, mut out) = (Vec::new(), 0);
         for chunk in &chunks {
-            chunk.read(&RealFs, |sequence, _| Ok(sequences.push(sequence))).unwrap();
+            chunk
+                .read(&RealFs, |_, sequence, _| {
+                    sequences.push(sequence);
+                    Ok(())
+                })
+                .unwrap();
             out += sequences.drain(..).filter(|sequence| incomplete.has(chunk, *sequence)).count();
         }
         out
@@ -331,7 +336,7 @@ fn what_is_exported_is_taken_over_with_its_keys_and_its_state() {
         std::fs::create_dir_all(target.buffer_dir()).unwrap();
         for chunk in chunks(&place) {
             let (mut data, mut records) = (Vec::new(), 0);
-            let visit = |_, body: Body| {
+            let visit = |_: &Look, _, body: Body| {
                 let (bytes, count) = exported_body(&body, false, gzip)?;
                 data.extend_from_slice(&bytes);
                 records += count;
