@@ -1,14 +1,15 @@
 //! `logweir buffer list|cat|export` on buffers of a real Logweir and of the real Fluentd.
 
-use crate::logweir::{Logweir, logweir, words};
+mod place;
+
+use crate::logweir::{BINARY, Logweir, logweir, words};
 use logweir_engine::msgpack::{Entries, Reader, ValueRef};
-use logweir_testing::free_port;
+use place::{Place, append, case, cat, files, json_of, line_of, objects};
 use rustix::process::Signal;
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::fs;
-use std::path::{Path, PathBuf};
-use std::process::Output;
+use std::process::{Command, Stdio};
 
 #[test]
 fn what_a_buffer_holds_is_shown_while_logweir_runs_and_goes_back_to_fluentds_format() {
@@ -317,6 +318,28 @@ fn every_file_buffer_of_a_configuration_is_found() {
     assert!(words(&none).contains("is no buffer of the configuration"), "{}", words(&none));
 }
 
+/// The shell sets a limit for the size of files, so that writing fails as on a disk that is full.
+#[test]
+fn an_export_that_fails_leaves_nothing_behind() {
+    let place = Place::new();
+    let mut process = place.start("@type file\npath DIR/buf\nflush_interval 1h", "tag");
+    place.write_lines(&mut process, 0..100);
+    process.kill();
+    for there in [false, true] {
+        if there {
+            fs::create_dir(place.path("out")).unwrap();
+        }
+        let script = "trap '' XFSZ; ulimit -f 1; exec \"$0\" buffer export \"$1\" --to \"$2\"";
+        let mut shell = Command::new("sh");
+        shell.args(["-c", script, BINARY, &place.text("buf"), &place.text("out")]);
+        let output = shell.stdin(Stdio::null()).output().unwrap();
+        assert_eq!(output.status.code(), Some(1), "{}", words(&output));
+        assert!(words(&output).contains("nothing was exported"), "{}", words(&output));
+        assert_eq!(place.path("out").exists(), there);
+    }
+    assert!(files(&place.path("out")).is_empty());
+}
+
 #[test]
 fn the_key_of_file_single_is_what_the_configuration_says() {
     let place = Place::new();
@@ -401,169 +424,13 @@ fn what_cannot_be_read_is_an_error_and_a_reader_that_leaves_is_none() {
         assert!(words(&output).contains(says), "{}", words(&output));
     }
     let id = "660ea087c069c0156a206a7dfc7d9983";
+    let (reader, writer) = std::io::pipe().unwrap();
+    drop(reader);
+    let mut command = Command::new(BINARY);
+    command.args(["buffer", "cat"]).arg(case("resume_http_output")).stdin(Stdio::null()).stdout(writer);
+    let output = command.output().unwrap();
+    assert_eq!((output.status.code(), words(&output)), (Some(0), String::new()));
     let absent = logweir(&["buffer", "cat", id, case("resume_http_output").to_str().unwrap()]);
     assert_eq!(absent.status.code(), Some(1));
     assert!(words(&absent).contains(&format!("there is no chunk {id} in ")), "{}", words(&absent));
-}
-
-/// A directory with a configuration that tails `in.log` into an out_forward whose server is not there.
-struct Place {
-    dir: tempfile::TempDir,
-}
-
-impl Place {
-    fn new() -> Self {
-        Self { dir: tempfile::tempdir().unwrap() }
-    }
-
-    fn path(&self, name: &str) -> PathBuf {
-        self.dir.path().join(name)
-    }
-
-    fn text(&self, name: &str) -> String {
-        self.path(name).display().to_string()
-    }
-
-    /// Writes a file in which `DIR/` stands for this directory.
-    fn write(&self, name: &str, text: &str) {
-        fs::write(self.path(name), text.replace("DIR/", &self.text(""))).unwrap();
-    }
-
-    fn start(&self, buffer: &str, keys: &str) -> Logweir {
-        let config = format!(
-            "<source>
-  @type tail
-  path DIR/in.log
-  pos_file DIR/in.pos
-  tag app
-  read_from_head true
-  <parse>
-    @type json
-  </parse>
-</source>
-<match app>
-  @type forward
-  @id out
-  <server>
-    host 127.0.0.1
-    port {}
-  </server>
-  <buffer {keys}>
-    {buffer}
-  </buffer>
-</match>
-",
-            free_port()
-        );
-        self.write("in.log", "");
-        Logweir::start(self.dir.path(), &config.replace("DIR/", &self.text("")))
-    }
-
-    /// Appends lines and waits until they are in the buffer.
-    fn write_lines(&self, process: &mut Logweir, numbers: std::ops::Range<u64>) {
-        append(&self.path("in.log"), &numbers.map(line_of).collect::<String>());
-        let length = fs::metadata(self.path("in.log")).unwrap().len();
-        process.wait("the lines", |_| {
-            let text = fs::read_to_string(self.path("in.pos")).unwrap_or_default();
-            let position = text.split('\t').nth(1).and_then(|hex| u64::from_str_radix(hex, 16).ok());
-            position == Some(length)
-        });
-    }
-
-    /// Starts a Logweir whose buffer is the directory `dir`, waits until it has delivered `count` records and emptied the
-    /// directory, and answers the numbers of these records, sorted.
-    fn delivered(&self, dir: &str, buffer: &str, keys: &str, count: usize) -> Vec<u64> {
-        let port = free_port();
-        let config = format!(
-            "<source>
-  @type forward
-  port {port}
-  bind 127.0.0.1
-</source>
-<match app>
-  @type file
-  path DIR/result
-  append true
-  <format>
-    @type json
-  </format>
-  <buffer []>
-    @type memory
-    flush_mode immediate
-  </buffer>
-</match>
-<match nothing>
-  @type forward
-  <server>
-    host 127.0.0.1
-    port {port}
-  </server>
-  <buffer {keys}>
-    {buffer}
-    path DIR/{dir}
-    flush_interval 0.1s
-    retry_wait 0.1s
-  </buffer>
-</match>
-"
-        );
-        let target = self.path("target");
-        fs::create_dir(&target).unwrap();
-        let mut process = Logweir::start(&target, &config.replace("DIR/", &self.text("")));
-        let records = || objects(&fs::read(self.path("result.log")).unwrap_or_default());
-        process.wait("all records", |_| records().len() >= count);
-        process.wait("an empty buffer", |_| files(&self.path(dir)).keys().all(|name| name.starts_with('.')));
-        assert_eq!(process.stop().code(), Some(0));
-        let mut numbers: Vec<u64> = records().iter().map(|record| record["i"].as_u64().unwrap()).collect();
-        numbers.sort_unstable();
-        numbers
-    }
-}
-
-fn line_of(i: u64) -> String {
-    format!("{{\"i\":{i},\"user\":\"u{}\"}}\n", i % 2)
-}
-
-fn append(path: &Path, text: &str) {
-    use std::io::Write;
-    fs::OpenOptions::new().append(true).open(path).unwrap().write_all(text.as_bytes()).unwrap();
-}
-
-/// The buffer that the real Fluentd left behind in a case of tests/conformance.
-fn case(name: &str) -> PathBuf {
-    let cases = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/conformance/cases/buffer_output");
-    cases.join(name).join("files/buf")
-}
-
-/// Names and contents.
-fn files(dir: &Path) -> BTreeMap<String, Vec<u8>> {
-    let mut found = BTreeMap::new();
-    for entry in fs::read_dir(dir).unwrap() {
-        let path = entry.unwrap().path();
-        // What is delivered meanwhile is not there any more.
-        if let Ok(bytes) = fs::read(&path) {
-            found.insert(path.file_name().unwrap().to_str().unwrap().to_owned(), bytes);
-        }
-    }
-    found
-}
-
-fn cat(args: &[&str]) -> Vec<Value> {
-    let output = logweir(&[&["buffer", "cat", "--json"][..], args].concat());
-    assert_eq!(output.status.code(), Some(0), "{}", words(&output));
-    objects(&output.stdout)
-}
-
-fn objects(lines: &[u8]) -> Vec<Value> {
-    let text = String::from_utf8(lines.to_vec()).unwrap();
-    // The last line may be half written.
-    text.split_inclusive('\n')
-        .filter(|line| line.ends_with('\n'))
-        .map(|line| serde_json::from_str(line).unwrap())
-        .collect()
-}
-
-fn json_of(output: &Output) -> Value {
-    assert_eq!(output.status.code(), Some(0), "{}", words(output));
-    serde_json::from_slice(&output.stdout).unwrap()
 }

@@ -4,9 +4,8 @@
 /// not the path of a file that has one.
 pub(super) fn is_secret_name(name: &str) -> bool {
     let name = name.to_ascii_lowercase();
-    let has = |part: &&str| name.contains(*part);
     let is_path = PATHS.iter().any(|end| name.ends_with(end));
-    !is_path && (WHOLE.contains(&name.as_str()) || PARTS.iter().any(|part| has(&part)))
+    !is_path && (WHOLE.contains(&name.as_str()) || PARTS.iter().any(|part| name.contains(part)))
 }
 
 const WHOLE: [&str; 3] = ["pass", "pw", "authorization"];

@@ -74,9 +74,8 @@ impl<'a, W: Write> Printer<'a, W> {
         self.outcome = Outcome::Good;
         let mut broken_output = None;
         let result = chunk.read(&RealFs, |look, _, body| {
-            self.body(look, &body).map_err(|error| {
+            self.body(look, &body).inspect_err(|error| {
                 broken_output = Some(io::Error::from(error.kind()));
-                error
             })
         });
         match result {

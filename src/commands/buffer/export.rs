@@ -7,7 +7,7 @@ use super::list::Total;
 use super::source::{Found, find};
 use super::{Outcome, Stop, keys};
 use crate::cli::{BufferSource, ExportOptions};
-use logweir_engine::buffer::inspect::{ChunkFile, Incomplete, Look};
+use logweir_engine::buffer::inspect::{ChunkFile, Incomplete, Look, Writer as WrittenBy};
 use logweir_engine::buffer::{Body, Compression, ExportFormat, exported_body};
 use logweir_engine::io::{LockError, RealFs};
 use logweir_engine::plugin::Registry;
@@ -46,6 +46,11 @@ pub(super) fn export(
             good.push(chunk);
             looks.push(look);
         }
+    }
+    if looks.iter().any(|look| look.writer == WrittenBy::Fluentd) {
+        eprintln!(
+            "note: some of these chunks are Fluentd's, which takes no lock: make sure that it does not run"
+        );
     }
     let gzip = options.gzip.unwrap_or_else(|| are_gzip(&looks));
     let format = if options.single { ExportFormat::FileSingle } else { ExportFormat::File };

@@ -4,11 +4,12 @@ use super::ChunkFile;
 use super::chunk_file::Look;
 use super::names::{any_id, guess};
 use super::ours::{self, Head};
-use crate::buffer::file::frame;
+use crate::buffer::file::frame::{self, FrameHeader};
 use crate::buffer::file::scan::Scan;
 use crate::buffer::files::ChunkName;
 use crate::buffer::{ChunkFiles, ChunkId, ChunkState, SingleKey, marks_file};
 use crate::io::{self, Access, DirectoryLock, Fs, LockError};
+use std::collections::hash_map::Entry;
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::ffi::OsStr;
 use std::io::{Error, ErrorKind, Result};
@@ -114,25 +115,19 @@ impl Place {
             let dir = chunk.path.parent().unwrap_or(Path::new("."));
             let Some(opened) = chunk.open(fs)? else { continue };
             let Head::Header(header, start) = ours::head(&opened)? else { continue };
-            let of = parts.entry(dir).or_default();
-            Scan { file: &*opened.file, id: header.id, start, end: opened.stat.len }.headers(|found| {
-                let header = found.header;
-                of.durable = of.durable.max(header.durable);
-                if header.parts > 1 && !header.void {
-                    of.sets.entry(header.sequence).or_default().push((header.part, header.parts));
+            let of = match parts.entry(dir) {
+                Entry::Occupied(of) => of.into_mut(),
+                Entry::Vacant(new) => {
+                    let files = ChunkFiles { dir: dir.to_owned(), ..self.files.clone() };
+                    new.insert(Parts::new(complete(fs, &files.marks_path())?))
                 }
+            };
+            Scan { file: &*opened.file, id: header.id, start, end: opened.stat.len }.headers(|found| {
+                of.note(&found.header);
             })?;
         }
-        let mut incomplete = Incomplete::default();
-        for (dir, Parts { mut sets, durable }) in parts {
-            let files = ChunkFiles { dir: dir.to_owned(), ..self.files.clone() };
-            let Some(complete) = complete(fs, &files.marks_path())? else { continue };
-            sets.retain(|sequence, of| {
-                *sequence > complete.max(durable) && !frame::are_whole(of.iter().copied())
-            });
-            incomplete.by_dir.insert(dir.to_owned(), sets.into_keys().collect());
-        }
-        Ok(incomplete)
+        let of_dir = |(dir, parts): (&Path, Parts)| (dir.to_owned(), parts.incomplete());
+        Ok(Incomplete { by_dir: parts.into_iter().map(of_dir).collect() })
     }
 
     /// Who has the buffer, as far as this process may see.
@@ -163,12 +158,36 @@ impl Incomplete {
     }
 }
 
-/// Frames of appends with several parts.
-#[derive(Default)]
+/// Frames of appends with several parts, as far as it is not known that these are whole.
 struct Parts {
     sets: HashMap<u64, Vec<(u16, u16)>>,
     /// Appends up to here were whole.
-    durable: u64,
+    whole: u64,
+}
+
+/// From so many appends on, those that are known to be whole are forgotten at once.
+const SETS_MAX: usize = 200_000;
+
+impl Parts {
+    /// `complete` is what the marks file says; if it says nothing, all appends count as whole.
+    fn new(complete: Option<u64>) -> Self {
+        Self { sets: HashMap::new(), whole: complete.unwrap_or(u64::MAX) }
+    }
+
+    fn note(&mut self, header: &FrameHeader) {
+        self.whole = self.whole.max(header.durable);
+        if header.parts > 1 && !header.void && header.sequence > self.whole {
+            self.sets.entry(header.sequence).or_default().push((header.part, header.parts));
+            if self.sets.len() > SETS_MAX {
+                self.sets.retain(|sequence, _| *sequence > self.whole);
+            }
+        }
+    }
+
+    fn incomplete(mut self) -> HashSet<u64> {
+        self.sets.retain(|sequence, of| *sequence > self.whole && !frame::are_whole(of.iter().copied()));
+        self.sets.into_keys().collect()
+    }
 }
 
 /// Up to which append everything is whole, says the marks file; `None` if it is damaged.

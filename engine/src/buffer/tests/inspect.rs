@@ -131,10 +131,51 @@ fn damage_has_its_place_and_the_rest_is_read() {
         let again = chunks(&place)[0].look(&RealFs).unwrap().unwrap();
         assert_eq!((again.records, again.damage), (look.records, damage));
     }
+    // What the start of a buffer makes of a file without headers.
+    let id = chunks(&place)[0].id();
+    let mut headless = whole.clone();
+    headless[..frames_at].fill(7);
+    let saved = place.dir.path().join(format!("{id}.damaged"));
+    std::fs::write(&saved, headless).unwrap();
+    assert_eq!(read(&seen(&saved).chunks(&RealFs).unwrap()[0]).1, [0, 1, 2]);
     std::fs::write(place.chunk_file(), [0; 5000]).unwrap();
     assert!(looks(&place).is_empty());
     std::fs::write(place.chunk_file(), b"").unwrap();
     assert!(looks(&place).is_empty());
+}
+
+/// Nothing is shown that was not written, and nothing that is whole is missing, whatever byte is wrong.
+#[test]
+fn any_byte_may_be_wrong_and_any_may_be_missing() {
+    let place = Place::new();
+    let whole = three_frames(&place);
+    let frames_at = whole.len() - 3 * 54;
+    let name = place.names()[0].replace("buffer.b", "buffer.q");
+    let kept_in = |bytes: &[u8]| {
+        let fs = crate::io::sim::SimFs::new(1);
+        fs.create_dir_all(Path::new("/buf"), 0).unwrap();
+        fs.put(&Path::new("/buf").join(&name), bytes);
+        let place = Seen::at(&fs, Path::new("/buf")).unwrap().remove(0);
+        let mut numbers = Vec::new();
+        for chunk in place.chunks(&fs).unwrap() {
+            let visit = |_: &Look, _, body: Body| {
+                numbers.push(body.bytes[5]);
+                Ok(())
+            };
+            let look = chunk.read(&fs, visit).unwrap();
+            assert!(look.is_none_or(|look| look.records == numbers.len() as u64));
+        }
+        numbers
+    };
+    for at in 0..whole.len() {
+        let mut bytes = whole.clone();
+        bytes[at] ^= 0xff;
+        let damaged = at.checked_sub(frames_at).map(|at| (at / 54) as u8);
+        let expected: Vec<u8> = (0..3).filter(|frame| Some(*frame) != damaged).collect();
+        assert_eq!(kept_in(&bytes), expected, "byte {at}");
+        let expected: Vec<u8> = (0..(at.saturating_sub(frames_at) / 54) as u8).collect();
+        assert_eq!(kept_in(&whole[..at]), expected, "length {at}");
+    }
 }
 
 #[test]
