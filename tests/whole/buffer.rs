@@ -164,6 +164,8 @@ fn compressed_chunks_go_into_file_single_and_back() {
         (&chunk["tag"], &chunk["compress"], &chunk["records"]),
         (&"app".into(), &"gzip".into(), &5.into())
     );
+    let own = logweir(&["buffer", "list", &place.text("buf")]);
+    assert!(own.stderr.is_empty(), "Logweir's own chunks say what their key is: {}", words(&own));
 
     let text = ["--compress", "text", "--to", &place.text("text")];
     let done = logweir(&[&["buffer", "export", &place.text("buf")][..], &text].concat());

@@ -23,16 +23,18 @@ pub(super) fn export(
     out: &mut impl Write,
 ) -> Result<Outcome, Stop> {
     let mut outcome = Outcome::Good;
-    let buffer = one(find(source, registry, &mut outcome)?)?;
+    let found = find(source, registry, &mut outcome)?;
     if outcome != Outcome::Good {
-        return Ok(outcome);
+        let why = "nothing was exported: mend the configuration, or name the PATH without -c";
+        return Err(Stop::Because(why.to_owned()));
     }
+    let buffer = one(found)?;
     let _held = buffer.place.hold().map_err(|error| Stop::Because(in_use(&buffer, &error)))?;
     let read = |error: io::Error| {
         Stop::Because(format!("cannot read {}: {error}; nothing was exported", buffer.place.shown()))
     };
     let chunks = buffer.place.chunks(&RealFs).map_err(read)?;
-    let incomplete = buffer.place.incomplete(&RealFs, &chunks).map_err(read)?;
+    let incomplete = buffer.place.incomplete(&RealFs).map_err(read)?;
     let (mut good, mut looks) = (Vec::new(), Vec::new());
     for chunk in chunks {
         let Some(look) = chunk.look(&RealFs).map_err(read)? else { continue };

@@ -49,7 +49,7 @@ pub(super) fn find(
         let places = Place::at(&RealFs, path)
             .map_err(|error| Stop::Because(format!("cannot read {}: {error}", path.display())))?;
         for place in places {
-            if place.guesses_key() {
+            if place.guesses_key(&RealFs) {
                 eprintln!(
                     "note: the names of {} do not say if their key is the tag or a field; it is taken for the tag \
                      (-c FILE reads a configuration that says so)",

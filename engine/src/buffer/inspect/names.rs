@@ -2,6 +2,7 @@
 
 use crate::buffer::files::{ChunkName, parse_id};
 use crate::buffer::{ChunkId, ChunkState, SingleKey};
+use std::ffi::OsString;
 
 /// What the name of a file says, if it is that of a chunk.
 pub(super) struct Guess<'a> {
@@ -35,6 +36,18 @@ pub(super) fn guess(name: &str) -> Option<Guess<'_>> {
         end = dot;
     }
     None
+}
+
+/// The prefix of a name, by the lock file of its buffer (`.PREFIXSUFFIX.lock`) if that is among `beside`: of
+/// `x.KEY.bID.buf` it tells that the key is none of the prefix.
+pub(super) fn prefix_by_lock<'a>(guess: &Guess<'a>, beside: &[OsString]) -> &'a str {
+    let locked = |name: &OsString| {
+        let prefix = name.to_str()?.strip_prefix('.')?.strip_suffix(".lock")?.strip_suffix(guess.suffix)?;
+        let rest = guess.prefix.strip_prefix(prefix)?;
+        (rest.is_empty() || rest.starts_with('.')).then_some(prefix.len())
+    };
+    let longest = beside.iter().filter_map(locked).max();
+    longest.map_or(guess.prefix, |length| &guess.prefix[..length])
 }
 
 /// The id that is somewhere in a name, as in those of the backup directory (`ID.log`, `ID.damaged`).
@@ -76,5 +89,18 @@ mod tests {
             assert_eq!(any_id(&name).unwrap().id.hex(), HEX, "{name}");
         }
         assert!(any_id("app.log").is_none());
+    }
+
+    #[test]
+    fn a_lock_file_tells_a_prefix_from_a_key() {
+        let name = format!("x.y.app.b{HEX}.buf");
+        let prefix = |locks: &[&str]| {
+            let beside: Vec<OsString> = locks.iter().map(OsString::from).collect();
+            prefix_by_lock(&guess(&name).unwrap(), &beside).to_owned()
+        };
+        assert_eq!(prefix(&[]), "x.y.app");
+        assert_eq!(prefix(&[".x.buf.lock", ".z.buf.lock", "x.y.app.buf.lock"]), "x");
+        assert_eq!(prefix(&[".x.buf.lock", ".x.y.buf.lock"]), "x.y");
+        assert_eq!(prefix(&[".x.y.ap.buf.lock", ".x.y.log.lock"]), "x.y.app");
     }
 }

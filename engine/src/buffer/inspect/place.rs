@@ -2,7 +2,7 @@
 
 use super::ChunkFile;
 use super::chunk_file::Look;
-use super::names::{any_id, guess};
+use super::names::{any_id, guess, prefix_by_lock};
 use super::ours::{self, Head};
 use crate::buffer::file::frame::{self, FrameHeader};
 use crate::buffer::file::scan::Scan;
@@ -82,9 +82,15 @@ impl Place {
         })
     }
 
-    /// Whether nobody knows if the key in the names of its Fluentd files is a tag or a field.
-    pub fn guesses_key(&self) -> bool {
-        self.text.is_none() && self.files.single.is_some()
+    /// Whether there are files of Fluentd's in whose names nobody knows if the key is a tag or a field. Logweir's say it.
+    pub fn guesses_key(&self, fs: &dyn Fs) -> bool {
+        let is_theirs = |chunk: &ChunkFile| {
+            let opened = chunk.open(fs).ok().flatten()?;
+            matches!(ours::head(&opened), Ok(Head::NotOurs)).then_some(())
+        };
+        let is_guessed = self.text.is_none() && self.files.single.is_some();
+        is_guessed
+            && self.chunks(fs).is_ok_and(|chunks| chunks.iter().any(|chunk| is_theirs(chunk).is_some()))
     }
 
     /// Its chunks, the oldest first. Of two files of the same chunk (a file that could not be synced was written once
@@ -108,10 +114,12 @@ impl Place {
         found.into_values().map(|same| best(fs, same)).filter_map(Result::transpose).collect()
     }
 
-    /// Which appends in `chunks` are not whole. Where the marks that tell are damaged, none are said to be.
-    pub fn incomplete(&self, fs: &dyn Fs, chunks: &[ChunkFile]) -> Result<Incomplete> {
+    /// Which appends in the buffer are not whole, whichever of its chunks are asked for. Where nothing tells (the marks are
+    /// damaged, or are not where the chunks are because these were copied without them), none are said to be.
+    pub fn incomplete(&self, fs: &dyn Fs) -> Result<Incomplete> {
+        let chunks = Self { only: None, ..self.clone() }.chunks(fs)?;
         let mut parts: HashMap<&Path, Parts> = HashMap::new();
-        for chunk in chunks {
+        for chunk in &chunks {
             let dir = chunk.path.parent().unwrap_or(Path::new("."));
             let Some(opened) = chunk.open(fs)? else { continue };
             let Head::Header(header, start) = ours::head(&opened)? else { continue };
@@ -119,7 +127,7 @@ impl Place {
                 Entry::Occupied(of) => of.into_mut(),
                 Entry::Vacant(new) => {
                     let files = ChunkFiles { dir: dir.to_owned(), ..self.files.clone() };
-                    new.insert(Parts::new(complete(fs, &files.marks_path())?))
+                    new.insert(Parts::new(complete(fs, &files)?))
                 }
             };
             Scan { file: &*opened.file, id: header.id, start, end: opened.stat.len }.headers(|found| {
@@ -190,9 +198,13 @@ impl Parts {
     }
 }
 
-/// Up to which append everything is whole, says the marks file; `None` if it is damaged.
-fn complete(fs: &dyn Fs, path: &Path) -> Result<Option<u64>> {
-    match fs.open(path, Access::Read) {
+/// Up to which append everything is whole, says the marks file; `None` if it is damaged. As long as nothing was delivered
+/// there need not be one, but then there is the lock file.
+fn complete(fs: &dyn Fs, files: &ChunkFiles) -> Result<Option<u64>> {
+    if fs.stat(&files.lock_path()).is_err() {
+        return Ok(None);
+    }
+    match fs.open(&files.marks_path(), Access::Read) {
         Ok(file) => Ok(marks_file::read(&file.read_from(0)?).map(|snapshot| snapshot.complete)),
         Err(error) if error.kind() == ErrorKind::NotFound => Ok(Some(0)),
         Err(error) => Err(error),
@@ -220,10 +232,11 @@ fn in_directory(fs: &dyn Fs, dir: &Path) -> Result<Vec<Place>> {
     let workers = names.iter().filter(|name| is_worker(name)).map(|name| dir.join(name));
     let also: Vec<PathBuf> = workers.filter(|path| fs.stat(path).is_ok_and(|stat| stat.is_dir)).collect();
     let mut families: BTreeMap<(String, String), Option<SingleKey>> = BTreeMap::new();
-    let all = also.iter().flat_map(|dir| fs.list(dir).unwrap_or_default()).chain(names);
-    for name in all {
+    let all: Vec<_> = also.iter().flat_map(|dir| fs.list(dir).unwrap_or_default()).chain(names).collect();
+    for name in &all {
         if let Some(found) = name.to_str().and_then(guess) {
-            families.insert((found.prefix.to_owned(), found.suffix.to_owned()), found.single);
+            let prefix = prefix_by_lock(&found, &all);
+            families.insert((prefix.to_owned(), found.suffix.to_owned()), found.single);
         }
     }
     if families.is_empty() {
@@ -248,9 +261,10 @@ fn one_file(fs: &dyn Fs, path: &Path) -> Result<Place> {
         Some(dir) if !dir.as_os_str().is_empty() => dir.to_owned(),
         _ => PathBuf::from("."),
     };
+    let beside = fs.list(&dir).unwrap_or_default();
     let guessed = name.to_str().and_then(guess).map(|found| ChunkFiles {
         dir: dir.clone(),
-        prefix: found.prefix.to_owned(),
+        prefix: prefix_by_lock(&found, &beside).to_owned(),
         suffix: found.suffix.to_owned(),
         also: Vec::new(),
         single: found.single,

@@ -223,6 +223,23 @@ fn of_two_files_of_one_chunk_the_fuller_one_counts() {
 }
 
 #[test]
+fn a_buffer_with_keys_in_its_names_is_one() {
+    let place = Place::new();
+    let mut settings = place.settings();
+    let Store::File(files) = &mut settings.store else { unreachable!() };
+    (files.files.prefix, files.files.suffix) = ("x".to_owned(), ".buf".to_owned());
+    files.files.single = Some(SingleKey::Tag);
+    let buffer = place.open_with(settings);
+    append(&buffer, vec![part("a", 0..1), part("b.c", 1..2)]).unwrap();
+    assert_eq!(looks(&place).iter().map(tag).collect::<Vec<_>>(), ["a", "b.c"]);
+    for path in [place.buffer_dir(), place.buffer_dir().join(&place.names()[0])] {
+        assert!(seen(&path).hold().is_err(), "the lock is that of all");
+    }
+    kill(buffer);
+    assert!(seen(&place.buffer_dir()).hold().is_ok());
+}
+
+#[test]
 fn appends_of_which_parts_are_missing_are_known() {
     let place = Place::new();
     let buffer = place.open();
@@ -234,7 +251,7 @@ fn appends_of_which_parts_are_missing_are_known() {
     let left_out = |place: &Place| {
         let seen = seen(&place.buffer_dir());
         let chunks = seen.chunks(&RealFs).unwrap();
-        let incomplete = seen.incomplete(&RealFs, &chunks).unwrap();
+        let incomplete = seen.incomplete(&RealFs).unwrap();
         let (mut sequences, mut out) = (Vec::new(), 0);
         for chunk in &chunks {
             chunk
@@ -248,8 +265,26 @@ fn appends_of_which_parts_are_missing_are_known() {
         out
     };
     assert_eq!(left_out(&place), 0);
+    let one = looks(&place).into_iter().find(|look| tag(look) == "a").unwrap().path;
+    let only = seen(&one);
+    let in_one = |only: &Seen| {
+        let (incomplete, chunk) =
+            (only.incomplete(&RealFs).unwrap(), only.chunks(&RealFs).unwrap().remove(0));
+        let mut out = 0;
+        let visit = |_: &Look, sequence, _| {
+            out += usize::from(incomplete.has(&chunk, sequence));
+            Ok(())
+        };
+        chunk.read(&RealFs, visit).unwrap();
+        out
+    };
+    assert_eq!(in_one(&only), 0, "the other part is in a file that was not asked for");
     std::fs::remove_file(missing).unwrap();
-    assert_eq!(left_out(&place), 1);
+    assert_eq!((left_out(&place), in_one(&only)), (1, 1));
+    let lock = place.buffer_dir().join(".buffer.log.lock");
+    std::fs::rename(&lock, place.dir.path().join("lock")).unwrap();
+    assert_eq!(left_out(&place), 0, "a copy without its marks");
+    std::fs::rename(place.dir.path().join("lock"), &lock).unwrap();
     std::fs::write(place.buffer_dir().join(".buffer.log.marks"), "rubbish").unwrap();
     assert_eq!(left_out(&place), 0, "nobody knows any more");
 }
@@ -348,7 +383,7 @@ fn a_directory_is_searched_for_whatever_buffers_it_has() {
     assert_eq!(at("x.*").unwrap(), found(&[("/x.*.buf", 1)]));
     assert_eq!(at("fsb.*").unwrap(), found(&[("/fsb.*.buf", 1)]));
     let single = Seen::at(&RealFs, &dir.path().join("fsb.*")).unwrap().remove(0);
-    assert!(single.guesses_key());
+    assert!(single.guesses_key(&RealFs));
     assert_eq!(tag(&single.chunks(&RealFs).unwrap()[0].look(&RealFs).unwrap().unwrap()), "a/b");
     let file = format!("backup/{}.log", hex(7));
     assert_eq!(at(&file).unwrap(), found(&[(&format!("/{file}"), 1)]));
