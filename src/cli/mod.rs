@@ -1,7 +1,9 @@
 //! The command line: Fluentd's options (spec config-syntax 9) and Logweir's own sub-commands.
 
+mod buffer;
 mod options;
 mod usage;
 
+pub use buffer::{BufferCommand, BufferSource, ChunkForm, ExportOptions};
 pub use options::{Command, Options, UsageError, parse};
 pub use usage::{FLUENTD_VERSION, USAGE, version_text};

@@ -1,5 +1,6 @@
 //! Arguments to values. Later options win over earlier ones, as in Fluentd.
 
+use super::BufferCommand;
 use lexopt::prelude::*;
 use std::ffi::OsString;
 use std::path::PathBuf;
@@ -11,12 +12,16 @@ pub enum Command {
     Run(Box<Options>),
     /// `check FILE`, or `--dry-run`.
     Check(Box<Options>),
+    /// `buffer list|cat|export`: look at file buffers.
+    Buffer(BufferCommand),
     /// `config FILE [--json]`: print the parse tree.
     ShowConfig {
         /// The file.
         file: PathBuf,
         /// As JSON rather than as Fluentd's dump.
         json: bool,
+        /// `--show-secrets`: passwords and keys are not masked.
+        show_secrets: bool,
     },
     /// `--show-plugin-config=input:tail`, or `doc input:tail`.
     ShowPlugin(String),
@@ -97,6 +102,7 @@ pub fn parse(args: impl IntoIterator<Item = OsString>) -> Result<Command, UsageE
         Some("run") => parse_run(&args[1..]),
         Some("check") => parse_check(&args[1..]),
         Some("config") => parse_show_config(&args[1..]),
+        Some("buffer") => super::buffer::parse(&args[1..]),
         Some("doc") => match args.get(1).and_then(|word| word.to_str()) {
             Some(plugin) => Ok(Command::ShowPlugin(plugin.to_owned())),
             None => Err(UsageError("doc needs a plugin, such as input:tail".to_owned())),
@@ -200,18 +206,19 @@ fn parse_check(args: &[OsString]) -> Result<Command, UsageError> {
 }
 
 fn parse_show_config(args: &[OsString]) -> Result<Command, UsageError> {
-    let (mut file, mut json) = (None, false);
+    let (mut file, mut json, mut show_secrets) = (None, false, false);
     let mut parser = lexopt::Parser::from_args(args);
     while let Some(arg) = parser.next()? {
         match arg {
             Long("json") => json = true,
+            Long("show-secrets") => show_secrets = true,
             Short('c') | Long("config") => file = Some(PathBuf::from(parser.value()?)),
             Value(value) if file.is_none() => file = Some(value.into()),
             other => return Err(other.unexpected().into()),
         }
     }
     match file {
-        Some(file) => Ok(Command::ShowConfig { file, json }),
+        Some(file) => Ok(Command::ShowConfig { file, json, show_secrets }),
         None => Err(UsageError("config needs a file".to_owned())),
     }
 }

@@ -1,11 +1,13 @@
 //! What the program can be told to do.
 
+mod buffer;
 mod check;
 mod run;
 mod setup;
 mod show_config;
 mod show_plugin;
 
+pub(crate) use buffer::buffer;
 pub(crate) use check::check;
 pub(crate) use run::run;
 pub(crate) use setup::setup;

@@ -5,7 +5,7 @@ use super::{PlannedFilter, PlannedInput};
 use logweir_engine::config::{Checker, Diagnostic, Diagnostics, Element, Params, Session, System};
 use logweir_engine::log_info;
 use logweir_engine::plugin::{
-    Build, BuildContext, BuiltOutput, Descriptor, Kind, LabelRef, PluginId, Registry, Shared,
+    Build, BuildContext, BuiltOutput, Descriptor, FileBuffer, Kind, LabelRef, PluginId, Registry, Shared,
 };
 use logweir_engine::route::{Collector, ErrorEvents, Router, TagPatterns};
 use logweir_engine::telemetry::PluginLog;
@@ -25,6 +25,7 @@ pub(super) struct Built {
     pub(super) inputs: Vec<PlannedInput>,
     pub(super) filters: Vec<PlannedFilter>,
     pub(super) outputs: Vec<BuiltOutput>,
+    pub(super) file_buffers: Vec<FileBuffer>,
     pub(super) log_router: Option<Arc<Router>>,
     pub(super) routers: Vec<Arc<Router>>,
 }
@@ -86,6 +87,7 @@ pub(super) fn build(
         inputs,
         filters: builder.filters,
         outputs: builder.shared.outputs,
+        file_buffers: builder.shared.file_buffers,
         log_router,
         routers: labels.into_values().collect(),
     }

@@ -4,6 +4,7 @@
 //! program that hangs reaches; nothing is asserted about how long a thing took.
 #![allow(clippy::expect_used, clippy::unwrap_used)]
 
+mod buffer;
 mod clients;
 mod logweir;
 mod program;

@@ -46,6 +46,16 @@ pub struct Body {
     pub compression: Compression,
 }
 
+impl Body {
+    /// Its bytes as they were appended.
+    pub fn inflated(&self) -> io::Result<Bytes> {
+        match self.compression {
+            Compression::None => Ok(self.bytes.clone()),
+            compression => compress::inflate(&self.bytes, compression).map(Bytes::from),
+        }
+    }
+}
+
 impl Chunk {
     /// A queued chunk in memory, for tests of outputs: `entries` are concatenated MessagePack entries.
     pub fn in_memory(metadata: Metadata, entries: Bytes, records: usize) -> Self {
@@ -132,10 +142,8 @@ impl Chunk {
     pub fn bodies(&self) -> io::Result<Vec<Body>> {
         let mut bodies = self.raw_bodies()?;
         for body in &mut bodies {
-            if body.compression != Compression::None {
-                body.bytes = compress::inflate(&body.bytes, body.compression)?.into();
-                body.compression = Compression::None;
-            }
+            body.bytes = body.inflated()?;
+            body.compression = Compression::None;
         }
         Ok(bodies)
     }

@@ -196,6 +196,11 @@ impl<'a> Checker<'a> {
         if table.reserved {
             self.reserved(element, table);
         }
+        if table.free {
+            for attr in element.attrs.iter_mut().filter(|attr| attr.declared.is_none()) {
+                attr.declared = Some(&FREE);
+            }
+        }
         let mut sections = Vec::new();
         let mut pending = Vec::new();
         for spec in &table.sections {
@@ -221,8 +226,14 @@ impl<'a> Checker<'a> {
         defaults: &[(&str, &str)],
     ) -> Option<Slot> {
         let mut names = std::iter::once(&param.name).chain(param.aliases);
+        for attr in &mut element.attrs {
+            // Also a second spelling, which is not read: it holds a secret as well.
+            if names.clone().any(|name| attr.name == *name) {
+                attr.declared = Some(param);
+            }
+        }
         let found = names.find(|name| element.has(name));
-        let attr = found.and_then(|name| element.attrs.iter_mut().find(|attr| attr.name == **name));
+        let attr = found.and_then(|name| element.attr(name));
         let Some(attr) = attr else {
             if param.default == DefaultValue::Required {
                 let message = format!("'{}' parameter is required{}", param.name, self.place());
@@ -231,7 +242,6 @@ impl<'a> Checker<'a> {
             }
             return Some(Slot { param, value: default(param, defaults), written: None });
         };
-        attr.declared = Some(param);
         let attr = attr.clone();
         let written = Some(attr.name.clone());
         match attr.value {
@@ -273,13 +283,13 @@ impl<'a> Checker<'a> {
             Status::Active => {}
             Status::Deprecated(message) => {
                 let message = format!("'{}' parameter is deprecated: {message}", param.name);
-                self.report(Diagnostic::warning(message).at(&attr.name_span));
+                self.report(Diagnostic::warning(message).at(&attr.name_place()));
             }
             Status::Removed(message) => {
                 let place = self.place();
                 let message = format!("'{}' parameter is already removed: {message}{place}", param.name);
                 let error = Diagnostic::error(message).class_name("Fluent::ObsoletedParameterError");
-                self.report(error.at(&attr.name_span));
+                self.report(error.at(&attr.name_place()));
                 return None;
             }
         }
@@ -289,7 +299,7 @@ impl<'a> Checker<'a> {
     fn reserved(&mut self, element: &Element, table: &Table) {
         for (attr, current) in unused::legacy(element, table) {
             let message = format!("'{}' is deprecated parameter name. use '{current}' instead.", attr.name);
-            self.report(Diagnostic::warning(message).at(&attr.name_span));
+            self.report(Diagnostic::warning(message).at(&attr.name_place()));
         }
         if let Some(attr) = element.reserved_attr("@log_level")
             && let Some(text) = attr.value.text()
@@ -388,6 +398,8 @@ fn declare(element: &mut Element, name: &str, param: &'static Param) {
 }
 
 static TYPE_OF_SECTION: Param = Param::new("@type", crate::plugin::ParamKind::String, "The plugin");
+/// What a section with any names takes: the user's own, which say nothing about secrets.
+static FREE: Param = Param::new("", crate::plugin::ParamKind::Hash, "Any");
 static LOG_LEVEL: Param =
     Param::new("@log_level", crate::plugin::ParamKind::String, "Least level that the plugin logs");
 

@@ -375,9 +375,34 @@ fn secrets_are_masked() {
     let shown = format!("{}{}", checked.element, checked.element.to_json());
     assert!(!shown.contains("geheim") && shown.contains("password xxxxxx"), "{shown}");
     assert!(!checked.diagnostics.render(false).contains("geheim"));
+    let unknown = filter("key k\nuser_password \"geheim\" # not mine").diagnostics.render(false);
+    assert!(
+        unknown.contains("user_password xxxxxxxx # not mine") && !unknown.contains("geheim"),
+        "{unknown}"
+    );
     assert!(!checked.warnings()[0].contains("geheim"), "{:?}", checked.warnings());
     let error = checked.params.unwrap().error("password", "too short").render(false);
     assert!(error.contains("too short") && !error.contains("geheim"), "{error}");
+}
+
+#[test]
+fn secrets_are_masked_in_both_forms_of_a_whole_configuration() {
+    let text = "<filter>\n@type probe\nkey k\npassword geheim\n</filter>\n<match>\n@type stranger\nuser u\naws_sec_key geheim\n\
+                <security>\nshared_key geheim\n<user>\nusername u\npassword geheim\n</user>\n</security>\n</match>\n\
+                <label @L>\n<filter>\n@type probe\nkey k\n<record>\ntoken ${tag}\n</record>\n</filter>\n</label>\n";
+    let root = parse_text("t", text, &evaluate, &mut Diagnostics::new()).root;
+    let shown = |secrets| (root.dump_with(&registry(), secrets), root.tree(&registry(), secrets).to_string());
+    let (dump, tree) = shown(Secrets::Masked);
+    for text in [&dump, &tree] {
+        assert_eq!((text.matches("xxxxxx").count(), text.matches("geheim").count()), (4, 0), "{text}");
+        assert!(text.contains("${tag}"), "a field of the user's is no secret: {text}");
+    }
+    assert_eq!(root.dump(&registry()), dump);
+    let (dump, tree) = shown(Secrets::Shown);
+    for text in [&dump, &tree] {
+        assert_eq!((text.matches("xxxxxx").count(), text.matches("geheim").count()), (0, 4), "{text}");
+    }
+    assert!(dump.contains("password \"geheim\"\n"), "{dump}");
 }
 
 #[test]

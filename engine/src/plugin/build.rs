@@ -1,6 +1,7 @@
 //! From a checked directive to a plugin: the registry and what a build function may ask for.
 
 use super::{BufferSupport, Build, Descriptor, Formatter, Kind, Output, OutputPlugin, Parser};
+use crate::buffer::ChunkFiles;
 use crate::config::{Diagnostic, Params, System};
 use crate::delivery::{EmitError, Receipt};
 use crate::event::EventStream;
@@ -84,11 +85,26 @@ pub struct Shared {
     pub outputs: Vec<BuiltOutput>,
     /// The paths of file buffers, with the `@type` of the output that each belongs to.
     pub buffer_paths: HashMap<String, String>,
+    /// Every file buffer, for who wants to look at them.
+    pub file_buffers: Vec<FileBuffer>,
     /// The `@id`s that are taken.
     ids: HashSet<String>,
     /// Files and folders that only one plugin may use, by what they are.
     paths: HashMap<(&'static str, PathBuf), PluginId>,
     generated_ids: u64,
+}
+
+/// A file buffer of the configuration.
+#[derive(Clone, Debug)]
+pub struct FileBuffer {
+    /// The output that it belongs to.
+    pub id: PluginId,
+    /// The `@type` of that output.
+    pub type_name: String,
+    /// Its files.
+    pub files: ChunkFiles,
+    /// Whether its chunks hold the bytes of a formatter rather than entries.
+    pub formatted: bool,
 }
 
 /// An output of the configuration, for starting, stopping and monitoring.

@@ -16,7 +16,7 @@ mod input;
 mod output;
 mod text;
 
-pub use build::{BuildContext, BuiltOutput, LabelRef, PluginId, Registry, Shared, Store};
+pub use build::{BuildContext, BuiltOutput, FileBuffer, LabelRef, PluginId, Registry, Shared, Store};
 pub use descriptor::{
     BufferDefaults, BufferSupport, Build, BuildFn, Compat, DefaultValue, Descriptor, Kind, Param, ParamKind,
     SectionSpec, Status,

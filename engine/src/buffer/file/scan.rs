@@ -154,6 +154,9 @@ impl<F: Deref<Target: File>> Walk<F> {
     fn resynchronise(&mut self, mut at: u64) -> io::Result<u64> {
         while at < self.window.end {
             let piece = self.window.get(at, WINDOW_BYTES)?;
+            if piece.is_empty() {
+                break; // the file has become shorter meanwhile
+            }
             match memchr::memmem::find(piece, &frame::MAGIC) {
                 Some(found) => {
                     at += found as u64;
@@ -177,6 +180,32 @@ impl Rest {
             _ => self.damaged.push(range),
         }
     }
+}
+
+/// A range of a file; shorter where the file ends.
+pub(crate) fn read(file: &dyn File, range: Range<u64>) -> io::Result<Vec<u8>> {
+    let mut bytes = vec![0; usize::try_from(range.end - range.start).map_err(io::Error::other)?];
+    let read = file.read_at(&mut bytes, range.start)?;
+    bytes.truncate(read);
+    Ok(bytes)
+}
+
+/// Whether there are only zeros, as a file system leaves them where it had no time to write.
+pub(crate) fn is_zero(file: &dyn File, range: Range<u64>) -> io::Result<bool> {
+    let mut buffer = vec![0; 64 << 10];
+    let mut at = range.start;
+    while at < range.end {
+        let wanted = buffer.len().min(usize::try_from(range.end - at).unwrap_or(usize::MAX));
+        let read = file.read_at(&mut buffer[..wanted], at)?;
+        if buffer[..read].iter().any(|byte| *byte != 0) {
+            return Ok(false);
+        }
+        if read == 0 {
+            break;
+        }
+        at += read as u64;
+    }
+    Ok(true)
 }
 
 /// A part of a file in memory.
