@@ -18,6 +18,8 @@ const START_TIMEOUT: Duration = Duration::from_secs(60);
 pub struct Options {
     /// Certificate and key files (PEM): the server then also listens for HTTPS.
     pub tls: Option<(PathBuf, PathBuf)>,
+    /// The port of the HTTP interface; a free one, if not said.
+    pub http_port: Option<u16>,
     /// Further elements of the server's configuration, as XML.
     pub config: String,
     /// Further elements of the default profile (settings), as XML.
@@ -55,7 +57,7 @@ impl ClickHouse {
         let dir =
             tempfile::Builder::new().prefix("logweir-clickhouse-").tempdir().expect("a scratch directory");
         let dir = dir.keep();
-        let http_port = crate::free_port();
+        let http_port = options.http_port.unwrap_or_else(crate::free_port);
         let https_port = options.tls.as_ref().map(|_| crate::free_port());
         std::fs::write(dir.join("config.xml"), config(&dir, http_port, https_port, options))
             .expect("config.xml");

@@ -75,7 +75,7 @@ async fn equal_rows_of_another_insert_are_not_taken_for_those_that_are_missing()
     let mut server = ClickHouse::start();
     server.query(TABLE);
     let same = json!({"timestamp": "2024-01-10T00:00:00Z", "n": 1, "message": "tick"});
-    write_after_a_restart(&server, &chunk(&[same.clone()])).await;
+    write_after_a_restart(&server, &chunk(std::slice::from_ref(&same))).await;
     let twice = chunk(&[same.clone(), same]);
     server.kill();
     server.start_again();
