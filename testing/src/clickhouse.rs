@@ -216,6 +216,7 @@ fn config(dir: &Path, http_port: u16, https_port: Option<u16>, options: &Options
   <http_port>{http_port}</http_port>
   {tls}
   <listen_host>127.0.0.1</listen_host>
+  <keep_alive_timeout>3</keep_alive_timeout>
   <path>{dir}/data/</path><tmp_path>{dir}/data/tmp/</tmp_path><user_files_path>{dir}/data/user_files/</user_files_path>
   <users_config>{dir}/users.xml</users_config>
   <default_profile>default</default_profile><default_database>default</default_database>

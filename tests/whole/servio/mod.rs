@@ -140,12 +140,20 @@ fn expected(record: &Value) -> Vec<String> {
     row
 }
 
+/// The records that are missing, as ranges.
 fn missing(server: &ClickHouse, counts: &[(&str, usize)]) -> Vec<String> {
     let there = server.query("SELECT visitParamExtractString(metadata, 'requestId') FROM servio_logs.logs");
     let there: std::collections::HashSet<&str> = there.lines().collect();
-    let all =
-        counts.iter().flat_map(|(service, count)| (0..*count).map(move |n| format!("{service}-{n:06}")));
-    all.filter(|id| !there.contains(&**id)).take(50).collect()
+    let mut ranges = Vec::new();
+    for (service, count) in counts {
+        let is_there = |n: &usize| there.contains(&*format!("{service}-{n:06}"));
+        let mut n = 0;
+        while let Some(first) = (n..*count).find(|n| !is_there(n)) {
+            n = (first..*count).find(is_there).unwrap_or(*count);
+            ranges.push(format!("{service} {first}..{n}"));
+        }
+    }
+    ranges
 }
 
 fn rows(server: &ClickHouse) -> usize {
