@@ -8,3 +8,4 @@ mod buffer;
 mod clients;
 mod logweir;
 mod program;
+mod servio;

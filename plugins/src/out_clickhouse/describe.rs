@@ -75,7 +75,8 @@ pub(crate) async fn describe(cluster: &Cluster, name: &TableName) -> Result<Tabl
         Some(kind) => Deduplication::of(kind, &text(&engine, 1), &name.sql(), has_window),
         None => Deduplication::Unknown,
     };
-    Ok(Table { columns, zone, partition_key: text(&engine, 2), deduplication })
+    let keeps_rows = text(&engine, 0) == "MergeTree";
+    Ok(Table { columns, zone, partition_key: text(&engine, 2), deduplication, keeps_rows })
 }
 
 /// Whether the error says that the table or its database is missing.

@@ -12,7 +12,7 @@ use super::value_at::end_at;
 use logweir_engine::buffer::Body;
 use logweir_engine::event::EventTime;
 use logweir_engine::msgpack::{Entries, Entry, RecordView, Time, ValueRef};
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 
 /// The entries of a chunk.
@@ -46,7 +46,16 @@ pub(crate) enum Selection {
     /// From a place on, up to an ordinal (exclusive).
     Range { from: Position, to: usize },
     /// Entries from an order of their own, in that order's places `from..to`.
-    Picked { order: Arc<[u32]>, from: usize, to: usize },
+    Picked { order: Arc<[u32]>, from: usize, to: usize, why: Picked },
+}
+
+/// Why entries are picked. Inserts with different rows have different names, so the name says it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Picked {
+    /// They are all of a part, by partition.
+    ByPartition,
+    /// They are what a server lacks of a part that it has stored partly. Another attempt lacks fewer.
+    Missing,
 }
 
 /// What to encode.
@@ -100,7 +109,10 @@ impl Part {
         match &self.selection {
             Selection::Range { from, to } if from.ordinal == 0 && *to >= entries => given,
             Selection::Range { from, to } => format!("{given}-{}-{}", from.ordinal, (*to).min(entries)),
-            Selection::Picked { from, to, .. } => format!("{given}-p{from}-{to}"),
+            Selection::Picked { from, to, why: Picked::ByPartition, .. } => format!("{given}-p{from}-{to}"),
+            Selection::Picked { order, from, to, why: Picked::Missing } => {
+                format!("{given}-m{}-{}", order.get(*from).copied().unwrap_or_default(), to - from)
+            }
         }
     }
 
@@ -119,13 +131,46 @@ impl Part {
                     part(Selection::Range { from: middle, to }),
                 ])
             }
-            Selection::Picked { order, from, to } => {
+            Selection::Picked { order, from, to, why } => {
                 if to - from < 2 {
                     return None;
                 }
                 let middle = from + (to - from) / 2;
-                let picked = |from, to| part(Selection::Picked { order: Arc::clone(order), from, to });
+                let picked =
+                    |from, to| part(Selection::Picked { order: Arc::clone(order), from, to, why: *why });
                 Some([picked(*from, middle), picked(middle, *to)])
+            }
+        }
+    }
+}
+
+impl Encoded {
+    /// The part that has only these rows of the block, by number.
+    pub(crate) fn missing(&self, source: Source<'_>, layout: &Layout, rows: &[u32]) -> Part {
+        let ordinals = self.ordinals(source, layout);
+        let order: Arc<[u32]> = rows.iter().filter_map(|row| ordinals.get(*row as usize).copied()).collect();
+        let to = order.len();
+        let selection = Selection::Picked { order, from: 0, to, why: Picked::Missing };
+        Part { given: self.part.given, selection }
+    }
+
+    /// The entries that are the rows of the block, in its order.
+    fn ordinals(&self, source: Source<'_>, layout: &Layout) -> Vec<u32> {
+        let refused: HashSet<u32> = self.faults.iter().map(|(ordinal, _)| *ordinal).collect();
+        let mut keys = layout.has_server_defaults().then(|| Keys::new(&layout.fields));
+        let mut is_row = |entry: &Entry<'_>, ordinal: u32| {
+            let fits = keys.as_mut().is_none_or(|keys| given(layout, keys, entry.record) == self.part.given);
+            (fits && !refused.contains(&ordinal)).then_some(ordinal)
+        };
+        match &self.part.selection {
+            Selection::Range { from, to } => {
+                let entries = source.entries(*from).take_while(|(_, next)| next.ordinal <= *to);
+                entries.filter_map(|(entry, next)| is_row(&entry, (next.ordinal - 1) as u32)).collect()
+            }
+            Selection::Picked { order, from, to, .. } => {
+                let mut picked = order[*from..*to].to_vec();
+                picked.sort_unstable();
+                picked.into_iter().filter(|ordinal| !refused.contains(ordinal)).collect()
             }
         }
     }
@@ -198,7 +243,7 @@ pub(crate) fn encode(source: Source<'_>, layout: &Layout, part: &Part, options: 
             let wanted = |_: usize, record: &[u8]| given(layout, &mut keys, record) == part.given;
             run.add_some(source, *from, *to, options, wanted);
         }
-        Selection::Picked { order, from, to } => {
+        Selection::Picked { order, from, to, .. } => {
             let mut picked = vec![false; order.iter().max().map_or(0, |last| *last as usize + 1)];
             order[*from..*to].iter().for_each(|ordinal| picked[*ordinal as usize] = true);
             let no_limit = EncodeOptions { rows_max: usize::MAX, bytes_max: usize::MAX, ..*options };

@@ -126,6 +126,20 @@ impl Endpoint {
         self.run(self.client.query_raw(sql).with_setting("log_queries", "1"), format).await
     }
 
+    /// Runs a statement with settings.
+    pub(crate) async fn query_with(
+        &self,
+        sql: &str,
+        format: &str,
+        settings: &[(&'static str, String)],
+    ) -> Result<Bytes, Failure> {
+        let mut query = self.client.query_raw(sql);
+        for (name, value) in settings {
+            query = query.with_setting(*name, value);
+        }
+        self.run(query, format).await
+    }
+
     async fn run(&self, query: clickhouse::query::Query, format: &str) -> Result<Bytes, Failure> {
         let run = async { query.fetch_bytes(format)?.collect().await };
         match tokio::time::timeout(self.answer_timeout, run).await {

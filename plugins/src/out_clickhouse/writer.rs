@@ -4,10 +4,12 @@ use super::cells::Given;
 use super::cluster::{Cluster, ClusterError};
 use super::config::{Config, RowErrors};
 use super::describe::TableName;
-use super::encode::{EncodeOptions, Encoded, Part, Position, Selection, Source, encode, groups, sorted};
+use super::encode::{
+    EncodeOptions, Encoded, Part, Picked, Position, Selection, Source, encode, groups, sorted,
+};
 use super::endpoint::Failure;
 use super::refused::{Refusal, Refused, dead_letter, describe};
-use super::sender::{Doubts, Insert, Sender};
+use super::sender::{Doubts, Insert, Sender, Sent};
 use super::server_error::{Remedy, ServerError};
 use super::table::quoted;
 use super::target::{Target, TargetError, Targets};
@@ -50,6 +52,8 @@ struct Progress {
     stored: HashMap<(Given, usize), Option<Position>>,
     /// Inserts that were stored although their part was divided.
     stored_tokens: HashSet<String>,
+    /// Inserts of which a server was found to have a part.
+    partly_stored: HashSet<String>,
     /// Inserts that may have been stored although no server said so.
     doubts: Doubts,
     refused: Refused,
@@ -89,7 +93,7 @@ struct Job<'a> {
     id: &'a str,
     entries: usize,
     start: usize,
-    not_before: &'a str,
+    created: Timestamp,
 }
 
 impl Writer {
@@ -161,7 +165,6 @@ impl Writer {
         progress: &mut Progress,
     ) -> Result<(), WriteError> {
         let id = chunk.id().hex();
-        let not_before = day_before(chunk.created());
         let mut refreshed = false;
         loop {
             let target = match &progress.target {
@@ -182,7 +185,7 @@ impl Writer {
                 id: &id,
                 entries: usize::try_from(chunk.records()).unwrap_or(usize::MAX),
                 start: usize::from(chunk.id().0[15]),
-                not_before: &not_before,
+                created: chunk.created(),
             };
             match self.insert_chunk(job, progress).await {
                 Ok(()) => {
@@ -266,10 +269,21 @@ impl Writer {
             if progress.stored_tokens.contains(&token) {
                 continue;
             }
-            let Err(error) = self.send(job, &encoded, &token, progress).await else {
-                progress.rows += encoded.block.rows as u64;
-                progress.stored_tokens.insert(token);
-                continue;
+            let error = match self.send(job, &encoded, &token, progress).await {
+                Ok(Sent::Whole) => {
+                    progress.rows += encoded.block.rows as u64;
+                    progress.stored_tokens.insert(token);
+                    continue;
+                }
+                Ok(Sent::Without(rows)) => {
+                    let missing = blocking(|| encoded.missing(job.source, &job.target.layout, &rows));
+                    if progress.partly_stored.insert(token) {
+                        progress.rows += (encoded.block.rows - rows.len()) as u64;
+                    }
+                    waiting.push(self.encode(job, &missing, progress));
+                    continue;
+                }
+                Err(error) => error,
             };
             let Failure::Refused(refusal) = &error.failure else {
                 return Err(Problem::Later("ClickHouse::ConnectionError", error.to_string()));
@@ -309,7 +323,7 @@ impl Writer {
         encoded: &Encoded,
         token: &str,
         progress: &mut Progress,
-    ) -> Result<(), ClusterError> {
+    ) -> Result<Sent, ClusterError> {
         let columns: Vec<String> = encoded
             .block
             .columns
@@ -319,13 +333,12 @@ impl Writer {
         let sql = format!("INSERT INTO {} ({}) FORMAT Native", job.target.name.sql(), columns.join(", "));
         let insert = Insert {
             sql: &sql,
-            body: &encoded.block.body,
+            block: &encoded.block,
+            target: job.target,
             compressed: self.config.compression.framed(),
             token,
-            deduplication: &job.target.table.deduplication,
-            has_json: job.target.has_json,
             start: job.start,
-            not_before: job.not_before,
+            chunk_created: job.created,
         };
         let outcome = self.sender.send(&insert, &mut progress.doubts).await;
         let bytes: usize = encoded.block.body.iter().map(bytes::Bytes::len).sum();
@@ -348,7 +361,10 @@ impl Writer {
         match order {
             Some(order) => {
                 let to = order.len();
-                Part { given: part.given, selection: Selection::Picked { order, from: 0, to } }
+                Part {
+                    given: part.given,
+                    selection: Selection::Picked { order, from: 0, to, why: Picked::ByPartition },
+                }
             }
             None => part.clone(),
         }
@@ -362,7 +378,7 @@ impl Writer {
                 let to = (*to).min(job.entries);
                 progress.refused.extend((from.ordinal..to).map(|ordinal| refuse(ordinal as u32)));
             }
-            Selection::Picked { order, from, to } => {
+            Selection::Picked { order, from, to, .. } => {
                 progress.refused.extend(order[*from..*to].iter().map(|ordinal| refuse(*ordinal)));
             }
         }
@@ -454,12 +470,4 @@ fn problem(error: &ClusterError, refusal: &ServerError) -> Problem {
         Remedy::Schema | Remedy::Table => Problem::Schema(error.to_string()),
         _ => Problem::Later("ClickHouse::ServerError", error.to_string()),
     }
-}
-
-/// The day before a moment, as SQL writes it: servers may be in any time zone.
-fn day_before(moment: Timestamp) -> String {
-    let second = moment.secs().saturating_sub(86_400);
-    jiff::Timestamp::from_second(second)
-        .map(|stamp| stamp.strftime("%Y-%m-%d").to_string())
-        .unwrap_or_default()
 }
