@@ -159,10 +159,19 @@ impl Chunk {
 
     /// What each append put in, as it is stored, one after another.
     pub fn reader(&self) -> io::Result<BodyReader> {
+        self.reader_from(0)
+    }
+
+    /// The same from a body on, by its [`place`](super::BodyInfo::place).
+    pub fn reader_from(&self, place: u64) -> io::Result<BodyReader> {
+        let held = |mut bodies: Vec<Body>| {
+            let number = usize::try_from(place).unwrap_or(usize::MAX).min(bodies.len());
+            BodyReader::held(bodies.split_off(number).into_iter(), place)
+        };
         Ok(match &self.content {
-            Content::Memory(content) => BodyReader::held(content.bodies()),
-            Content::File(content) => BodyReader::file(content.walk()?),
-            Content::Fluentd(content) => BodyReader::held(content.bodies(self.records())?),
+            Content::Memory(content) => held(content.bodies()),
+            Content::File(content) => BodyReader::file(content.walk(place)?),
+            Content::Fluentd(content) => held(content.bodies(self.records())?),
         })
     }
 

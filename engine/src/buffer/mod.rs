@@ -36,7 +36,7 @@ mod tests;
 
 pub use append::{AppendError, Appended};
 pub use batch::{Batch, Part};
-pub use body_reader::{BodyRead, BodyReader};
+pub use body_reader::{BodyInfo, BodyReader};
 pub use buffer::{Buffer, OpenError, Stats};
 pub use chunk::{Body, Chunk};
 pub use files::{ChunkFiles, ChunkState, SingleKey};

@@ -35,6 +35,7 @@ mod refused;
 mod rows;
 mod sender;
 mod server_error;
+mod source;
 mod table;
 mod tagged;
 mod target;

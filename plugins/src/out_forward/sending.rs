@@ -187,7 +187,7 @@ impl<'a> Message<'a> {
 /// Appends bodies to `piece` until it is full; answers whether there may be more.
 fn fill(reader: &mut BodyReader, piece: &mut Vec<u8>) -> io::Result<bool> {
     while piece.len() < PIECE_BYTES {
-        if reader.read(piece)?.is_none() {
+        if reader.append_next(piece)?.is_none() {
             return Ok(false);
         }
     }

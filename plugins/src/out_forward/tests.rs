@@ -4,19 +4,14 @@ use super::PLUGIN;
 use super::output::Forward;
 use super::settings::Settings;
 use crate::in_forward;
-use crate::testing::{Behaviour, Pipeline, Sink, build_error, with_params};
+use crate::testing::{Behaviour, Pipeline, Sink, build_error, file_chunk, with_params};
 use bytes::Bytes;
-use logweir_engine::buffer::{
-    self, Buffer, Chunk, ChunkFiles, Compression, Durability, Environment, FileSettings, Limits, Metadata,
-    Part, Store,
-};
-use logweir_engine::delivery::Receipt;
+use logweir_engine::buffer::{Chunk, Metadata};
 use logweir_engine::event::Tag;
 use logweir_engine::msgpack::{Reader, ScanErrorKind, skip, write_map_len, write_str};
 use logweir_engine::plugin::{BufferedOutput, Build, Input, WriteError};
 use logweir_engine::telemetry::PluginLog;
 use std::net::SocketAddr;
-use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
@@ -187,45 +182,6 @@ async fn chunks_arrive_at_in_forward_in_every_form() {
     receiver.pipeline.stop().await;
 }
 
-/// A file buffer in `dir` with one queued chunk of `appends` times `count` entries.
-fn file_chunk(dir: &Path, appends: usize, count: usize) -> (Buffer, Arc<Chunk>) {
-    let files = ChunkFiles {
-        dir: dir.to_owned(),
-        prefix: "buffer".to_owned(),
-        suffix: ".log".to_owned(),
-        also: Vec::new(),
-        single: None,
-    };
-    let store = Store::File(FileSettings {
-        files,
-        file_mode: 0o600,
-        dir_mode: 0o700,
-        durability: Durability::PageCache,
-        flush_at_shutdown: false,
-        count_records: true,
-        found_text: None,
-    });
-    let settings = buffer::Settings {
-        store,
-        limits: Limits::FILE,
-        compress: Compression::None,
-        formatted: false,
-        backup: None,
-    };
-    let buffer = Buffer::open(settings, Environment::real(PluginLog::program(), "test")).unwrap();
-    let metadata = Metadata { tag: Some(Tag::new("t.a")), ..Metadata::default() };
-    for _ in 0..appends {
-        let part = Part::entries(metadata.clone(), ENTRY.repeat(count).into(), count);
-        let mut receipt = Receipt::unwatched();
-        let batch = buffer.batch(vec![part], &mut receipt);
-        buffer.append(&batch, &mut receipt, false).unwrap();
-    }
-    buffer.enqueue_all();
-    assert!(buffer.settle());
-    let chunk = buffer.take().unwrap();
-    (buffer, chunk)
-}
-
 #[tokio::test(flavor = "multi_thread")]
 async fn chunks_in_files_are_sent_as_they_are_read() {
     let receiver = Receiver::start("").await;
@@ -235,7 +191,7 @@ async fn chunks_in_files_are_sent_as_they_are_read() {
         // Bodies of less, and of more, than is sent at a time.
         for (appends, count) in [(1, 1), (700, 3), (3, 40_000)] {
             let dir = tempfile::tempdir().unwrap();
-            let (_buffer, chunk) = file_chunk(dir.path(), appends, count);
+            let (_buffer, chunk) = file_chunk(dir.path(), &vec![ENTRY.repeat(count); appends], count);
             output.write(&chunk).await.unwrap();
             events += appends * count;
             receiver.expect(events).await;
@@ -250,7 +206,7 @@ async fn what_is_whole_of_a_damaged_file_is_sent() {
     let receiver = Receiver::start("").await;
     let output = output(&format!("require_ack_response true\n{}", server(receiver.port))).await;
     let dir = tempfile::tempdir().unwrap();
-    let (_buffer, chunk) = file_chunk(dir.path(), 5, 1000);
+    let (_buffer, chunk) = file_chunk(dir.path(), &vec![ENTRY.repeat(1000); 5], 1000);
     let path = chunk.path().unwrap();
     let mut bytes = std::fs::read(&path).unwrap();
     let middle = bytes.len() / 2;

@@ -219,10 +219,10 @@ impl FileContent {
         Scan { file: &*file, id: self.id, start: self.start, end: len }.bodies(visit)
     }
 
-    /// A walk over the frames that are in it now.
-    pub(crate) fn walk(&self) -> io::Result<Walk<Arc<dyn File>>> {
+    /// A walk over the frames that are in it now, from the one at this offset on, or from the first one.
+    pub(crate) fn walk(&self, offset: u64) -> io::Result<Walk<Arc<dyn File>>> {
         let (file, len) = self.readable()?;
-        Ok(Walk::new(file, self.id, self.start..len))
+        Ok(Walk::new(file, self.id, self.start.max(offset)..len))
     }
 
     /// The bodies that are whole.
