@@ -109,12 +109,15 @@ fn keeps_what_is_refused(mut logweir: Logweir, var_log: &Path, server: &ClickHou
     wait_for_rows(&mut logweir, server, &var_log.join("fluentd-buffers/servio"), 2);
     assert_stored_once(server, &[("app", 2)]);
     assert!(logweir.log().contains("pattern not matched: \"no JSON\""), "{}", logweir.log());
-    logweir.stop();
+    let kept = || -> Vec<PathBuf> {
+        let entries = fs::read_dir(var_log.join("fluentd-errors")).into_iter().flatten().flatten();
+        entries.map(|entry| entry.path()).filter(|path| path.is_file()).collect()
+    };
+    logweir.wait("the refused record", |_| !kept().is_empty());
+    assert_eq!(logweir.stop().code(), Some(0));
     let log = logweir.log();
     assert!(log.contains("ClickHouse::ColumnError") && log.contains("yesterday"), "{log}");
-    let folder = fs::read_dir(var_log.join("fluentd-errors")).unwrap();
-    let kept: Vec<PathBuf> =
-        folder.map(|entry| entry.unwrap().path()).filter(|path| path.is_file()).collect();
+    let kept = kept();
     let [kept] = &kept[..] else { panic!("one file, not {kept:?}") };
     let kept: Value = serde_json::from_str(&fs::read_to_string(kept).unwrap()).unwrap();
     let whole = json!({"timestamp": "yesterday", "level": "info", "message": "when?", "hostname": hostname(), "environment": "production"});
