@@ -33,11 +33,7 @@ impl Logweir {
         let log = OpenOptions::new().create(true).append(true).open(self.log_path()).expect("the log");
         let before = self.log().matches(RUNNING).count();
         let mut command = Command::new(BINARY);
-        command
-            .arg("--suppress-config-dump")
-            .arg("-c")
-            .arg(self.dir.join("fluent.conf"))
-            .env("ENVIRONMENT", "production");
+        command.arg("-c").arg(self.dir.join("fluent.conf")).env("ENVIRONMENT", "production");
         command.stdin(Stdio::null()).stdout(log.try_clone().expect("the log")).stderr(log);
         self.child = Some(command.spawn().expect("logweir"));
         self.wait("it to run", |process| process.log().matches(RUNNING).count() > before);

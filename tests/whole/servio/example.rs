@@ -111,6 +111,7 @@ fn moves_files(mut logweir: Logweir, var_log: &Path, server: &ClickHouse) {
         "context": {"email": "user@example.com", "ip": "192.168.1.1", "userAgent": "Mozilla/5.0"},
         "metadata": {"requestId": "req_789", "traceId": "trace_abc", "spanId": "span_def"}
     });
+    wait_for_files(&mut logweir, SERVICES.len());
     append(&var_log.join("servio/app.log"), &format!("{guide}\n"));
     logweir.wait("the guide's record", |_| rows(server) == 1);
     assert_eq!(

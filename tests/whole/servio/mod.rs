@@ -52,7 +52,7 @@ fn make_table(server: &ClickHouse) {
     }
 }
 
-/// Makes the log files, empty: what is in a file when Logweir first sees it is passed over, as Fluentd does.
+/// Makes the log files, empty.
 fn make_logs(logs: &Path) {
     fs::create_dir_all(logs).unwrap();
     for service in SERVICES {
@@ -86,6 +86,12 @@ fn record(service: &str, n: usize) -> Value {
         _ => {}
     }
     record
+}
+
+/// Waits until so many files are followed: what is in a file when Logweir first sees it is passed over.
+fn wait_for_files(logweir: &mut Logweir, count: usize) {
+    logweir
+        .wait("files to be followed", |logweir| logweir.log().matches("following tail of").count() >= count);
 }
 
 fn append(file: &Path, text: &str) {

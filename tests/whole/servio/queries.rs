@@ -55,6 +55,7 @@ fn every_question_is_answered() {
     let config = substituted("fluent.conf", dir.path(), server.port());
     let mut logweir = Logweir::start(dir.path(), &config);
     let lines: String = records.iter().map(|record| format!("{record}\n")).collect();
+    wait_for_files(&mut logweir, SERVICES.len());
     append(&logs.join("app.log"), &lines);
     logweir.wait("the rows", |_| rows(&server) == records.len());
     assert_eq!(logweir.stop().code(), Some(0));

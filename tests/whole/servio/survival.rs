@@ -52,6 +52,7 @@ fn every_line_is_stored_once() {
     assert!(config.contains("flush_interval 5s"));
     let config = config.replace("flush_interval 5s", "flush_interval 1s");
     let mut logweir = Logweir::start(dir.path(), &config);
+    wait_for_files(&mut logweir, SERVICES.len());
     let writers = Writers::start(&dir.path().join("servio"));
     for incident in incidents {
         std::thread::sleep(Duration::from_millis(50 + dice.below(400) as u64));
@@ -215,8 +216,6 @@ fn write_lines(
             let _running = pause.read().unwrap();
             file.write_all(format!("{}\n", record(service, n)).as_bytes()).unwrap();
             n += 1;
-        }
-            eprintln!("{:?} app {n}", SystemTime::now());
         }
         let now = rotations.load(Ordering::SeqCst);
         if now != seen {
