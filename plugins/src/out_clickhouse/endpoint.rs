@@ -121,11 +121,6 @@ impl Endpoint {
         self.run(self.client.query_raw(sql), format).await
     }
 
-    /// Runs a statement that the server writes into its query log.
-    pub(crate) async fn query_logged(&self, sql: &str, format: &str) -> Result<Bytes, Failure> {
-        self.run(self.client.query_raw(sql).with_setting("log_queries", "1"), format).await
-    }
-
     /// Runs a statement with settings.
     pub(crate) async fn query_with(
         &self,

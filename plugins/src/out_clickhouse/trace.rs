@@ -23,10 +23,14 @@ use super::table::{literal, quoted};
 use super::target::Target;
 use super::type_name::Type;
 use logweir_engine::io::Timestamp;
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 /// Clocks are read one after the other, and servers count whole seconds.
 const SLACK_SECONDS: u64 = 10;
+/// How long the query log is waited for. Servers write it every 7.5 seconds.
+const LOG_WAIT_MAX: Duration = Duration::from_secs(10);
+/// Between two looks at it.
+const LOG_PAUSE: Duration = Duration::from_millis(100);
 /// Code of a server that is too busy to answer.
 const TOO_MANY_QUERIES: u32 = 202;
 
@@ -70,38 +74,61 @@ pub(crate) async fn trace(endpoint: &Endpoint, insert: &Insert<'_>) -> Trace {
 /// What processes and query log say; an error says why they say nothing.
 async fn ask_log(endpoint: &Endpoint, insert: &Insert<'_>) -> Result<Trace, String> {
     let id = literal(insert.token);
-    // Logged itself, so that a server that keeps a log has one.
-    let number = async |sql: &str| -> Result<u64, String> {
-        let answer =
-            endpoint.query_logged(sql, "TabSeparated").await.map_err(|failure| failure.to_string())?;
-        let text = String::from_utf8_lossy(&answer);
-        text.trim().parse().map_err(|_| format!("not a number: {text}"))
-    };
+    // This question is logged itself, behind all that ended before it: a log that shows it shows the insert, if that ended.
+    // What a flush has written is not always all: servers put flushes together.
+    let question = format!("asked-{}-{}", insert.token, now().0);
+    let settings = [("query_id", question.clone()), ("log_queries", "1".to_owned())];
     // Parts of this insert have names that begin as its own.
     let running = format!("SELECT count() FROM system.processes WHERE startsWith(query_id, {id})");
-    if number(&running).await? > 0 {
+    if numbers(endpoint, &running, &settings).await? != [0] {
         return Ok(Trace::Running);
     }
-    // What is logged is shown after some seconds, or at once on request, if the user may request it.
-    let flushed = endpoint.query("SYSTEM FLUSH LOGS", "TabSeparated").await;
-    let finished = format!(
-        "SELECT count() FROM system.query_log WHERE event_date >= toDate({}) AND query_id = {id} AND toUInt8(type) = 2 \
-         AND written_rows >= {}",
+    let logged = format!(
+        "SELECT sum(query_id = {id} AND written_rows >= {}), sum(query_id = {question}) FROM system.query_log \
+         WHERE event_date >= toDate({}) AND query_id IN ({id}, {question}) AND toUInt8(type) = 2",
+        insert.block.rows,
         literal(&day_before(insert.chunk_created)),
-        insert.block.rows
+        question = literal(&question)
     );
-    if number(&finished).await? > 0 {
-        return Ok(Trace::Stored);
+    let asked = Instant::now();
+    loop {
+        // What is logged is shown after some seconds, or at once on request, if the user may request it.
+        let flushed = endpoint.query("SYSTEM FLUSH LOGS", "TabSeparated").await;
+        match numbers(endpoint, &logged, &[]).await?[..] {
+            [stored, _] if stored > 0 => return Ok(Trace::Stored),
+            [_, shown] if shown > 0 => break,
+            _ if asked.elapsed() < LOG_WAIT_MAX => tokio::time::sleep(LOG_PAUSE).await,
+            _ => {
+                return Err(match flushed {
+                    Ok(_) => "its query log shows nothing new".to_owned(),
+                    Err(failure) => format!("SYSTEM FLUSH LOGS: {failure}"),
+                });
+            }
+        }
     }
-    flushed.map_err(|failure| format!("SYSTEM FLUSH LOGS: {failure}"))?;
-    let uptime = number("SELECT uptime()").await?;
+    let uptime = numbers(endpoint, "SELECT uptime()", &[]).await?;
     match age_seconds(insert.chunk_created) {
-        Some(age) if uptime > age.saturating_add(SLACK_SECONDS) => Ok(Trace::None),
+        Some(age) if uptime.first().is_some_and(|uptime| *uptime > age.saturating_add(SLACK_SECONDS)) => {
+            Ok(Trace::None)
+        }
         _ => Err(
             "the server was started after the insert may have been sent, and its query log may have lost it"
                 .to_owned(),
         ),
     }
+}
+
+/// The first row of an answer, all of whose columns are numbers.
+async fn numbers(
+    endpoint: &Endpoint,
+    sql: &str,
+    settings: &[(&'static str, String)],
+) -> Result<Vec<u64>, String> {
+    let answer =
+        endpoint.query_with(sql, "TabSeparated", settings).await.map_err(|failure| failure.to_string())?;
+    let text = String::from_utf8_lossy(&answer);
+    let row: Result<Vec<u64>, _> = text.trim().split('\t').map(str::parse).collect();
+    row.map_err(|_| format!("not numbers: {text}"))
 }
 
 /// What is needed to find the rows of an insert in its table.
