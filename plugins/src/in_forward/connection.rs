@@ -4,28 +4,22 @@ use super::decoder::{Decoder, RawMessage, Received, Sizes};
 use super::emitter::Emitter;
 use super::error::ConnectionError;
 use super::handshake::Handshake;
-use super::limits::{ACKS_WAITING_MAX, HANDSHAKE_WAIT_MAX, PING_BYTES_MAX, REFUSAL_READ_MAX};
+use super::limits::{ACKS_WAITING_MAX, PING_BYTES_MAX, REFUSAL_READ_MAX};
 use super::preview::preview;
 use super::reading::{Fill, Reading};
 use super::replies::{Reply, write_replies};
 use super::server::{Peer, Server};
-use logweir_engine::net::{Stream, Ticket};
+use logweir_engine::net::{Connection, Stream, Ticket};
 use logweir_engine::telemetry::Shown;
 use logweir_engine::{log_debug, log_error, log_trace, log_warn};
-use std::net::SocketAddr;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpStream;
 use tokio::sync::mpsc;
 use tokio::time::timeout;
 
 /// Serves a connection that was just accepted.
-pub(super) async fn serve(server: &Server, tcp: TcpStream, address: SocketAddr, ticket: &Ticket) {
+pub(super) async fn serve(server: &Server, connection: Connection) {
+    let Connection { stream, address, ticket } = connection;
     let log = &server.context.log;
-    let opened = tokio::select! {
-        opened = open(server, tcp, address) => opened,
-        () = server.context.stop.cancelled() => return,
-    };
-    let Some(stream) = opened else { return };
     let host = if server.settings.resolve_hostname {
         server.names.of(address.ip()).await
     } else {
@@ -47,7 +41,7 @@ pub(super) async fn serve(server: &Server, tcp: TcpStream, address: SocketAddr, 
         server.context.stop.clone(),
     );
     let ended = {
-        let receive = receive(server, &mut peer, &mut reading, replies, ticket);
+        let receive = receive(server, &mut peer, &mut reading, replies, &ticket);
         let write = write_replies(&mut write_half, queue);
         tokio::pin!(receive, write);
         tokio::select! {
@@ -66,52 +60,6 @@ pub(super) async fn serve(server: &Server, tcp: TcpStream, address: SocketAddr, 
     match ended {
         Ok(()) => close_politely(reading.into_stream().unsplit(write_half)).await,
         Err(error) => log_end(server, &peer, &error),
-    }
-}
-
-/// Sets the socket up, and TLS on it.
-async fn open(server: &Server, tcp: TcpStream, address: SocketAddr) -> Option<Stream> {
-    if let Err(error) = server.set_options(&tcp) {
-        log_debug!(server.context.log, "failed to set socket option", error = error.to_string());
-    }
-    let Some(acceptor) = &server.tls else { return Some(Stream::Plain(tcp)) };
-    let (addr, port) = (address.ip().to_canonical().to_string(), address.port());
-    match timeout(HANDSHAKE_WAIT_MAX, acceptor.accept(tcp)).await {
-        Ok(Ok(stream)) => Some(Stream::Tls(Box::new(stream.into()))),
-        Ok(Err(error)) if error.kind() == std::io::ErrorKind::InvalidData => {
-            if !server.may_log() {
-                return None;
-            }
-            log_warn!(
-                server.context.log,
-                "unexpected error before accepting TLS connection by OpenSSL",
-                addr = addr,
-                host = addr,
-                port = port,
-                error = error.to_string()
-            );
-            None
-        }
-        // A peer that closes during the handshake is a heartbeat or a port scan.
-        Ok(Err(error)) => {
-            log_trace!(
-                server.context.log,
-                "unexpected error before accepting TLS connection",
-                addr = addr,
-                port = port,
-                error = error.to_string()
-            );
-            None
-        }
-        Err(_) => {
-            log_warn!(
-                server.context.log,
-                "TLS handshake timed out; the connection is closed",
-                addr = addr,
-                port = port
-            );
-            None
-        }
     }
 }
 

@@ -29,7 +29,6 @@ mod limits;
 mod message;
 mod options;
 mod preview;
-mod quiet;
 mod reading;
 mod replies;
 mod security;

@@ -3,10 +3,10 @@
 
 use super::decoder::Decoder;
 use super::error::ConnectionError;
-use super::limits::{DRAIN_MAX, HANDSHAKE_WAIT_MAX, MESSAGE_RATE_MIN, MESSAGE_WAIT_BASE, READ_BYTES};
+use super::limits::{DRAIN_MAX, MESSAGE_RATE_MIN, MESSAGE_WAIT_BASE, READ_BYTES};
 use bytes::BytesMut;
 use futures_util::FutureExt;
-use logweir_engine::net::Lease;
+use logweir_engine::net::{HANDSHAKE_WAIT_MAX, Lease};
 use std::io;
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncReadExt};

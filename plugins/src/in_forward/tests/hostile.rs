@@ -91,7 +91,7 @@ async fn a_flood_of_connections_from_one_peer_locks_nobody_out() {
     let mut other = Peer(socket.connect(server.address).await.unwrap());
     other.send(&packed_mode("other", &entry(1), &option(&[("chunk", "o")]))).await;
     other.expect(&ack("o")).await;
-    assert!(server.server.connections.len() <= 5);
+    assert!(server.server.net.connections() <= 5);
     server.stop().await;
 }
 
