@@ -19,6 +19,7 @@ pub mod formatter_single_value;
 pub mod formatter_stdout;
 pub mod formatter_tsv;
 pub mod in_forward;
+pub mod in_sample;
 pub mod in_tail;
 pub mod out_clickhouse;
 pub mod out_copy;
@@ -66,6 +67,7 @@ static PLUGINS: &[&Descriptor] = &[
     &formatter_stdout::PLUGIN,
     &formatter_tsv::PLUGIN,
     &in_forward::PLUGIN,
+    &in_sample::PLUGIN,
     &in_tail::PLUGIN,
     &out_clickhouse::PLUGIN,
     &out_copy::PLUGIN,

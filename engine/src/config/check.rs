@@ -40,7 +40,12 @@ pub struct Checker<'a> {
     path: Vec<&'static str>,
     /// Parameters that the section has beside those of the plugin that it configures.
     section_params: &'static [Param],
+    /// What the section changes in the defaults of the plugin that it configures.
+    section_defaults: Defaults,
 }
+
+/// `(parameter, default)` that replace a table's; the default is nil or a text.
+type Defaults = &'static [(&'static str, Option<&'static str>)];
 
 /// What an element may hold.
 #[derive(Default)]
@@ -59,14 +64,21 @@ pub(super) struct Table {
     buffer: Option<BufferDefaults>,
     /// Whether `<buffer>` is there even if it is not written.
     always_buffered: bool,
-    /// `(parameter, default)` that replace the table's.
-    defaults: &'static [(&'static str, &'static str)],
+    /// See [`Defaults`].
+    defaults: Vec<(&'static str, Option<&'static str>)>,
 }
 
 impl<'a> Checker<'a> {
     /// A checker that has found nothing yet.
     pub fn new(registry: &'a Registry, session: &'a Arc<Session>) -> Self {
-        Self { registry, session, diagnostics: Diagnostics::new(), path: Vec::new(), section_params: &[] }
+        Self {
+            registry,
+            session,
+            diagnostics: Diagnostics::new(),
+            path: Vec::new(),
+            section_params: &[],
+            section_defaults: &[],
+        }
     }
 
     /// What was found.
@@ -140,6 +152,7 @@ impl<'a> Checker<'a> {
             sections: owner.sections.iter().collect(),
             reserved: true,
             owner: Some(owner),
+            defaults: std::mem::take(&mut self.section_defaults).to_vec(),
             ..Table::default()
         };
         if owner.kind == Kind::Output {
@@ -180,7 +193,7 @@ impl<'a> Checker<'a> {
         let table = Table {
             params: BUFFER_SECTION.params.iter().collect(),
             reserved: true,
-            defaults: defaults.params,
+            defaults: defaults.params.iter().map(|(name, text)| (*name, Some(*text))).collect(),
             ..Table::default()
         };
         let default_type = defaults.params.iter().find(|(name, _)| *name == "@type").map(|(_, text)| *text);
@@ -191,7 +204,7 @@ impl<'a> Checker<'a> {
     fn element(&mut self, element: &mut Element, table: &Table, plugin_type: &str) -> Params {
         let mut values = Vec::with_capacity(table.params.len());
         for param in &table.params {
-            values.extend(self.param(element, param, table.defaults));
+            values.extend(self.param(element, param, &table.defaults));
         }
         if table.reserved {
             self.reserved(element, table);
@@ -218,7 +231,7 @@ impl<'a> Checker<'a> {
         &mut self,
         element: &mut Element,
         param: &'static Param,
-        defaults: &[(&str, &str)],
+        defaults: &[(&str, Option<&str>)],
     ) -> Option<Slot> {
         let mut names = std::iter::once(&param.name).chain(param.aliases);
         let found = names.find(|name| element.has(name));
@@ -361,9 +374,9 @@ impl<'a> Checker<'a> {
                 None
             }
             (Some(kind), _) => {
-                self.section_params = spec.params;
+                (self.section_params, self.section_defaults) = (spec.params, spec.defaults);
                 let checked = self.plugin_in(element, kind, default_type);
-                self.section_params = &[];
+                (self.section_params, self.section_defaults) = (&[], &[]);
                 checked
             }
             (None, Some(defaults)) if spec.name == BUFFER_SECTION.name => {
@@ -391,9 +404,10 @@ static TYPE_OF_SECTION: Param = Param::new("@type", crate::plugin::ParamKind::St
 static LOG_LEVEL: Param =
     Param::new("@log_level", crate::plugin::ParamKind::String, "Least level that the plugin logs");
 
-fn default(param: &Param, replaced: &[(&str, &str)]) -> Value {
+fn default(param: &Param, replaced: &[(&str, Option<&str>)]) -> Value {
     let text = match replaced.iter().find(|(name, _)| *name == param.name) {
-        Some((_, text)) => *text,
+        Some((_, None)) => return Value::Nil,
+        Some((_, Some(text))) => *text,
         None => match param.default {
             DefaultValue::Text(text) => text,
             DefaultValue::Nil | DefaultValue::Required => return Value::Nil,

@@ -261,6 +261,9 @@ pub struct SectionSpec {
     /// The `@type` of such a section when it names none; known to the check, unlike a default that the build function
     /// gives to [`super::BuildContext::parser`].
     pub default_type: Option<&'static str>,
+    /// What it changes in the defaults of the plugin that it configures: `(parameter, default)`, where the default is nil
+    /// or a text. Only with `default_type`: without one, the section is checked when its owner is built.
+    pub defaults: &'static [(&'static str, Option<&'static str>)],
     /// Whether it is there, with its defaults, when it is not written.
     pub always: bool,
 }
@@ -279,6 +282,7 @@ impl SectionSpec {
             free: false,
             plugin: None,
             default_type: None,
+            defaults: &[],
             always: false,
         }
     }
