@@ -6,10 +6,9 @@ use super::error::ConnectionError;
 use super::handshake::Handshake;
 use super::limits::{ACKS_WAITING_MAX, PING_BYTES_MAX, REFUSAL_READ_MAX};
 use super::preview::preview;
-use super::reading::{Fill, Reading};
 use super::replies::{Reply, write_replies};
 use super::server::{Peer, Server};
-use logweir_engine::net::{Connection, Stream, Ticket};
+use logweir_engine::net::{Connection, Fill, Reading, Stream, Ticket};
 use logweir_engine::telemetry::Shown;
 use logweir_engine::{log_debug, log_error, log_trace, log_warn};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWriteExt};
@@ -116,7 +115,7 @@ async fn receive<R: AsyncRead + Unpin>(
         }
         emitter.flush().await?;
         reading.lease.shrink_to(reading.buffer.capacity());
-        if reading.fill(&decoder).await? != Fill::More {
+        if reading.fill(decoder.progress()).await? != Fill::More {
             return Ok(());
         }
     }
@@ -131,7 +130,7 @@ async fn next<R: AsyncRead + Unpin>(
         if let Some(received) = decoder.next(&mut reading.buffer)? {
             return Ok(Some(received));
         }
-        if reading.fill(decoder).await? != Fill::More {
+        if reading.fill(decoder.progress()).await? != Fill::More {
             return Ok(None);
         }
     }

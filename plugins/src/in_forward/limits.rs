@@ -19,13 +19,6 @@ pub(super) const CHUNK_ID_BYTES_MAX: usize = 512;
 /// Bytes of PING, the only message before a peer has shown that it may send events.
 pub(super) const PING_BYTES_MAX: u64 = 16 * 1024;
 
-/// A message may take this long to arrive, plus what it takes at [`MESSAGE_RATE_MIN`]. Time in which we do not read
-/// (back-pressure) does not count.
-pub(super) const MESSAGE_WAIT_BASE: Duration = Duration::from_secs(60);
-
-/// Bytes per second that a peer must deliver while one of its messages is incomplete.
-pub(super) const MESSAGE_RATE_MIN: u64 = 4 * 1024;
-
 /// A peer that does not take its acks for this long is gone.
 pub(super) const ACK_WRITE_MAX: Duration = Duration::from_secs(60);
 
@@ -33,15 +26,8 @@ pub(super) const ACK_WRITE_MAX: Duration = Duration::from_secs(60);
 /// gain nothing from more, and each may hold a commit of a buffer.
 pub(super) const ACKS_WAITING_MAX: usize = 256;
 
-/// After the program was told to stop, what peers have sent already is still read for this long at most.
-pub(super) const DRAIN_MAX: Duration = Duration::from_secs(5);
-
 /// After a refused PING, for how long the connection is kept until the peer has read the reason.
 pub(super) const REFUSAL_READ_MAX: Duration = Duration::from_secs(1);
-
-/// Bytes that are read at once, from the first value to the last: doubled when a read fills the buffer. Large reads cost
-/// less per byte; small ones pin less memory for peers that send little.
-pub(super) const READ_BYTES: (usize, usize) = (4 * 1024, 256 * 1024);
 
 /// How long a chunk id is remembered after its ack when its sender has shown no sign of having read it. Senders
 /// that missed an ack send again within minutes (Fluentd: 190 s, then retries up to its retry_max_interval).
