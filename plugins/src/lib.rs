@@ -3,6 +3,7 @@
 use logweir_engine::plugin::{Descriptor, Registry};
 
 mod forward;
+mod socket;
 mod text;
 
 pub mod filter_grep;
@@ -21,6 +22,8 @@ pub mod formatter_tsv;
 pub mod in_forward;
 pub mod in_sample;
 pub mod in_tail;
+pub mod in_tcp;
+pub mod in_udp;
 pub mod out_clickhouse;
 pub mod out_copy;
 pub mod out_file;
@@ -69,6 +72,8 @@ static PLUGINS: &[&Descriptor] = &[
     &in_forward::PLUGIN,
     &in_sample::PLUGIN,
     &in_tail::PLUGIN,
+    &in_tcp::PLUGIN,
+    &in_udp::PLUGIN,
     &out_clickhouse::PLUGIN,
     &out_copy::PLUGIN,
     &out_file::PLUGIN,

@@ -63,6 +63,11 @@ impl Extract {
         Ok((extract.tag.is_some() || extract.time.is_some()).then_some(extract))
     }
 
+    /// Whether tags are taken from a field.
+    pub fn has_tag(&self) -> bool {
+        self.tag.is_some()
+    }
+
     /// The tag in the raw record at `at` (to the end of `buffer`), from which its field is taken out unless it is kept.
     pub fn tag(&self, buffer: &mut Vec<u8>, at: usize) -> Option<Tag> {
         let key = self.tag.as_ref()?;
