@@ -21,6 +21,7 @@ pub mod formatter_stdout;
 pub mod formatter_tsv;
 pub mod in_forward;
 pub mod in_sample;
+pub mod in_syslog;
 pub mod in_tail;
 pub mod in_tcp;
 pub mod in_udp;
@@ -71,6 +72,7 @@ static PLUGINS: &[&Descriptor] = &[
     &formatter_tsv::PLUGIN,
     &in_forward::PLUGIN,
     &in_sample::PLUGIN,
+    &in_syslog::PLUGIN,
     &in_tail::PLUGIN,
     &in_tcp::PLUGIN,
     &in_udp::PLUGIN,
