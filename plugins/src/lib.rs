@@ -3,6 +3,8 @@
 use logweir_engine::plugin::{Descriptor, Registry};
 
 mod forward;
+mod http_server;
+mod inflate;
 mod socket;
 mod text;
 
@@ -20,6 +22,7 @@ pub mod formatter_single_value;
 pub mod formatter_stdout;
 pub mod formatter_tsv;
 pub mod in_forward;
+pub mod in_http;
 pub mod in_sample;
 pub mod in_syslog;
 pub mod in_tail;
@@ -71,6 +74,8 @@ static PLUGINS: &[&Descriptor] = &[
     &formatter_stdout::PLUGIN,
     &formatter_tsv::PLUGIN,
     &in_forward::PLUGIN,
+    &in_http::PARSER,
+    &in_http::PLUGIN,
     &in_sample::PLUGIN,
     &in_syslog::PLUGIN,
     &in_tail::PLUGIN,

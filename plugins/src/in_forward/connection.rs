@@ -4,16 +4,15 @@ use super::decoder::{Decoder, RawMessage, Received, Sizes};
 use super::emitter::Emitter;
 use super::error::ConnectionError;
 use super::handshake::Handshake;
-use super::limits::{ACKS_WAITING_MAX, PING_BYTES_MAX, REFUSAL_READ_MAX};
+use super::limits::{ACKS_WAITING_MAX, PING_BYTES_MAX};
 use super::preview::preview;
 use super::replies::{Reply, write_replies};
 use super::server::{Peer, Server};
-use logweir_engine::net::{Connection, Fill, Reading, Stream, Ticket};
+use logweir_engine::net::{Connection, Fill, Reading, Ticket};
 use logweir_engine::telemetry::Shown;
 use logweir_engine::{log_debug, log_error, log_trace, log_warn};
-use tokio::io::{AsyncRead, AsyncReadExt, AsyncWriteExt};
+use tokio::io::AsyncRead;
 use tokio::sync::mpsc;
-use tokio::time::timeout;
 
 /// Serves a connection that was just accepted.
 pub(super) async fn serve(server: &Server, connection: Connection) {
@@ -57,7 +56,7 @@ pub(super) async fn serve(server: &Server, connection: Connection) {
     };
     server.duplicates.closed(peer.connection);
     match ended {
-        Ok(()) => close_politely(reading.into_stream().unsplit(write_half)).await,
+        Ok(()) => reading.into_stream().unsplit(write_half).close_politely().await,
         Err(error) => log_end(server, &peer, &error),
     }
 }
@@ -184,18 +183,6 @@ fn greet(
 
 async fn send(replies: &mpsc::Sender<Reply>, bytes: Vec<u8>) -> Result<(), ConnectionError> {
     replies.send(Reply::now(bytes)).await.map_err(|_| ConnectionError::RepliesEnded)
-}
-
-/// Closes so that what was written last arrives: an RST right behind it could overtake it.
-async fn close_politely(mut stream: Stream) {
-    let close = async {
-        stream.shutdown().await?;
-        let mut rest = [0; 512];
-        while stream.read(&mut rest).await? > 0 {}
-        std::io::Result::Ok(())
-    };
-    // If the peer does not close in time, or not properly, the socket is closed anyway.
-    let _ = timeout(REFUSAL_READ_MAX, close).await;
 }
 
 fn log_end(server: &Server, peer: &Peer, error: &ConnectionError) {

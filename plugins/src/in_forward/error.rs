@@ -1,10 +1,10 @@
 //! Why a connection ends.
 
 use super::decoder::DecodeError;
-use super::inflate::InflateError;
 use super::message::MessageError;
 use super::options::OptionError;
 use super::replies::ReplyError;
+use crate::inflate::InflateError;
 use logweir_engine::delivery::EmitError;
 use logweir_engine::net::ReadFailure;
 use std::io;

@@ -26,9 +26,6 @@ pub(super) const ACK_WRITE_MAX: Duration = Duration::from_secs(60);
 /// gain nothing from more, and each may hold a commit of a buffer.
 pub(super) const ACKS_WAITING_MAX: usize = 256;
 
-/// After a refused PING, for how long the connection is kept until the peer has read the reason.
-pub(super) const REFUSAL_READ_MAX: Duration = Duration::from_secs(1);
-
 /// How long a chunk id is remembered after its ack when its sender has shown no sign of having read it. Senders
 /// that missed an ack send again within minutes (Fluentd: 190 s, then retries up to its retry_max_interval).
 pub(super) const REMEMBERED_MAX: Duration = Duration::from_secs(3600);

@@ -23,7 +23,6 @@ mod framer;
 mod fuzz;
 mod handshake;
 mod heartbeat;
-mod inflate;
 mod json;
 mod limits;
 mod message;

@@ -55,12 +55,17 @@ impl Running {
 
     /// Waits for `count` events: `TAG TIME RECORD` each, where the present time is `now`.
     pub(crate) async fn events(&self, count: usize) -> Vec<String> {
-        self.sink.wait_for(count).await.iter().map(|(tag, entry)| shown(tag, entry)).collect()
+        events_of(&self.sink, count).await
     }
 
     pub(crate) async fn stop(self) -> Sink {
         self.pipeline.stop().await
     }
+}
+
+/// See [`Running::events`].
+pub(crate) async fn events_of(sink: &Sink, count: usize) -> Vec<String> {
+    sink.wait_for(count).await.iter().map(|(tag, entry)| shown(tag, entry)).collect()
 }
 
 /// Waits for the end of the connection; answers what came before it.
