@@ -21,6 +21,7 @@ pub mod formatter_out_file;
 pub mod formatter_single_value;
 pub mod formatter_stdout;
 pub mod formatter_tsv;
+pub mod in_exec;
 pub mod in_forward;
 pub mod in_http;
 pub mod in_sample;
@@ -73,6 +74,7 @@ static PLUGINS: &[&Descriptor] = &[
     &formatter_single_value::PLUGIN,
     &formatter_stdout::PLUGIN,
     &formatter_tsv::PLUGIN,
+    &in_exec::PLUGIN,
     &in_forward::PLUGIN,
     &in_http::PARSER,
     &in_http::PLUGIN,

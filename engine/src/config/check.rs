@@ -6,7 +6,8 @@ use super::value::Value;
 use super::{Attr, Diagnostic, Diagnostics, Element, RawValue, compat, odd, suggest, unused};
 use crate::output::{BUFFER_SECTION, OUTPUT_PARAMS, SECONDARY_SECTION};
 use crate::plugin::{
-    BufferDefaults, BufferSupport, DefaultValue, Descriptor, Kind, Param, Registry, SectionSpec, Status,
+    BufferDefaults, BufferSupport, DefaultValue, Descriptor, Kind, Param, Registry, SectionDefault,
+    SectionSpec, Status,
 };
 use crate::telemetry::Level;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -41,11 +42,8 @@ pub struct Checker<'a> {
     /// Parameters that the section has beside those of the plugin that it configures.
     section_params: &'static [Param],
     /// What the section changes in the defaults of the plugin that it configures.
-    section_defaults: Defaults,
+    section_defaults: &'static [SectionDefault],
 }
-
-/// `(parameter, default)` that replace a table's; the default is nil or a text.
-type Defaults = &'static [(&'static str, Option<&'static str>)];
 
 /// What an element may hold.
 #[derive(Default)]
@@ -64,8 +62,8 @@ pub(super) struct Table {
     buffer: Option<BufferDefaults>,
     /// Whether `<buffer>` is there even if it is not written.
     always_buffered: bool,
-    /// See [`Defaults`].
-    defaults: Vec<(&'static str, Option<&'static str>)>,
+    /// What replaces defaults of the table.
+    defaults: Vec<SectionDefault>,
 }
 
 impl<'a> Checker<'a> {
@@ -193,7 +191,11 @@ impl<'a> Checker<'a> {
         let table = Table {
             params: BUFFER_SECTION.params.iter().collect(),
             reserved: true,
-            defaults: defaults.params.iter().map(|(name, text)| (*name, Some(*text))).collect(),
+            defaults: defaults
+                .params
+                .iter()
+                .map(|(name, text)| SectionDefault::new(name, Some(text)))
+                .collect(),
             ..Table::default()
         };
         let default_type = defaults.params.iter().find(|(name, _)| *name == "@type").map(|(_, text)| *text);
@@ -231,7 +233,7 @@ impl<'a> Checker<'a> {
         &mut self,
         element: &mut Element,
         param: &'static Param,
-        defaults: &[(&str, Option<&str>)],
+        defaults: &[SectionDefault],
     ) -> Option<Slot> {
         let mut names = std::iter::once(&param.name).chain(param.aliases);
         let found = names.find(|name| element.has(name));
@@ -242,7 +244,7 @@ impl<'a> Checker<'a> {
                 self.report(Diagnostic::error(message).at(&element.span).note(param.about));
                 return None;
             }
-            return Some(Slot { param, value: default(param, defaults), written: None });
+            return Some(Slot { param, value: default(param, defaults, element), written: None });
         };
         attr.declared = Some(param);
         let attr = attr.clone();
@@ -254,7 +256,9 @@ impl<'a> Checker<'a> {
                 self.report(Diagnostic::error(message).at(&attr.place()));
                 None
             }
-            RawValue::Default => Some(Slot { param, value: default(param, defaults), written: None }),
+            RawValue::Default => {
+                Some(Slot { param, value: default(param, defaults, element), written: None })
+            }
             RawValue::Nil => self.given(&attr, param, Value::Nil).map(|value| Slot { param, value, written }),
             RawValue::Text(ref text) => {
                 match Value::parse(param.kind, text, self.session.strict, param.name) {
@@ -404,10 +408,13 @@ static TYPE_OF_SECTION: Param = Param::new("@type", crate::plugin::ParamKind::St
 static LOG_LEVEL: Param =
     Param::new("@log_level", crate::plugin::ParamKind::String, "Least level that the plugin logs");
 
-fn default(param: &Param, replaced: &[(&str, Option<&str>)]) -> Value {
-    let text = match replaced.iter().find(|(name, _)| *name == param.name) {
-        Some((_, None)) => return Value::Nil,
-        Some((_, Some(text))) => *text,
+fn default(param: &Param, replaced: &[SectionDefault], element: &Element) -> Value {
+    let is_it = |other: &&SectionDefault| {
+        other.name == param.name && !other.unless.is_some_and(|unless| element.has(unless))
+    };
+    let text = match replaced.iter().find(is_it) {
+        Some(SectionDefault { value: None, .. }) => return Value::Nil,
+        Some(SectionDefault { value: Some(text), .. }) => *text,
         None => match param.default {
             DefaultValue::Text(text) => text,
             DefaultValue::Nil | DefaultValue::Required => return Value::Nil,

@@ -2,8 +2,8 @@
 
 use super::*;
 use crate::plugin::{
-    BufferDefaults, BufferSupport, Build, Compat, Descriptor, Kind, Param, ParamKind, Registry, SectionSpec,
-    Status,
+    BufferDefaults, BufferSupport, Build, Compat, Descriptor, Kind, Param, ParamKind, Registry,
+    SectionDefault, SectionSpec, Status,
 };
 
 static FILTER: Descriptor = Descriptor {
@@ -85,7 +85,11 @@ static REGEXP: Descriptor = Descriptor {
 static INPUT: Descriptor = Descriptor {
     sections: &[SectionSpec {
         default_type: Some("regexp"),
-        defaults: &[("types", Some("a:integer")), ("localtime", Some("false")), ("time_key", None)],
+        defaults: &[
+            SectionDefault::new("types", Some("a:integer")),
+            SectionDefault::new("localtime", Some("false")).unless("types"),
+            SectionDefault::new("time_key", None),
+        ],
         ..SectionSpec::PARSE
     }],
     ..Descriptor::new(
@@ -360,6 +364,11 @@ fn the_owner_of_a_section_changes_its_defaults() {
     let regexp = parse("expression /x/");
     assert_eq!((regexp.opt_bool("localtime"), regexp.is_set("localtime")), (Some(false), false));
     assert_eq!(regexp.hash("types").unwrap()[0].0, "a");
+    let unless = parse("expression /x/\ntypes b:float");
+    assert_eq!(
+        (unless.opt_bool("localtime"), unless.hash("types").unwrap()[0].0.as_str()),
+        (Some(true), "b")
+    );
     let written = parse("expression /x/\nlocaltime true");
     assert_eq!(written.opt_bool("localtime"), Some(true));
     assert_eq!(parse("@type json").str("time_key"), None);

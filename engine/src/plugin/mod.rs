@@ -19,7 +19,7 @@ mod text;
 pub use build::{BuildContext, BuiltOutput, LabelRef, PluginId, Registry, Shared, Store};
 pub use descriptor::{
     BufferDefaults, BufferSupport, Build, BuildFn, Compat, DefaultValue, Descriptor, Kind, Param, ParamKind,
-    SectionSpec, Status,
+    SectionDefault, SectionSpec, Status,
 };
 pub use driver::Driver;
 pub use event_format::EventFormat;

@@ -100,11 +100,11 @@ impl Syslog {
         };
         let priority = self.priorities.of(pri);
         match &priority.fields {
-            None => events.add(&priority.tag, time, record, peer),
+            None => events.add(&priority.tag, time, record, peer.source()),
             Some(fields) => {
                 let mut named = Vec::with_capacity(record.len() + 64);
                 fields.splice(record, &mut named);
-                events.add(&priority.tag, time, &named, peer);
+                events.add(&priority.tag, time, &named, peer.source());
             }
         }
         true
@@ -121,7 +121,7 @@ impl Syslog {
             true => write_bin(&mut record, message.text),
             false => write_str(&mut record, message.text),
         }
-        events.add(&self.priorities.unmatched, EventTime::now(), &record, message.peer);
+        events.add(&self.priorities.unmatched, EventTime::now(), &record, message.peer.source());
     }
 
     fn failed(&self, message: Message<'_>, events: &mut Events<'_>) {

@@ -23,8 +23,8 @@ use logweir_engine::net::{
     CONNECTION_PARAMS, Quiet, ServerOptions, TRANSPORT, Transport, port, receive_buffer,
 };
 use logweir_engine::plugin::{
-    Build, BuildContext, Compat, Descriptor, Input, InputContext, Kind, Param, ParamKind, SectionSpec,
-    StartError, Status,
+    Build, BuildContext, Compat, Descriptor, Input, InputContext, Kind, Param, ParamKind, SectionDefault,
+    SectionSpec, StartError, Status,
 };
 use logweir_engine::{log_info, log_warn};
 use priority::Priorities;
@@ -35,7 +35,7 @@ pub static PLUGIN: Descriptor = Descriptor {
     sections: &[
         SectionSpec {
             default_type: Some("syslog"),
-            defaults: &[("with_priority", Some("true"))],
+            defaults: &[SectionDefault::new("with_priority", Some("true"))],
             always: true,
             ..SectionSpec::PARSE
         },

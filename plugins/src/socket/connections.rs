@@ -3,6 +3,8 @@
 use super::frames::Frame;
 use super::{Events, Framer, Framing, Interpret, Message, SourceKeys, preview};
 use logweir_engine::config::{Diagnostic, Params};
+use logweir_engine::delivery::EmitError;
+use logweir_engine::event::Tag;
 use logweir_engine::net::{
     Connection, Fill, HostNames, MemoryPool, Network, ReadFailure, Reading, ServerOptions, StreamServer,
     error_class,
@@ -107,6 +109,7 @@ impl<I: Interpret> Server<I> {
         let mut reading = Reading::new(stream, self.memory.lease(), false, self.context.stop.clone());
         let mut framer = Framer::new(&input.framing, input.bytes_max);
         let mut events = Events::new(&self.context, input.always_join);
+        let refused = |error: &EmitError, tag: &Tag| input.interpret.refused(error, tag, Some(&peer));
         // Fluentd's buffer of a connection is text until the first byte beyond ASCII comes, and binary from then on.
         let mut is_binary = false;
         loop {
@@ -132,13 +135,13 @@ impl<I: Interpret> Server<I> {
                         &head,
                     ),
                 }
-                if events.are_many() && !events.emit(&input.interpret, Some(&peer)).await {
+                if events.are_many() && !events.emit(refused).await {
                     return Err(End::Refused);
                 }
                 // A buffer full of small messages would keep this thread from the other connections for long.
                 tokio::task::coop::consume_budget().await;
             }
-            if !events.emit(&input.interpret, Some(&peer)).await {
+            if !events.emit(refused).await {
                 return Err(End::Refused);
             }
             reading.lease.shrink_to(reading.buffer.capacity());

@@ -139,7 +139,7 @@ impl<I: Interpret> Receiver<I> {
                 break;
             }
         }
-        events.emit(&self.input.interpret, None).await;
+        events.emit(|error, tag| self.input.interpret.refused(error, tag, None)).await;
         may_go_on
     }
 
@@ -158,7 +158,7 @@ impl<I: Interpret> Receiver<I> {
             let peer = receiver.input.source.resolved_peer(address, &receiver.names).await;
             let mut events = Events::new(&receiver.context, false);
             receiver.interpret(&text, &peer, &mut events);
-            events.emit(&receiver.input.interpret, Some(&peer)).await;
+            events.emit(|error, tag| receiver.input.interpret.refused(error, tag, Some(&peer))).await;
             drop(permit);
         });
     }

@@ -3,7 +3,7 @@
 use super::Peer;
 use logweir_engine::delivery::{EmitError, Receipt};
 use logweir_engine::event::{EventStream, EventTime, Tag};
-use logweir_engine::msgpack::write_event_time;
+use logweir_engine::msgpack::{Splicer, write_event_time};
 use logweir_engine::plugin::InputContext;
 use std::collections::VecDeque;
 
@@ -55,8 +55,8 @@ impl<'c> Events<'c> {
         Self { context, always_join, streams: VecDeque::new(), bytes: 0 }
     }
 
-    /// Adds an event: a raw record, to which its peer's address and name are added if that is wanted.
-    pub(crate) fn add(&mut self, tag: &Tag, time: EventTime, record: &[u8], peer: &Peer) {
+    /// Adds an event: a raw record, to which `source` adds where it came from.
+    pub(crate) fn add(&mut self, tag: &Tag, time: EventTime, record: &[u8], source: Option<&Splicer>) {
         if !self.streams.back().is_some_and(|last| last.may_grow && last.tag == *tag) {
             self.streams.push_back(Stream {
                 tag: tag.clone(),
@@ -69,7 +69,7 @@ impl<'c> Events<'c> {
         let before = stream.entries.len();
         stream.entries.push(0x92);
         write_event_time(&mut stream.entries, time);
-        match &peer.source {
+        match source {
             Some(source) => source.splice(record, &mut stream.entries),
             None => stream.entries.extend_from_slice(record),
         }
@@ -87,15 +87,15 @@ impl<'c> Events<'c> {
         self.bytes >= BYTES_MAX
     }
 
-    /// Emits all events. A stream that is refused is lost, as `interpret` logs; if that must end the connection, so are
-    /// those behind it, and the answer is `false`.
-    pub(crate) async fn emit(&mut self, interpret: &impl Interpret, peer: Option<&Peer>) -> bool {
+    /// Emits all events. Each stream that is refused is lost, and told to `refused`; if that answers that no more should be
+    /// emitted, those behind it are lost too, and the answer is `false`.
+    pub(crate) async fn emit(&mut self, refused: impl Fn(&EmitError, &Tag) -> bool) -> bool {
         self.bytes = 0;
         while let Some(Stream { tag, entries, count, .. }) = self.streams.pop_front() {
             let stream = EventStream::new(tag.clone(), entries.into(), count);
             let emitted = self.context.emit(stream, &mut Receipt::unwatched()).await;
             if let Err(error) = emitted
-                && interpret.refused(&error, &tag, peer)
+                && refused(&error, &tag)
             {
                 self.streams.clear();
                 return false;

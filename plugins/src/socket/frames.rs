@@ -108,6 +108,13 @@ impl Framer {
         }
     }
 
+    /// Takes what is left at the end, as a message; `None` if there is nothing, or the rest of one that is too long.
+    pub(crate) fn rest(&mut self, buffer: &mut BytesMut) -> Option<BytesMut> {
+        self.scanned = 0;
+        let rest = buffer.split();
+        (!std::mem::take(&mut self.is_discarding) && !rest.is_empty()).then_some(rest)
+    }
+
     /// What is known of the message that is incomplete. `buffered` bytes are left in the buffer.
     pub(crate) fn progress(&self, buffered: usize) -> Progress {
         Progress {

@@ -20,7 +20,7 @@ pub(crate) mod testing;
 pub(crate) use connections::{ConnectionInput, listen};
 pub(crate) use datagrams::{DatagramInput, receive};
 pub(crate) use events::{Events, Interpret, Message, preview};
-pub(crate) use frames::{FrameError, Framer, Framing};
+pub(crate) use frames::{Frame, FrameError, Framer, Framing};
 pub(crate) use params::{BLOCKING_TIMEOUT, SOURCE_PARAMS, message_length_limit};
 pub(crate) use peer::{Peer, SourceKeys};
 pub(crate) use records::{Records, Transfer};

@@ -13,7 +13,14 @@ pub(crate) struct Peer {
     /// Its name if names are looked up, else its address.
     pub(crate) host: Arc<str>,
     /// Adds its address and name to records; `None` if that is not wanted.
-    pub(crate) source: Option<Arc<Splicer>>,
+    source: Option<Arc<Splicer>>,
+}
+
+impl Peer {
+    /// What adds its address and name to records, if that is wanted.
+    pub(crate) fn source(&self) -> Option<&Splicer> {
+        self.source.as_deref()
+    }
 }
 
 /// The fields that get the peer's address and name.

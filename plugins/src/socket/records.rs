@@ -39,7 +39,7 @@ impl Interpret for Records {
         for (index, entry) in output.entries().iter().enumerate() {
             if self.extract.is_none() {
                 let time = entry.time.unwrap_or_else(EventTime::now);
-                events.add(&self.tag, time, output.record(index), message.peer);
+                events.add(&self.tag, time, output.record(index), message.peer.source());
                 continue;
             }
             let mut record = output.record(index).to_vec();
@@ -93,7 +93,7 @@ impl Records {
             None => extract.time(record, 0)?,
         };
         let time = time.unwrap_or_else(EventTime::now);
-        events.add(tag.as_ref().unwrap_or(&self.tag), time, record, peer);
+        events.add(tag.as_ref().unwrap_or(&self.tag), time, record, peer.source());
         Ok(())
     }
 
