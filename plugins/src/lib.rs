@@ -3,6 +3,7 @@
 use logweir_engine::plugin::{Descriptor, Registry};
 
 mod forward;
+mod http_query;
 mod http_server;
 mod inflate;
 mod socket;
@@ -24,6 +25,7 @@ pub mod formatter_tsv;
 pub mod in_exec;
 pub mod in_forward;
 pub mod in_http;
+pub mod in_monitor_agent;
 pub mod in_sample;
 pub mod in_syslog;
 pub mod in_tail;
@@ -78,6 +80,7 @@ static PLUGINS: &[&Descriptor] = &[
     &in_forward::PLUGIN,
     &in_http::PARSER,
     &in_http::PLUGIN,
+    &in_monitor_agent::PLUGIN,
     &in_sample::PLUGIN,
     &in_syslog::PLUGIN,
     &in_tail::PLUGIN,

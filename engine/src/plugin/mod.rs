@@ -13,6 +13,7 @@ mod field;
 mod filter;
 mod inject;
 mod input;
+mod monitor;
 mod output;
 mod text;
 
@@ -30,6 +31,7 @@ pub use filter::{
 };
 pub use inject::{INJECT, Inject};
 pub use input::{Input, InputContext, InputCounters, StartError};
+pub use monitor::{PluginInfo, PluginState, Plugins};
 pub use output::{
     BufferedOutput, ChunkFormatter, EmitFuture, FormatError, Output, OutputPlugin, WriteError, WriteFuture,
 };
