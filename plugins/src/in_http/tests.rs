@@ -21,7 +21,7 @@ struct Running {
 impl Running {
     fn start(parameters: &str) -> Self {
         let text = format!("port 0\nbind 127.0.0.1\n{parameters}");
-        let settings = with_params(&PLUGIN, &text, |params, context| Settings::new(params, context));
+        let settings = with_params(&PLUGIN, &text, Settings::new);
         let pipeline = Pipeline::new();
         let address = listen(settings.unwrap_or_else(|error| panic!("{error}")), &pipeline.context).unwrap();
         Self { address, sink: pipeline.sink.clone(), pipeline }

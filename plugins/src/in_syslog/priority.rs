@@ -82,7 +82,7 @@ fn number(digits: &[u8]) -> u64 {
     let whole = digits
         .iter()
         .try_fold(0u64, |value, digit| value.checked_mul(10)?.checked_add(u64::from(digit - b'0')));
-    whole.unwrap_or((u64::MAX & !7) | severity)
+    whole.unwrap_or(!7 | severity)
 }
 
 #[cfg(test)]
@@ -111,7 +111,7 @@ mod tests {
             ("<34>x y", Some((34, "x y"))),
             ("<0>", Some((0, ""))),
             ("junk\n<7>a\nb", Some((7, "a"))),
-            ("<999999999999999999999999>x", Some(((u64::MAX & !7) | 7, "x"))),
+            ("<999999999999999999999999>x", Some((u64::MAX, "x"))),
             ("<>x", None),
             ("<1x", None),
             ("<a>x", None),

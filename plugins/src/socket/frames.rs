@@ -76,7 +76,7 @@ pub(crate) struct Framer {
 }
 
 enum Cut {
-    Delimited(Finder<'static>),
+    Delimited(Box<Finder<'static>>),
     OctetCount,
 }
 
@@ -85,7 +85,9 @@ impl Framer {
     pub(crate) fn new(framing: &Framing, bytes_max: Option<usize>) -> Self {
         Self {
             framing: match framing {
-                Framing::Delimited(delimiter) => Cut::Delimited(Finder::new(delimiter).into_owned()),
+                Framing::Delimited(delimiter) => {
+                    Cut::Delimited(Box::new(Finder::new(delimiter).into_owned()))
+                }
                 Framing::OctetCount => Cut::OctetCount,
             },
             bytes_max: bytes_max.unwrap_or(MESSAGE_BYTES_MAX).min(MESSAGE_BYTES_MAX),
@@ -128,8 +130,7 @@ impl Framer {
     fn next_delimited(&mut self, buffer: &mut BytesMut) -> Option<Frame> {
         let Cut::Delimited(delimiter) = &self.framing else { return None };
         let width = delimiter.needle().len();
-        loop {
-            let Some(at) = delimiter.find(&buffer[self.scanned..]) else { break };
+        while let Some(at) = delimiter.find(&buffer[self.scanned..]) {
             let end = self.scanned + at;
             self.scanned = 0;
             let mut message = buffer.split_to(end + width);
