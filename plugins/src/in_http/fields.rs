@@ -13,6 +13,7 @@ pub(super) struct Fields {
     /// Whether names that begin with QUERY_ are kept.
     keep_query: bool,
     values: Vec<(Vec<u8>, Value)>,
+    are_too_many: bool,
     places: HashMap<Vec<u8>, usize>,
 }
 
@@ -22,6 +23,9 @@ pub(super) enum Value {
     One(Vec<u8>),
     Several(Vec<Vec<u8>>),
 }
+
+/// Values that are kept. Each goes into every record of the request.
+const VALUES_MAX: usize = 1000;
 
 /// The fields that hold records, and the time.
 const READ: [&[u8]; 4] = [b"msgpack", b"json", b"ndjson", b"time"];
@@ -37,6 +41,10 @@ impl Fields {
         if !self.reads(&name) {
             return;
         }
+        if self.values.len() >= VALUES_MAX {
+            self.are_too_many = true;
+            return;
+        }
         match self.places.entry(name) {
             Entry::Occupied(place) => self.values[*place.get()].1 = value,
             Entry::Vacant(place) => {
@@ -44,6 +52,11 @@ impl Fields {
                 place.insert(self.values.len() - 1);
             }
         }
+    }
+
+    /// Whether there were more than are kept.
+    pub(super) fn are_too_many(&self) -> bool {
+        self.are_too_many
     }
 
     /// A text.
@@ -69,6 +82,7 @@ impl Fields {
         // Names that differ only in case are one name here, of which the last value stays.
         let mut first = Fields::new(false, true);
         first.add_first(pairs(text).map(|(name, value)| ([b"QUERY_".as_slice(), &name].concat(), value)));
+        self.are_too_many |= first.are_too_many;
         for (name, value) in first.values {
             self.set([b"QUERY_".as_slice(), &shouted(&name[b"QUERY_".len()..])].concat(), value);
         }
@@ -101,6 +115,7 @@ impl Fields {
                 seen.set(name, Value::One(value));
             }
         }
+        self.are_too_many |= seen.are_too_many;
         for (name, value) in seen.values {
             self.set(name, value);
         }

@@ -38,7 +38,44 @@ pub(super) struct Common {
     /// The time that the request gives.
     pub(super) time: Option<EventTime>,
     /// Fields that are added.
-    pub(super) fields: Option<Splicer>,
+    fields: Option<Splicer>,
+    /// About how many bytes they have.
+    bytes: usize,
+}
+
+impl Common {
+    /// With the fields that are added to records: headers, then the query's parameters, then the peer's address, which may
+    /// be unknown.
+    pub(super) fn new(time: Option<EventTime>, fields: &Fields, remote_addr: Option<Option<&[u8]>>) -> Self {
+        let mut splicer = Splicer::new();
+        let mut bytes = 0;
+        let mut set = |name: &[u8], raw: &[u8]| {
+            // The headers of a map and of a string have five bytes at most.
+            bytes += name.len() + raw.len() + 10;
+            splicer = std::mem::take(&mut splicer).set(name, raw);
+        };
+        for (name, value) in fields.with_prefix(b"HTTP_").chain(fields.with_prefix(b"QUERY_")) {
+            let mut raw = Vec::new();
+            match value {
+                Value::One(text) => write_str(&mut raw, text),
+                Value::Several(texts) => {
+                    write_array_len(&mut raw, texts.len());
+                    texts.iter().for_each(|text| write_str(&mut raw, text));
+                }
+            }
+            set(name, &raw);
+        }
+        if let Some(address) = remote_addr {
+            let mut raw = Vec::new();
+            match address {
+                Some(text) => write_str(&mut raw, text),
+                None => write_nil(&mut raw),
+            }
+            set(b"REMOTE_ADDR", &raw);
+        }
+        let fields = (!splicer.is_empty()).then_some(splicer);
+        Self { time, fields, bytes }
+    }
 }
 
 /// Entries of a stream, and how many.
@@ -48,60 +85,105 @@ pub(super) struct Entries {
     pub(super) count: usize,
 }
 
+/// What a body means, before it becomes entries: between the two, memory for them can be reserved.
+pub(super) enum Parsed<'r> {
+    /// Concatenated MessagePack values: records, and arrays of records.
+    Values(Vec<u8>, &'r TimeField),
+    /// What a parser has made of it.
+    Events(ParseOutput),
+}
+
+/// Bytes of an entry beside those of its record.
+const ENTRY_BYTES: usize = 12;
+
 impl Reader {
-    /// Reads the events of a request. What means nothing brings none, as in Fluentd; the error is for the peer.
+    /// Reads the body of a request. What means nothing brings no events, as in Fluentd; the error is for the peer.
     ///
     /// `body` is for parsers, of whose texts `is_binary` says whether they are byte arrays; the built-in reader finds its
     /// own in `fields`.
-    pub(super) fn read(
-        &self,
-        body: &[u8],
-        is_binary: bool,
-        fields: &Fields,
-        common: &Common,
-    ) -> Result<Entries, String> {
+    pub(super) fn parse(&self, body: &[u8], is_binary: bool, fields: &Fields) -> Result<Parsed<'_>, String> {
         match self {
-            Self::BuiltIn(time) => built_in(time, fields, common),
-            Self::Parser { name, parser } => parsed(name, &**parser, body, is_binary, common),
+            Self::BuiltIn(time) => Ok(Parsed::Values(values(fields)?, time)),
+            Self::Parser { name, parser } => {
+                let mut output = ParseOutput::new();
+                output.set_binary(is_binary);
+                match parser.parse(body, &mut output) {
+                    Ok(()) => Ok(Parsed::Events(output)),
+                    Err(ParseFailure::Unmatched) => {
+                        Err(format!("Received event is not {name}: {}", crate::socket::preview(body)))
+                    }
+                    Err(ParseFailure::Invalid(reason)) => Err(reason),
+                }
+            }
         }
     }
 }
 
-fn built_in(time: &TimeField, fields: &Fields, common: &Common) -> Result<Entries, String> {
-    let mut entries = Entries::default();
-    if let Some(text) = fields.get(b"msgpack") {
-        let mut at = 0;
-        while at < text.len() {
-            let end = match skip(text, at) {
-                Ok(end) => end,
-                // Fluentd waits for the rest of a value that is cut off, in the next request; there it never is.
-                Err(error) => return Err(malformed(&error)),
-            };
-            each(&text[at..end], &mut |record| {
+impl Parsed<'_> {
+    /// How many bytes the entries will have, at most.
+    pub(super) fn entries_size(&self, common: &Common) -> u64 {
+        let (bytes, count) = match self {
+            Self::Values(raw, _) => {
+                let mut count = 0;
+                let walked = each(raw, &mut |_| {
+                    count += 1;
+                    Ok(())
+                });
+                debug_assert!(walked.is_ok(), "{walked:?}");
+                (raw.len(), count)
+            }
+            Self::Events(output) => (output.bytes().len(), output.entries().len()),
+        };
+        bytes as u64 + count as u64 * (ENTRY_BYTES + common.bytes) as u64
+    }
+
+    /// The events.
+    pub(super) fn entries(self, common: &Common) -> Result<Entries, String> {
+        let mut entries = Entries::default();
+        match self {
+            Self::Values(raw, time) => each(&raw, &mut |record| {
                 let entry = entries.bytes.len();
                 entries.add(record, time, common)?;
                 // An entry is one level deeper than its record.
                 skip(&entries.bytes, entry).map(drop).map_err(|error| malformed(&error))
-            })?;
-            at = end;
+            })?,
+            Self::Events(output) => {
+                for (index, entry) in output.entries().iter().enumerate() {
+                    let time = common.time.or(entry.time).unwrap_or_else(EventTime::now);
+                    entries.push(time, output.record(index), common);
+                }
+            }
         }
+        Ok(entries)
+    }
+}
+
+/// The values that the request's field with records holds.
+fn values(fields: &Fields) -> Result<Vec<u8>, String> {
+    let mut raw = Vec::new();
+    if let Some(text) = fields.get(b"msgpack") {
+        let mut at = 0;
+        while at < text.len() {
+            // Fluentd waits for the rest of a value that is cut off, in the next request; there it never is.
+            at = skip(text, at).map_err(|error| malformed(&error))?;
+        }
+        raw.extend_from_slice(text);
     } else if let Some(text) = fields.get(b"json") {
-        let mut raw = Vec::with_capacity(text.len());
-        if document_to_msgpack(text, &mut raw, ReadOptions::default()).is_ok() {
-            each(&raw, &mut |record| entries.add(record, time, common))?;
-        }
+        // What is no JSON is no event, of which Fluentd does not tell the peer.
+        let _ = document_to_msgpack(text, &mut raw, ReadOptions::default());
     } else if let Some(text) = fields.get(b"ndjson") {
-        let mut raw = Vec::new();
         for (number, line) in lines(text).enumerate() {
-            raw.clear();
+            let at = raw.len();
             document_to_msgpack(line, &mut raw, ReadOptions::default())
                 .map_err(|error| format!("line {} is no JSON: {error}", number + 1))?;
-            entries.add(&raw, time, common)?;
+            if !matches!(Raw::new(&raw[at..]).peek(), Ok(Kind::Map)) {
+                return Err(format!("a record must be a map, not {}", class(&raw[at..])));
+            }
         }
     } else {
         return Err("'json', 'ndjson' or 'msgpack' parameter is required".to_owned());
     }
-    Ok(entries)
+    Ok(raw)
 }
 
 fn malformed(error: &impl std::fmt::Display) -> String {
@@ -116,43 +198,22 @@ fn lines(text: &[u8]) -> impl Iterator<Item = &[u8]> {
     lines.filter(move |_| !text.is_empty())
 }
 
-/// Calls `add` for the record, or for each element of an array. Nil is nothing.
+/// Calls `add` for each of the concatenated values, and for each element of those that are arrays. Nil is nothing.
 fn each(raw: &[u8], add: &mut dyn FnMut(&[u8]) -> Result<(), String>) -> Result<(), String> {
     let mut reader = Raw::new(raw);
-    match reader.peek() {
-        Ok(Kind::Nil) => Ok(()),
-        Ok(Kind::Array) => {
-            let count = reader.read_array_len().map_err(|error| error.to_string())?;
-            for _ in 0..count {
-                add(reader.read_raw().map_err(|error| error.to_string())?)?;
+    while let Ok(kind) = reader.peek() {
+        match kind {
+            Kind::Nil => reader.skip().map_err(|error| error.to_string())?,
+            Kind::Array => {
+                let count = reader.read_array_len().map_err(|error| error.to_string())?;
+                for _ in 0..count {
+                    add(reader.read_raw().map_err(|error| error.to_string())?)?;
+                }
             }
-            Ok(())
+            _ => add(reader.read_raw().map_err(|error| error.to_string())?)?,
         }
-        _ => add(raw),
     }
-}
-
-fn parsed(
-    name: &str,
-    parser: &dyn Parser,
-    body: &[u8],
-    is_binary: bool,
-    common: &Common,
-) -> Result<Entries, String> {
-    let mut output = ParseOutput::new();
-    output.set_binary(is_binary);
-    match parser.parse(body, &mut output) {
-        Ok(()) => {}
-        Err(ParseFailure::Unmatched) => {
-            return Err(format!("Received event is not {name}: {}", crate::socket::preview(body)));
-        }
-        Err(ParseFailure::Invalid(reason)) => return Err(reason),
-    }
-    let mut entries = Entries::default();
-    for (index, entry) in output.entries().iter().enumerate() {
-        entries.push(common.time.or(entry.time).unwrap_or_else(EventTime::now), output.record(index), common);
-    }
-    Ok(entries)
+    Ok(())
 }
 
 impl Entries {
@@ -248,32 +309,6 @@ pub(super) fn time_of_request(text: &[u8]) -> EventTime {
     parser.and_then(|parser| parser.parse(ValueRef::F64(time))).unwrap_or_else(|_| EventTime::now())
 }
 
-/// The fields that are added to records: headers, then the query's parameters, then the peer's address, which may be
-/// unknown.
-pub(super) fn added(fields: &Fields, remote_addr: Option<Option<&[u8]>>) -> Option<Splicer> {
-    let mut splicer = Splicer::new();
-    for (name, value) in fields.with_prefix(b"HTTP_").chain(fields.with_prefix(b"QUERY_")) {
-        let mut raw = Vec::new();
-        match value {
-            Value::One(text) => write_str(&mut raw, text),
-            Value::Several(texts) => {
-                write_array_len(&mut raw, texts.len());
-                texts.iter().for_each(|text| write_str(&mut raw, text));
-            }
-        }
-        splicer = splicer.set(name, &raw);
-    }
-    if let Some(address) = remote_addr {
-        let mut raw = Vec::new();
-        match address {
-            Some(text) => write_str(&mut raw, text),
-            None => write_nil(&mut raw),
-        }
-        splicer = splicer.set(b"REMOTE_ADDR", &raw);
-    }
-    (!splicer.is_empty()).then_some(splicer)
-}
-
 /// The Ruby class of a value.
 fn class(raw: &[u8]) -> &'static str {
     match ValueRef::read(raw) {
@@ -316,14 +351,24 @@ mod tests {
         events.join(" | ")
     }
 
+    fn all(reader: &Reader, body: &[u8], fields: &Fields, common: &Common) -> String {
+        let entries = reader.parse(body, false, fields).and_then(|parsed| {
+            let size = parsed.entries_size(common);
+            let entries = parsed.entries(common)?;
+            assert!(entries.bytes.len() as u64 <= size, "{size} bytes were expected");
+            Ok(entries)
+        });
+        match entries {
+            Ok(entries) => shown(&entries),
+            Err(error) => format!("error: {error}"),
+        }
+    }
+
     fn read(name: &str, text: &[u8], common: &Common) -> String {
         let mut fields = Fields::default();
         fields.set(name.as_bytes().to_vec(), Value::One(text.to_vec()));
         let time = TimeField { key: Some(b"time".to_vec()), ..TimeField::default() };
-        match Reader::BuiltIn(time).read(b"", false, &fields, common) {
-            Ok(entries) => shown(&entries),
-            Err(error) => format!("error: {error}"),
-        }
+        all(&Reader::BuiltIn(time), b"", &fields, common)
     }
 
     #[test]
@@ -397,27 +442,20 @@ mod tests {
     fn what_the_request_gives_goes_into_every_record() {
         let mut fields = Fields::new(false, true);
         fields.add_query_params(b"q=1");
-        let common =
-            Common { time: Some(time_of_request(b"1.5")), fields: added(&fields, Some(Some(b"::1"))) };
+        let common = Common::new(Some(time_of_request(b"1.5")), &fields, Some(Some(b"::1")));
         assert_eq!(
             read("json", br#"[{"time":9},{"QUERY_Q":2,"a":1}]"#, &common),
             r#"1.500000000 {"time":9,"QUERY_Q":"1","REMOTE_ADDR":"::1"} | 1.500000000 {"QUERY_Q":"1","a":1,"REMOTE_ADDR":"::1"}"#
         );
-        let now = Common { time: Some(time_of_request(b"x")), fields: added(&Fields::default(), Some(None)) };
+        let now = Common::new(Some(time_of_request(b"x")), &Fields::default(), Some(None));
         assert_eq!(read("json", b"{}", &now), r#"now {"REMOTE_ADDR":null}"#);
     }
 
     #[test]
     fn parsers() {
         let reader = |body: &str| Reader::Parser { name: "that".to_owned(), parser: parser(body) };
-        let read = |reader: &Reader, text: &str| match reader.read(
-            text.as_bytes(),
-            false,
-            &Fields::default(),
-            &Common::default(),
-        ) {
-            Ok(entries) => shown(&entries),
-            Err(error) => format!("error: {error}"),
+        let read = |reader: &Reader, text: &str| {
+            all(reader, text.as_bytes(), &Fields::default(), &Common::default())
         };
         let json = reader("@type json");
         assert_eq!(read(&json, r#"{"time":5,"a":1}"#), r#"5 {"a":1}"#);

@@ -3,13 +3,13 @@
 use super::cors::Allowed;
 use super::fields::Fields;
 use super::multipart;
-use super::records::{Common, Reader, added, time_of_request};
+use super::records::{Common, Reader, time_of_request};
 use super::settings::Settings;
 use crate::http_server::{Answer, BodyError, discard, read_body, serve};
 use crate::inflate::{Compression, InflateError, Inflater};
 use bytes::Bytes;
 use http_body_util::Full;
-use hyper::body::Incoming;
+use hyper::body::{Body, Incoming};
 use hyper::ext::ReasonPhrase;
 use hyper::header::{self, HeaderMap, HeaderName, HeaderValue};
 use hyper::http::request;
@@ -18,7 +18,7 @@ use logweir_engine::delivery::{EmitError, Origin, Receipt};
 use logweir_engine::event::{EventStream, Tag};
 use logweir_engine::net::{Lease, MemoryPool, StreamServer};
 use logweir_engine::plugin::{InputContext, StartError};
-use logweir_engine::{log_debug, log_error, log_info, log_warn};
+use logweir_engine::{log_debug, log_error, log_warn};
 use std::net::SocketAddr;
 use std::sync::Arc;
 
@@ -37,7 +37,7 @@ const RETRY_AFTER: HeaderValue = HeaderValue::from_static("1");
 
 /// Serves requests in the background. Answers the address that the input listens on.
 pub(super) fn listen(settings: Settings, context: &InputContext) -> Result<SocketAddr, StartError> {
-    log_info!(context.log, "listening http", bind = settings.server.bind, port = settings.server.port);
+    log_debug!(context.log, "listening http", bind = settings.server.bind, port = settings.server.port);
     let net = StreamServer::new(settings.server.clone(), context);
     let server = Arc::new(Server {
         memory: MemoryPool::new(settings.memory),
@@ -85,13 +85,16 @@ impl Server {
         let origin = head.headers.get(header::ORIGIN).map(HeaderValue::as_bytes);
         if head.method == Method::GET {
             // A health check.
+            self.forget(&head, body);
             return closing(text(StatusCode::OK, ""));
         }
         if head.method == Method::OPTIONS {
+            self.forget(&head, body);
             return closing(self.preflight(&head.headers, origin));
         }
         let allowed = self.settings.cors.as_ref().map(|cors| cors.allows(origin));
         if matches!(allowed, Some(None)) {
+            self.forget(&head, body);
             return closing(text(StatusCode::FORBIDDEN, ""));
         }
         let mut answer = match self.take(&head, body, peer).await {
@@ -109,6 +112,14 @@ impl Server {
         closing(answer)
     }
 
+    /// Reads a body that nobody wants, while the answer is written; see [`discard`]. A peer that waits to be asked for it is
+    /// not asked.
+    fn forget(&self, head: &request::Parts, body: Incoming) {
+        if !body.is_end_stream() && !head.headers.contains_key(header::EXPECT) {
+            self.context.tasks.spawn(discard(body));
+        }
+    }
+
     /// Emits the events of a request and waits until they are durable.
     async fn take(&self, head: &request::Parts, body: Incoming, peer: SocketAddr) -> Result<(), Refused> {
         let path = head.uri.path();
@@ -123,16 +134,25 @@ impl Server {
         let inflated = body.len();
         let fields = self.fields(head, &mut body);
         let remote_addr = self.settings.add_remote_addr.then(|| remote_addr(&head.headers, peer));
-        let common = Common {
-            time: fields.get(b"time").map(time_of_request),
-            fields: added(&fields, remote_addr.as_ref().map(Option::as_deref)),
-        };
-        let entries = self.settings.reader.read(&body, is_binary, &fields, &common).map_err(Refused::Bad)?;
+        if fields.are_too_many() {
+            return Err(Refused::Bad("the request has too many parameters".to_owned()));
+        }
+        let time = fields.get(b"time").map(time_of_request);
+        let common = Common::new(time, &fields, remote_addr.as_ref().map(Option::as_deref));
+        // JSON text grows when it becomes MessagePack: numbers by three at most.
+        lease.grow_to(size + inflated * 4).await;
+        let parsed = self.settings.reader.parse(&body, is_binary, &fields).map_err(Refused::Bad)?;
+        let expected = parsed.entries_size(&common);
+        if expected > self.settings.inflated_max {
+            // Tiny records that get many fields.
+            return Err(too_large());
+        }
+        lease.grow_to(size + inflated * 4 + expected as usize).await;
+        let entries = parsed.entries(&common).map_err(Refused::Bad)?;
         if entries.count == 0 {
             log_debug!(self.context.log, "incoming event is invalid", path = path);
             return Ok(());
         }
-        lease.grow_to(size + inflated + entries.bytes.len()).await;
         drop((body, fields));
         let stream = EventStream::new(tag, entries.bytes.into(), entries.count);
         let mut receipt = Receipt::durable(Origin::None);
@@ -157,11 +177,6 @@ impl Server {
         lease: &mut Lease,
     ) -> Result<Vec<u8>, Refused> {
         let settings = &self.settings;
-        let too_large = || {
-            let mut answer = text(StatusCode::PAYLOAD_TOO_LARGE, "Too large");
-            answer.extensions_mut().insert(ReasonPhrase::from_static(b"Request Entity Too Large"));
-            Refused::Closing(answer)
-        };
         match headers.get(header::EXPECT).map(HeaderValue::as_bytes) {
             None => {}
             Some(b"100-continue") => {
@@ -176,7 +191,6 @@ impl Server {
         match read_body(&mut body, settings.body_max, settings.keepalive, lease).await {
             Ok(bytes) => Ok(bytes),
             Err(BodyError::TooLarge) => {
-                // The answer is written meanwhile.
                 self.context.tasks.spawn(discard(body));
                 Err(too_large())
             }
@@ -337,6 +351,12 @@ fn keeps_alive(head: &request::Parts) -> bool {
         Some(_) => false,
         None => head.version == Version::HTTP_11 || crate::text::find(&wish, b"keep-alive").is_some(),
     }
+}
+
+fn too_large() -> Refused {
+    let mut answer = text(StatusCode::PAYLOAD_TOO_LARGE, "Too large");
+    answer.extensions_mut().insert(ReasonPhrase::from_static(b"Request Entity Too Large"));
+    Refused::Closing(answer)
 }
 
 fn text(status: StatusCode, body: impl Into<Bytes>) -> Answer {

@@ -306,6 +306,9 @@ async fn pages_of_other_origins() {
     ] {
         assert!(asked.has(header), "{asked:?}");
     }
+    // A body that nobody wants does not keep its peer from reading the answer.
+    let large = server.request(&origin("POST", "http://bad.com"), &vec![b' '; 3 << 20]).await;
+    assert_eq!(large.status, 403);
     for head in [
         origin("POST", "http://bad.com"),
         origin("OPTIONS", "http://bad.com"),
@@ -431,6 +434,21 @@ async fn garbage_and_floods_stop_nobody_else() {
     assert_eq!(server.post("/t", JSON, b"{}").await.status, 200);
     drop(hostile);
     server.stop().await;
+}
+
+#[tokio::test]
+async fn what_grows_without_measure_is_refused() {
+    let server = Running::start("add_http_headers true\nadd_query_params true\ndecompression_size_limit 1m");
+    let records = format!("[{}{{}}]", "{},".repeat(10_000));
+    let head =
+        format!("POST /t HTTP/1.1\r\nContent-Type: application/json\r\nX-Long: {}", "x".repeat(10_000));
+    assert_eq!(server.request(&head, records.as_bytes()).await.text(), (413, "Too large".to_owned()));
+    let many: String = (0..1100).map(|n| format!("HTTP_{n}&")).collect();
+    let form =
+        server.post("/t", "application/x-www-form-urlencoded", format!("{many}json={{}}").as_bytes()).await;
+    assert_eq!(form.text(), (400, "400 Bad Request\nthe request has too many parameters\n".to_owned()));
+    assert_eq!(server.post("/t", JSON, b"{}").await.status, 200);
+    assert_eq!(server.stop().await.events().len(), 1);
 }
 
 #[tokio::test]
