@@ -5,5 +5,6 @@
 #![allow(clippy::expect_used, clippy::unwrap_used)]
 
 mod clients;
+mod inputs;
 mod logweir;
 mod program;
