@@ -12,6 +12,7 @@
 
 mod cors;
 mod fields;
+mod fuzz;
 mod multipart;
 mod parser;
 mod records;
@@ -20,6 +21,7 @@ mod settings;
 #[cfg(test)]
 mod tests;
 
+pub use fuzz::fuzz;
 pub use parser::PARSER;
 
 use futures_util::future::BoxFuture;

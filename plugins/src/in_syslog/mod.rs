@@ -7,10 +7,13 @@
 //!
 //! What connections and datagrams are cut into, see `socket`.
 
+mod fuzz;
 mod interpret;
 mod priority;
 #[cfg(test)]
 mod tests;
+
+pub use fuzz::fuzz;
 
 use crate::socket::{
     BLOCKING_TIMEOUT, ConnectionInput, DatagramInput, Framing, SourceKeys, listen, message_length_limit,
