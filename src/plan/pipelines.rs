@@ -5,8 +5,8 @@ use super::{PlannedFilter, PlannedInput};
 use logweir_engine::config::{Checker, Diagnostic, Diagnostics, Element, Params, Session, System};
 use logweir_engine::log_info;
 use logweir_engine::plugin::{
-    Build, BuildContext, BuiltOutput, Descriptor, InputCounters, Kind, LabelRef, PluginId, PluginInfo,
-    PluginState, Registry, Shared,
+    Build, BuildContext, BuiltOutput, CountedFilter, Descriptor, Filter, FilterCounters, InputCounters, Kind,
+    LabelRef, PluginId, PluginInfo, PluginState, Registry, Shared,
 };
 use logweir_engine::route::{Collector, ErrorEvents, Router, TagPatterns};
 use logweir_engine::telemetry::PluginLog;
@@ -142,16 +142,14 @@ impl Builder<'_> {
         built.map_err(|problem| self.diagnostics.push(problem)).ok()
     }
 
-    fn filter(
-        &mut self,
-        params: &Params,
-        errors: &ErrorEvents,
-    ) -> Result<Arc<dyn logweir_engine::plugin::Filter>, Diagnostic> {
+    fn filter(&mut self, params: &Params, errors: &ErrorEvents) -> Result<Arc<dyn Filter>, Diagnostic> {
         let descriptor = self.descriptor(params, Kind::Filter)?;
         let Build::Filter(build) = descriptor.build else { return Err(params.error_here("not a filter")) };
         let (id, log) = self.identity(params)?;
-        let filter = Arc::from(build(params, &mut self.context(id.clone(), log, errors.clone()))?);
-        self.shown_filters.push(PluginInfo::new(id.clone(), params, PluginState::Filter));
+        let filter = build(params, &mut self.context(id.clone(), log, errors.clone()))?;
+        let counters = Arc::new(FilterCounters::default());
+        let filter: Arc<dyn Filter> = Arc::new(CountedFilter::new(filter, Arc::clone(&counters)));
+        self.shown_filters.push(PluginInfo::new(id.clone(), params, PluginState::Filter(counters)));
         self.filters.push(PlannedFilter { id, type_name: descriptor.name, filter: Arc::clone(&filter) });
         Ok(filter)
     }

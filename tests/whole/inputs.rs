@@ -65,6 +65,7 @@ fn inputs_listen_again_after_a_reload() {
          <source>\n @type udp\n bind 127.0.0.1\n port {udp}\n tag udp\n <parse>\n @type none\n </parse>\n</source>\n\
          <source>\n @type syslog\n bind 127.0.0.1\n port {syslog}\n tag sys\n</source>\n\
          <source>\n @type monitor_agent\n bind 127.0.0.1\n port {monitor}\n</source>\n\
+         <filter **>\n @type record_transformer\n <record>\n seen yes\n </record>\n</filter>\n\
          <match **>\n @type stdout\n</match>\n{NO_OWN_LOG}"
     );
     let mut logweir = Logweir::start(dir.path(), &config);
@@ -81,11 +82,19 @@ fn inputs_listen_again_after_a_reload() {
         socket.send_to(format!("udp {round}").as_bytes(), ("127.0.0.1", udp)).unwrap();
         let message = format!("<6>Feb 28 00:00:12 h a: syslog {round}");
         socket.send_to(message.as_bytes(), ("127.0.0.1", syslog)).unwrap();
-        for text in [body, format!("tcp {round}"), format!("udp {round}"), format!("syslog {round}")] {
+        for text in [
+            format!(r#""http":"{round}""#),
+            format!("tcp {round}"),
+            format!("udp {round}"),
+            format!("syslog {round}"),
+        ] {
             logweir.wait(&text, |process| process.log().contains(&text));
         }
-        let plugins = http_request(monitor, "GET", "/api/plugins.json?@type=stdout", &[], b"").unwrap();
-        assert!(plugins.text().contains(r#""emit_records":4"#), "{}", plugins.text());
+        for plugin in ["stdout", "record_transformer"] {
+            let path = format!("/api/plugins.json?@type={plugin}");
+            let plugins = http_request(monitor, "GET", &path, &[], b"").unwrap();
+            assert!(plugins.text().contains(r#""emit_records":4"#), "{}", plugins.text());
+        }
         if round == "before" {
             logweir.signal(Signal::HUP);
             logweir.wait("the reload", |process| process.log().contains("the new configuration is running"));

@@ -1,6 +1,6 @@
 //! The plugins of a configuration as monitoring shows them.
 
-use super::{InputCounters, Kind, Output, PluginId};
+use super::{FilterCounters, InputCounters, Kind, Output, PluginId};
 use crate::config::Params;
 use crate::event::Tag;
 use crate::route::Router;
@@ -29,7 +29,7 @@ pub struct PluginInfo {
 #[allow(missing_docs)]
 pub enum PluginState {
     Input(Arc<InputCounters>),
-    Filter,
+    Filter(Arc<FilterCounters>),
     Output(Arc<dyn Output>),
     /// An output that hands what it is given to outputs of its own.
     MultiOutput(Arc<dyn Output>),
@@ -59,7 +59,7 @@ impl PluginInfo {
     pub fn kind(&self) -> Kind {
         match self.state {
             PluginState::Input(_) => Kind::Input,
-            PluginState::Filter => Kind::Filter,
+            PluginState::Filter(_) => Kind::Filter,
             PluginState::Output(_) | PluginState::MultiOutput(_) => Kind::Output,
         }
     }

@@ -1,10 +1,10 @@
 //! What is shown of a plugin, under Fluentd's names and in its order.
 
 use super::query::Query;
-use logweir_engine::output::{OutputCounters, OutputStatus, RetryStatus};
+use logweir_engine::output::{OutputStatus, RetryStatus};
 use logweir_engine::plugin::{Kind, Output, PluginInfo, PluginState};
 use serde_json::{Map, Value, json};
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 /// What is shown beside the counters.
 #[derive(Clone, Copy, Debug, Default)]
@@ -12,6 +12,10 @@ pub(super) struct Options {
     pub(super) with_config: bool,
     pub(super) with_retry: bool,
     pub(super) instance_variables: bool,
+    /// `enable_input_metrics` of `<system>`: without it, inputs count nothing, as in Fluentd.
+    pub(super) input_metrics: bool,
+    /// `enable_size_metrics` of `<system>`: without it, nobody counts bytes.
+    pub(super) size_metrics: bool,
 }
 
 impl Options {
@@ -25,6 +29,7 @@ impl Options {
             with_retry: bool("with_retry", self.with_retry),
             instance_variables: self.instance_variables
                 && (query.first("debug").is_some() || query.first("with_ivars").is_some()),
+            ..self
         }
     }
 }
@@ -49,14 +54,20 @@ pub(super) fn plugin_info(plugin: &PluginInfo, options: &Options) -> Map<String,
     match &plugin.state {
         PluginState::Input(counters) => {
             set("retry_count", Value::Null);
-            set("emit_records", counters.records.load(Ordering::Relaxed).into());
-            set("emit_size", counters.bytes.load(Ordering::Relaxed).into());
+            let is_counted = options.input_metrics;
+            set("emit_records", counted(&counters.records, is_counted).into());
+            set("emit_size", counted(&counters.bytes, is_counted && options.size_metrics).into());
         }
-        PluginState::Filter => {
+        PluginState::Filter(counters) => {
             set("retry_count", Value::Null);
+            set("emit_records", counted(&counters.records, true).into());
+            set("emit_size", counted(&counters.bytes, options.size_metrics).into());
         }
         PluginState::MultiOutput(output) => {
-            set("retry_count", output.status().map(|status| count(&status.counters.num_errors)).into());
+            set(
+                "retry_count",
+                output.status().map(|status| counted(&status.counters.num_errors, true)).into(),
+            );
         }
         PluginState::Output(output) => show_output(&**output, options, &mut set),
     }
@@ -86,7 +97,8 @@ fn show_output(output: &dyn Output, options: &Options, set: &mut impl FnMut(&str
         ("slow_flush_count", &counters.slow_flush_count),
         ("flush_time_count", &counters.flush_time_ms),
     ] {
-        set(name, count(counter).into());
+        let is_counted = options.size_metrics || name != "emit_size";
+        set(name, counted(counter, is_counted).into());
     }
     if let Some(buffer) = buffer {
         set("buffer_stage_length", buffer.staged_chunks.into());
@@ -118,6 +130,6 @@ fn time(seconds: f64) -> String {
     }
 }
 
-fn count(counter: &std::sync::atomic::AtomicU64) -> u64 {
-    OutputCounters::get(counter)
+fn counted(counter: &AtomicU64, is_counted: bool) -> u64 {
+    if is_counted { counter.load(Ordering::Relaxed) } else { 0 }
 }

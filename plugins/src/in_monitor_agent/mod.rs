@@ -5,8 +5,8 @@
 //! | `/api/plugins`, `/api/plugins.json` | the plugins; `tag=`, `@id=` or `@type=` choose, `with_config=` and `with_retry=` add or leave out |
 //! | `/api/config`, `/api/config.json` | the process |
 //!
-//! Ruby's instance variables, which Fluentd shows with `debug=1` and `with_ivars=`, do not exist here. Filters are listed
-//! without counters: what they let through is counted by the outputs.
+//! As in Fluentd 1.16, inputs show 0 records unless `enable_input_metrics` of `<system>` is true, and everybody shows 0 bytes
+//! unless `enable_size_metrics` is. Ruby's instance variables, which Fluentd shows with `debug=1` and `with_ivars=`, do not exist here.
 
 mod info;
 mod query;
@@ -88,6 +88,8 @@ fn configured(params: &Params, context: &mut BuildContext<'_>) -> Result<(Agent,
             with_config: params.bool("include_config"),
             with_retry: params.bool("include_retry"),
             instance_variables: params.bool("include_debug_info"),
+            input_metrics: context.system.enable_input_metrics,
+            size_metrics: context.system.enable_size_metrics,
         },
     };
     Ok((agent, ServerOptions::new(params, transport, false)?))
@@ -199,7 +201,7 @@ impl Agent {
 
     /// Emits an event for each plugin, again and again.
     async fn emit(self: Arc<Self>, tag: Tag, context: InputContext) {
-        let options = Options::default();
+        let options = Options { with_config: false, with_retry: false, ..self.options };
         loop {
             tokio::select! {
                 biased;

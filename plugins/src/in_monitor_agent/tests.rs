@@ -13,16 +13,22 @@ use tokio::net::TcpStream;
 /// An agent that shows an input, a filter, a buffered output and a copy with what is nested in it.
 fn agent(parameters: &str) -> Arc<Agent> {
     let text = format!("port 0\nbind 127.0.0.1\n{parameters}");
-    let (agent, _) = with_params(&PLUGIN, &text, configured).unwrap_or_else(|error| panic!("{error}"));
+    let (mut agent, _) = with_params(&PLUGIN, &text, configured).unwrap_or_else(|error| panic!("{error}"));
+    agent.options.input_metrics = true;
     let mut driver = Driver::new(crate::PLUGINS);
     let id = |text: &str| PluginId { text: text.into(), configured: true };
     let counters = Arc::new(InputCounters::default());
     counters.records.store(5, Ordering::Relaxed);
+    counters.bytes.store(70, Ordering::Relaxed);
     let source = "<source>\n@type dummy\n@id in\ntag t\n</source>";
     let filter = "<filter>\n@type stdout\n@id f\n</filter>";
     let mut shown = vec![
         PluginInfo::new(id("in"), &driver.params(Kind::Input, source).unwrap(), PluginState::Input(counters)),
-        PluginInfo::new(id("f"), &driver.params(Kind::Filter, filter).unwrap(), PluginState::Filter),
+        PluginInfo::new(
+            id("f"),
+            &driver.params(Kind::Filter, filter).unwrap(),
+            PluginState::Filter(Arc::default()),
+        ),
     ];
     let copy = "<match>\n@type copy\n@id c\n<store>\n@type null\n@id n\n</store>\n</match>";
     driver.output(copy).unwrap();
@@ -118,6 +124,19 @@ async fn parameters_and_retries_are_shown_or_not() {
 }
 
 #[tokio::test]
+async fn what_is_not_counted_is_shown_as_zero() {
+    let agent = agent("");
+    let text = "port 0\nbind 127.0.0.1";
+    let (mut plain, _) = with_params(&PLUGIN, text, configured).unwrap();
+    plain.plugins = Arc::clone(&agent.plugins);
+    let info = plugin_info(&agent.plugins.all()[0], &plain.options);
+    assert_eq!((&info["emit_records"], &info["emit_size"]), (&json!(0), &json!(0)));
+    (plain.options.input_metrics, plain.options.size_metrics) = (true, true);
+    let info = plugin_info(&agent.plugins.all()[0], &plain.options);
+    assert_eq!((&info["emit_records"], &info["emit_size"]), (&json!(5), &json!(70)));
+}
+
+#[tokio::test]
 async fn the_process_and_what_is_not_there() {
     let agent = agent("");
     let (status, body) = get(&agent, "/api/config.json").await;
@@ -160,7 +179,7 @@ fn secrets_are_masked() {
     let driver = Driver::new(crate::PLUGINS);
     let text = "<match>\n@type clickhouse\npassword geheim\ntable t\n</match>";
     let params = driver.params(Kind::Output, text).unwrap();
-    let info = PluginInfo::new(PluginId::generated("x"), &params, PluginState::Filter);
+    let info = PluginInfo::new(PluginId::generated("x"), &params, PluginState::Filter(Arc::default()));
     assert!(info.config.contains(&("password".to_owned(), "xxxxxx".to_owned())), "{:?}", info.config);
 }
 
