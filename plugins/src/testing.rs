@@ -33,7 +33,7 @@ pub(crate) fn with_params<T>(
     };
     let end = directive.trim_end_matches(" **");
     let text = format!("<{directive}>\n@type {}\n{text}\n</{end}>", descriptor.name);
-    let mut driver = Driver::new(&[descriptor]);
+    let mut driver = Driver::new(crate::PLUGINS);
     let params = driver.params(descriptor.kind, &text);
     params.and_then(|params| use_them(&params, &mut driver.context())).map_err(|problem| problem.to_string())
 }

@@ -5,7 +5,7 @@ mod pipelines;
 
 use directives::Directives;
 use logweir_engine::config::{Diagnostics, Element, Session, System};
-use logweir_engine::plugin::{BuiltOutput, FileBuffer, Filter, Input, PluginId, Registry};
+use logweir_engine::plugin::{BuiltOutput, FileBuffer, Filter, Input, InputCounters, PluginId, Registry};
 use logweir_engine::route::Router;
 use logweir_engine::telemetry::PluginLog;
 use std::sync::Arc;
@@ -36,6 +36,8 @@ pub(crate) struct PlannedInput {
     pub(crate) log: PluginLog,
     /// The top level, or its `@label`.
     pub(crate) router: Arc<Router>,
+    /// What it has emitted so far.
+    pub(crate) counters: Arc<InputCounters>,
     /// The plugin.
     pub(crate) input: Box<dyn Input>,
 }

@@ -6,6 +6,7 @@
 
 mod buffer;
 mod clients;
+mod inputs;
 mod logweir;
 mod program;
 mod servio;

@@ -2,8 +2,8 @@
 
 use super::*;
 use crate::plugin::{
-    BufferDefaults, BufferSupport, Build, Compat, Descriptor, Kind, Param, ParamKind, Registry, SectionSpec,
-    Status,
+    BufferDefaults, BufferSupport, Build, Compat, Descriptor, Kind, Param, ParamKind, Registry,
+    SectionDefault, SectionSpec, Status,
 };
 
 static FILTER: Descriptor = Descriptor {
@@ -82,8 +82,26 @@ static REGEXP: Descriptor = Descriptor {
     )
 };
 
+static INPUT: Descriptor = Descriptor {
+    sections: &[SectionSpec {
+        default_type: Some("regexp"),
+        defaults: &[
+            SectionDefault::new("types", Some("a:integer")),
+            SectionDefault::new("localtime", Some("false")).unless("types"),
+            SectionDefault::new("time_key", None),
+        ],
+        ..SectionSpec::PARSE
+    }],
+    ..Descriptor::new(
+        Kind::Input,
+        "listen",
+        "For tests",
+        Build::Input(|params, _| Err(params.error_here(""))),
+    )
+};
+
 fn registry() -> Registry {
-    Registry::new(&[&FILTER, &OUTPUT, &JSON, &REGEXP])
+    Registry::new(&[&FILTER, &OUTPUT, &JSON, &REGEXP, &INPUT])
 }
 
 fn evaluate(code: &str) -> Result<Evaluated, String> {
@@ -335,6 +353,26 @@ fn a_default_type_is_known_when_the_plugin_is_built() {
     assert!(late[0].message().starts_with("parameter 'odd' in <parse>"), "{late:?}");
     let missing = params.plugin_section("parse", Kind::Parser, None, &registry).unwrap_err();
     assert_eq!(missing.message(), "@type is required in <parse>");
+}
+
+#[test]
+fn the_owner_of_a_section_changes_its_defaults() {
+    let parse = |body: &str| {
+        let body = format!("@type listen\n<parse>\n{body}\n</parse>");
+        check_in(Kind::Input, "source", &body, false).params().section("parse").unwrap().clone()
+    };
+    let regexp = parse("expression /x/");
+    assert_eq!((regexp.opt_bool("localtime"), regexp.is_set("localtime")), (Some(false), false));
+    assert_eq!(regexp.hash("types").unwrap()[0].0, "a");
+    let unless = parse("expression /x/\ntypes b:float");
+    assert_eq!(
+        (unless.opt_bool("localtime"), unless.hash("types").unwrap()[0].0.as_str()),
+        (Some(true), "b")
+    );
+    let written = parse("expression /x/\nlocaltime true");
+    assert_eq!(written.opt_bool("localtime"), Some(true));
+    assert_eq!(parse("@type json").str("time_key"), None);
+    assert_eq!(parse("@type json\ntime_key t").str("time_key"), Some("t"));
 }
 
 #[test]

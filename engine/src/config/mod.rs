@@ -36,7 +36,7 @@ pub use embedded::{Evaluate, Evaluated};
 pub use params::Params;
 pub use span::{Source, Span};
 pub(crate) use suggest::nearest;
-pub use system::{LogSection, Overrides, RotateAge, System};
+pub use system::{LogSection, Overrides, Program, RotateAge, System};
 
 #[cfg(test)]
 mod check_tests;

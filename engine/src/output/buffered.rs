@@ -229,6 +229,10 @@ impl Output for Buffered {
         Box::pin(self.shut_down())
     }
 
+    fn timekeys(&self) -> Vec<i64> {
+        self.runtime.buffer().map(|buffer| buffer.timekeys()).unwrap_or_default()
+    }
+
     fn status(&self) -> Option<OutputStatus> {
         Some(OutputStatus {
             counters: Arc::clone(&self.runtime.counters),
