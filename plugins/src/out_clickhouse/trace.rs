@@ -6,9 +6,9 @@
 //! | `system.query_log` | it ended, and wrote so many rows: an insert that is cut off before its first row also "ends well" |
 //! | the table | its rows are there |
 //!
-//! A server that was killed has lost the last seconds of its query log, but not the rows. So unless the log is complete
-//! (the server has been up since before the chunk was made), silence in it means nothing, and the rows are compared:
-//! the insert is put into a temporary table, and the server says which of its rows the table lacks.
+//! A server that was killed has lost the last seconds of its query log, but not the rows. So silence in the log says little,
+//! and the rows are compared: the insert is put into a temporary table, and the server says which of its rows the table
+//! lacks. Where that cannot be done, silence counts if the server has been up since before the chunk was made.
 //!
 //! A server stores the rows of one insert and one partition as a whole, in one part, and merges parts as a whole. So the
 //! rows of a partition are there if one part that is younger than the chunk has all of them, as often as the insert has
@@ -53,25 +53,29 @@ pub(crate) enum Trace {
 
 /// Asks a server.
 pub(crate) async fn trace(endpoint: &Endpoint, insert: &Insert<'_>) -> Trace {
-    let mut why = match ask_log(endpoint, insert).await {
-        Ok(trace) => return trace,
-        Err(why) => why,
-    };
+    let logged = ask_log(endpoint, insert).await;
+    if let Ok(trace @ (Trace::Stored | Trace::Running)) = logged {
+        return trace;
+    }
+    let mut reason = None;
     if let Some(comparison) = Comparison::new(insert.target, insert.block) {
         match comparison.missing(endpoint, insert).await {
             Ok(missing) if missing.is_empty() => return Trace::Stored,
             Ok(missing) if missing.len() >= insert.block.rows => return Trace::None,
             Ok(missing) => return Trace::Partly(missing),
             Err(Failure::Refused(error)) if error.code != Some(TOO_MANY_QUERIES) => {
-                why = format!("{why}; and its rows cannot be compared: {error}");
+                reason = Some(format!("its rows cannot be compared: {error}"));
             }
             Err(failure) => return Trace::NoAnswer(failure),
         }
     }
-    Trace::Unknown(why)
+    logged.unwrap_or_else(|silence| match reason {
+        Some(reason) => Trace::Unknown(format!("{silence}; and {reason}")),
+        None => Trace::Unknown(silence),
+    })
 }
 
-/// What processes and query log say; an error says why they say nothing.
+/// What processes and query log say: nothing, if the log is complete. An error says why its silence means nothing.
 async fn ask_log(endpoint: &Endpoint, insert: &Insert<'_>) -> Result<Trace, String> {
     let id = literal(insert.token);
     // This question is logged itself, behind all that ended before it: a log that shows it shows the insert, if that ended.

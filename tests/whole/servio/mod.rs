@@ -1,6 +1,7 @@
 //! The production example, conf/servio: real files into a real ClickHouse.
 
 mod example;
+mod moments;
 mod postgresql;
 mod production;
 mod queries;

@@ -29,7 +29,8 @@ fn statements_and_errors_arrive_as_records_of_the_service_db() {
     let mut logweir = Logweir::adopt(dir.path(), child);
 
     wait_for_files(&mut logweir, 1);
-    postgres.psql("SELECT pg_sleep(0.15), 'slow one' AS answer");
+    // Only here, so that nothing else is slow on a busy machine.
+    postgres.psql_with("-c log_min_duration_statement=100", "SELECT pg_sleep(0.15), 'slow one' AS answer");
     postgres.psql("SELECT no_such_column");
     postgres.psql("DO $$ BEGIN RAISE WARNING 'careful: grün'; END $$");
     postgres.psql("CREATE TABLE orders (id int PRIMARY KEY); INSERT INTO orders VALUES (1), (1)");
@@ -113,7 +114,6 @@ impl Postgres {
             "log_destination=jsonlog",
             "log_file_mode=0644",
             "log_filename=servio.log",
-            "log_min_duration_statement=100",
             "log_timezone=UTC",
         ] {
             command.arg("-c").arg(setting);
@@ -121,7 +121,7 @@ impl Postgres {
         command.arg("-c").arg(format!("log_directory={}", dir.display()));
         let shell = command.stdin(Stdio::piped()).stdout(Stdio::null()).spawn().unwrap();
         let server = Self { dir: dir.to_owned(), bin, shell };
-        let ready = || server.try_psql("SELECT 1").status.success();
+        let ready = || server.try_psql("", "SELECT 1").status.success();
         let waits = 3000;
         assert!(
             (0..waits).any(|_| ready() || {
@@ -136,15 +136,20 @@ impl Postgres {
 
     /// Statements, in one transaction each; that they fail is what some are for.
     fn psql(&self, sql: &str) {
-        let output = self.try_psql(sql);
+        self.psql_with("", sql);
+    }
+
+    /// The same in a session with options.
+    fn psql_with(&self, options: &str, sql: &str) {
+        let output = self.try_psql(options, sql);
         let text = crate::logweir::words(&output);
         assert!(output.status.success() || text.contains("ERROR"), "{text}");
     }
 
-    fn try_psql(&self, sql: &str) -> std::process::Output {
+    fn try_psql(&self, options: &str, sql: &str) -> std::process::Output {
         let mut command = Command::new(self.bin.join("psql"));
         command.arg("-X").arg("-h").arg(&self.dir).args(["-U", "servio", "-d", "postgres", "-c", sql]);
-        command.env("PGAPPNAME", "servio-test").output().unwrap()
+        command.env("PGAPPNAME", "servio-test").env("PGOPTIONS", options).output().unwrap()
     }
 }
 

@@ -86,12 +86,12 @@ fn every_line_is_stored_once() {
                 logweir.start_again();
             }
             Create => {
-                // Days lie between two rotations, so the one before is long over.
-                logweir.wait("the last rotation to be over", |_| all_followed(dir.path()));
+                writers.wait_until_rotated(&mut logweir, dir.path());
                 rotate(dir.path(), &create());
                 writers.rotations.fetch_add(1, Ordering::SeqCst);
             }
             CopyTruncate => {
+                writers.wait_until_rotated(&mut logweir, dir.path());
                 // What is not read yet when a file is truncated is gone, whoever reads it.
                 let _pause = writers.pause.write().unwrap();
                 logweir.wait("all lines to be read", |_| all_read(dir.path()));
@@ -179,19 +179,33 @@ struct Writers {
     end: Arc<AtomicBool>,
     pause: Arc<RwLock<()>>,
     rotations: Arc<AtomicUsize>,
+    /// How often a service has opened its file again.
+    opened: Arc<AtomicUsize>,
     threads: Vec<JoinHandle<(&'static str, usize)>>,
 }
 
 impl Writers {
     fn start(logs: &Path) -> Self {
-        let (end, pause, rotations) = <(Arc<AtomicBool>, Arc<RwLock<()>>, Arc<AtomicUsize>)>::default();
+        let (end, pause) = <(Arc<AtomicBool>, Arc<RwLock<()>>)>::default();
+        let (rotations, opened) = <(Arc<AtomicUsize>, Arc<AtomicUsize>)>::default();
         let write = |service: &'static str| {
-            let (end, pause, rotations) = (Arc::clone(&end), Arc::clone(&pause), Arc::clone(&rotations));
+            let (end, pause) = (Arc::clone(&end), Arc::clone(&pause));
+            let (rotations, opened) = (Arc::clone(&rotations), Arc::clone(&opened));
             let path = logs.join(format!("{service}.log"));
-            std::thread::spawn(move || (service, write_lines(service, &path, &end, &pause, &rotations)))
+            std::thread::spawn(move || {
+                (service, write_lines(service, &path, &end, &pause, &rotations, &opened))
+            })
         };
         let threads = SERVICES.map(write).into_iter().collect();
-        Self { end, pause, rotations, threads }
+        Self { end, pause, rotations, opened, threads }
+    }
+
+    /// Days lie between two rotations: the one before is over, for those who write and for the one who reads.
+    fn wait_until_rotated(&self, logweir: &mut Logweir, dir: &Path) {
+        logweir.wait("the last rotation to be over", |_| {
+            let all = SERVICES.len() * self.rotations.load(Ordering::SeqCst);
+            self.opened.load(Ordering::SeqCst) == all && all_followed(dir)
+        });
     }
 
     fn finish(self) -> Vec<(&'static str, usize)> {
@@ -207,6 +221,7 @@ fn write_lines(
     end: &AtomicBool,
     pause: &RwLock<()>,
     rotations: &AtomicUsize,
+    opened: &AtomicUsize,
 ) -> usize {
     let open = || OpenOptions::new().append(true).open(path).unwrap();
     let (mut file, mut seen, mut left) = (open(), 0, 0);
@@ -224,6 +239,7 @@ fn write_lines(
             left -= 1;
             if left == 0 {
                 file = open();
+                opened.fetch_add(1, Ordering::SeqCst);
             }
         }
         std::thread::sleep(Duration::from_millis(3));
