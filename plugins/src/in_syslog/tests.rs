@@ -161,7 +161,7 @@ async fn a_buffer_that_refuses_does_not_end_connections() {
     let server = start(TCP);
     server.sink.behave(Behaviour::Refuse);
     let mut peer = server.send(MESSAGE).await;
-    tokio::time::sleep(std::time::Duration::from_millis(100)).await;
+    server.tried(1).await;
     server.sink.behave(Behaviour::Take);
     peer.write_all(MESSAGE).await.unwrap();
     server.events(1).await;

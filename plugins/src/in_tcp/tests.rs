@@ -176,7 +176,7 @@ async fn what_was_sent_before_the_stop_is_taken() {
     let server = start(NONE);
     server.sink.behave(Behaviour::Block);
     let _peer = server.send(&b"line\n".repeat(1000)).await;
-    tokio::time::sleep(Duration::from_millis(50)).await;
+    server.tried(1).await;
     let sink = server.sink.clone();
     let stopping = tokio::spawn(server.stop());
     sink.behave(Behaviour::Take);

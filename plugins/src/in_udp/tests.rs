@@ -70,7 +70,7 @@ async fn a_buffer_that_refuses_costs_only_what_it_refuses() {
     let server = start(JSON);
     server.sink.behave(Behaviour::Refuse);
     server.send_datagrams(&[br#"{"n":1}"#]).await;
-    tokio::time::sleep(std::time::Duration::from_millis(100)).await;
+    server.tried(1).await;
     server.sink.behave(Behaviour::Take);
     server.send_datagrams(&[br#"{"n":2}"#]).await;
     assert_eq!(server.events(1).await, [r#"t now {"n":2}"#]);

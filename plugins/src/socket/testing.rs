@@ -6,6 +6,7 @@ use logweir_engine::json::{self, JsonStyle};
 use logweir_engine::msgpack::{Entries, Time};
 use logweir_engine::net::tls::{ClientOptions, ClientParameters, TlsClient, protocol_versions};
 use std::net::SocketAddr;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpStream, UdpSocket};
@@ -56,6 +57,16 @@ impl Running {
     /// Waits for `count` events: `TAG TIME RECORD` each, where the present time is `now`.
     pub(crate) async fn events(&self, count: usize) -> Vec<String> {
         events_of(&self.sink, count).await
+    }
+
+    /// Waits until the input has tried to emit so many events, whatever became of them.
+    pub(crate) async fn tried(&self, count: u64) {
+        let tried = async {
+            while self.pipeline.context.counters.records.load(Ordering::Relaxed) < count {
+                tokio::time::sleep(Duration::from_millis(5)).await;
+            }
+        };
+        timeout(PATIENCE, tried).await.expect("events that are emitted");
     }
 
     pub(crate) async fn stop(self) -> Sink {
