@@ -10,3 +10,4 @@ mod inputs;
 mod logweir;
 mod program;
 mod servio;
+mod tail;
