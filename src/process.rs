@@ -5,6 +5,7 @@ use crate::own_log;
 use crate::running::Running;
 use logweir_engine::telemetry::{self, PluginLog};
 use logweir_engine::{log_error, log_info, log_warn};
+use rustix::process::{Resource, getrlimit, setrlimit};
 use std::process::ExitCode;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
@@ -50,6 +51,15 @@ impl Signals {
             _ = self.resume.recv() => Request::Dump,
         }
     }
+}
+
+/// Lets the process have as many open files as it may: a shell's usual 1,024 is little for tailed files and connections, and
+/// the low soft limit is there for programs that use select(2).
+pub(crate) fn raise_open_files() {
+    let mut limit = getrlimit(Resource::Nofile);
+    limit.current = limit.maximum;
+    // It stays as it was, which is enough for a small configuration; whoever meets the limit says so.
+    let _ = setrlimit(Resource::Nofile, limit);
 }
 
 /// Runs a loaded configuration until a signal ends it.

@@ -25,6 +25,7 @@ pub(crate) fn run(options: Options, registry: Registry) -> ExitCode {
         log_error!(log, "cannot change user, group or umask", error = error);
         return ExitCode::FAILURE;
     }
+    process::raise_open_files();
     let Some((configuration, loaded)) = Configuration::load(options, registry) else {
         return ExitCode::FAILURE;
     };
