@@ -19,8 +19,10 @@
 
 mod captures;
 mod class;
+mod direct;
 mod error;
 mod escape;
+mod fuzz;
 mod group;
 mod lower;
 mod node;
@@ -32,6 +34,7 @@ mod text;
 
 pub use captures::{Captures, GroupName, Spans};
 pub use error::{BacktrackLimit, RegexpError};
+pub use fuzz::{fuzz, fuzz_direct};
 use program::Program;
 use std::fmt;
 use std::sync::Arc;
@@ -207,26 +210,6 @@ impl fmt::Debug for Regexp {
 impl PartialEq for Regexp {
     fn eq(&self, other: &Self) -> bool {
         self.inner.source == other.inner.source && self.inner.flags == other.inner.flags
-    }
-}
-
-/// For the fuzz target: compiles `pattern` and runs it on `text`, checking that all ranges lie inside the text and
-/// inside the match, or (behind look-around and `\K`) at least inside the text.
-pub fn fuzz(pattern: &str, text: &[u8], flags: RegexpFlags) {
-    let Ok(regexp) = Regexp::new(pattern, flags) else { return };
-    let mut from = 0;
-    for _ in 0..16 {
-        let Some(captures) = regexp.captures_at(text, from) else { return };
-        for index in 0..captures.len() {
-            if let Some(span) = captures.span(index) {
-                assert!(span.start <= span.end && span.end <= text.len(), "group {index} lies at {span:?}");
-            }
-        }
-        let end = captures.span(0).map_or(from, |span| span.end);
-        from = if end > from { end } else { from + 1 };
-        if from > text.len() || std::str::from_utf8(text).is_ok_and(|text| !text.is_char_boundary(from)) {
-            return;
-        }
     }
 }
 
