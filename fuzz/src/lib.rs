@@ -13,7 +13,7 @@ pub use config::config_text;
 pub use forward::forward_messages;
 pub use json::{json_from_msgpack, json_to_msgpack};
 pub use msgpack::{accessor, record, scan_entries, splice};
-pub use regexp::regexp;
+pub use regexp::{regexp, regexp_direct};
 pub use time::time_text;
 
 /// A target's body. It panics if a property is violated.
@@ -28,6 +28,7 @@ pub static TARGETS: &[(&str, Target)] = &[
     ("json_to_msgpack", json_to_msgpack),
     ("record", record),
     ("regexp", regexp),
+    ("regexp_direct", regexp_direct),
     ("scan_entries", scan_entries),
     ("splice", splice),
     ("time_text", time_text),

@@ -107,3 +107,8 @@ impl Direct {
         Outcome::Nothing
     }
 }
+
+#[cfg(test)]
+mod properties;
+#[cfg(test)]
+mod tests;

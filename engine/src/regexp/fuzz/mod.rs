@@ -32,22 +32,16 @@ pub fn fuzz(pattern: &str, text: &[u8], flags: RegexpFlags) {
     }
 }
 
-/// Compiles `pattern` and compares, place by place of the text, what the direct matcher answers, alone and when it gives up at any
-/// moment, with what other engines answer. Whether there was something to compare.
-pub fn fuzz_direct(pattern: &str, text: &str, flags: RegexpFlags) -> bool {
-    let Ok(parsed) = parse(pattern, flags) else { return false };
-    let Ok(regexp) = Regexp::compile(pattern, flags, STEPS_MAX) else { return false };
+/// Compiles `pattern` and compares, place by place of the texts, what the direct matcher answers, alone and when it gives up at any
+/// moment, with what other engines answer. How many texts there were to compare.
+pub fn fuzz_direct(pattern: &str, texts: &[&str], flags: RegexpFlags) -> usize {
+    let Ok(parsed) = parse(pattern, flags) else { return 0 };
+    let Ok(regexp) = Regexp::compile(pattern, flags, STEPS_MAX) else { return 0 };
     if regexp.inner.program.direct().is_none() {
-        return false;
+        return 0;
     }
     let pair = Pair { regexp, parsed };
-    let mut is_compared = false;
-    for from in text.char_indices().map(|(at, _)| at).take(PLACES_MAX).chain([text.len()]) {
-        let Some(expected) = pair.expected(text, from) else { continue };
-        is_compared = true;
-        pair.compare(text, from, &expected);
-    }
-    is_compared
+    texts.iter().filter(|text| pair.compare_all(text)).count()
 }
 
 /// What the groups of a match took; none without a match.
@@ -72,6 +66,18 @@ impl Pair {
             assert_eq!(linear, plain, "{} on {text:?} from {from}, by the automata", self.regexp);
         }
         Some(linear)
+    }
+
+    /// Whether there was something to compare.
+    fn compare_all(&self, text: &str) -> bool {
+        let mut is_compared = false;
+        for from in text.char_indices().map(|(at, _)| at).take(PLACES_MAX).chain([text.len()]) {
+            if let Some(expected) = self.expected(text, from) {
+                is_compared = true;
+                self.compare(text, from, &expected);
+            }
+        }
+        is_compared
     }
 
     fn compare(&self, text: &str, from: usize, expected: &Found) {
