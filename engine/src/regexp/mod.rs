@@ -2,7 +2,10 @@
 //!
 //! A pattern is parsed as Onigmo parses it with Ruby's options and then run by one of two engines: the linear-time
 //! automata of `regex`, or, for what they cannot do (look-around, back-references, atomic groups, `\Z`, `\K`, calls),
-//! the backtracking `fancy-regex` with a limit on its steps. What differs from what users of Rust's `regex` expect:
+//! the backtracking `fancy-regex` with a limit on its steps. Before either of them, a matcher of our own (`direct/`) has a try: it is
+//! many times faster on what log lines are matched with, answers the same, and leaves the rest to the engine if it finds no quick answer.
+//!
+//! What differs from what users of Rust's `regex` expect:
 //!
 //! | Onigmo | meaning |
 //! |---|---|
@@ -63,7 +66,7 @@ impl fmt::Display for RegexpFlags {
 /// Which engine runs a pattern.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Engine {
-    /// Automata: time linear in the text, whatever the text.
+    /// Time linear in the text, whatever the text.
     Linear,
     /// Backtracking with a limit on its steps.
     Backtracking,
