@@ -15,7 +15,7 @@ pub use forward::forward_messages;
 pub use inputs::{http_bodies, syslog_frames};
 pub use json::{json_from_msgpack, json_to_msgpack};
 pub use msgpack::{accessor, record, scan_entries, splice};
-pub use regexp::regexp;
+pub use regexp::{regexp, regexp_direct};
 pub use time::time_text;
 
 /// A target's body. It panics if a property is violated.
@@ -31,6 +31,7 @@ pub static TARGETS: &[(&str, Target)] = &[
     ("json_to_msgpack", json_to_msgpack),
     ("record", record),
     ("regexp", regexp),
+    ("regexp_direct", regexp_direct),
     ("scan_entries", scan_entries),
     ("splice", splice),
     ("syslog_frames", syslog_frames),

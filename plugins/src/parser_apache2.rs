@@ -18,7 +18,7 @@ pub static PLUGIN: Descriptor = Descriptor {
 
 const PARAMS: [Param; 13] = parse_params(Defaults::STANDARD);
 
-const EXPRESSION: &str = r#"^(?<host>[^ ]*) [^ ]* (?<user>[^ ]*) \[(?<time>[^\]]*)\] "(?<method>\S+)(?: +(?<path>(?:[^\"]|\\")*?)(?: +\S*)?)?" (?<code>[^ ]*) (?<size>[^ ]*)(?: "(?<referer>(?:[^\"]|\\")*)" "(?<agent>(?:[^\"]|\\")*)")?$"#;
+pub(crate) const EXPRESSION: &str = r#"^(?<host>[^ ]*) [^ ]* (?<user>[^ ]*) \[(?<time>[^\]]*)\] "(?<method>\S+)(?: +(?<path>(?:[^\"]|\\")*?)(?: +\S*)?)?" (?<code>[^ ]*) (?<size>[^ ]*)(?: "(?<referer>(?:[^\"]|\\")*)" "(?<agent>(?:[^\"]|\\")*)")?$"#;
 const TIME_FORMAT: &str = "%d/%b/%Y:%H:%M:%S %z";
 /// The groups of the expression, which are numbered from 1.
 const GROUPS: [&str; 9] = ["host", "user", "time", "method", "path", "code", "size", "referer", "agent"];

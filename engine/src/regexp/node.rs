@@ -104,7 +104,7 @@ impl Node {
     }
 
     /// The fewest characters that it matches.
-    fn length_min(&self) -> u32 {
+    pub(super) fn length_min(&self) -> u32 {
         match self {
             Self::Literal { .. } | Self::Set(_) => 1,
             Self::Concat(nodes) => nodes.iter().fold(0, |sum, node| sum.saturating_add(node.length_min())),

@@ -1,6 +1,7 @@
 //! The engines.
 
 use super::captures::Spans;
+use super::direct::{Direct, Outcome};
 use super::error::{BacktrackLimit, RegexpError};
 use super::node::Node;
 use super::text::Readable;
@@ -24,7 +25,13 @@ pub(super) fn steps_within(limit: Duration) -> usize {
 }
 
 /// A compiled pattern.
-pub(super) enum Program {
+pub(super) struct Program {
+    engine: Automaton,
+    /// Asked first, if it can run the pattern.
+    direct: Option<Box<Direct>>,
+}
+
+enum Automaton {
     Linear {
         meta: meta::Regex,
         /// For texts that end with a line end, if a `^` could be asked for at their end: the automata would say
@@ -36,8 +43,10 @@ pub(super) enum Program {
 
 impl Program {
     pub(super) fn compile(node: &Node, groups: usize, steps_max: usize) -> Result<Self, RegexpError> {
+        let direct = Direct::compile(node).map(Box::new);
         if node.needs_backtracking() {
-            return Ok(Self::Backtracking(Box::new(backtracking(node, steps_max)?)));
+            let engine = Automaton::Backtracking(Box::new(backtracking(node, steps_max)?));
+            return Ok(Self { engine, direct });
         }
         let config =
             meta::Config::new().nfa_size_limit(Some(PROGRAM_BYTES_MAX)).hybrid_cache_capacity(LAZY_BYTES_MAX);
@@ -48,13 +57,13 @@ impl Program {
         // A group that is repeated no times is not there.
         debug_assert!(meta.captures_len() <= groups + 1);
         let exact = node.line_start_may_be_last().then(|| backtracking(node, steps_max)).transpose()?;
-        Ok(Self::Linear { meta, exact: exact.map(Box::new) })
+        Ok(Self { engine: Automaton::Linear { meta, exact: exact.map(Box::new) }, direct })
     }
 
     pub(super) fn engine(&self) -> Engine {
-        match self {
-            Self::Linear { .. } => Engine::Linear,
-            Self::Backtracking(_) => Engine::Backtracking,
+        match self.engine {
+            Automaton::Linear { .. } => Engine::Linear,
+            Automaton::Backtracking(_) => Engine::Backtracking,
         }
     }
 
@@ -67,10 +76,24 @@ impl Program {
                 &copy.text
             }
         };
+        let from = match self.direct_for_is_match().map(|direct| direct.search(text, 0, &mut [])) {
+            Some(Outcome::Found) => return Ok(true),
+            Some(Outcome::Nothing) => return Ok(false),
+            Some(Outcome::GaveUp(from)) => from,
+            None => 0,
+        };
         match self.engine_for(text) {
-            Run::Linear(meta) => Ok(meta.is_match(text)),
-            Run::Backtracking(fancy) => fancy.is_match(text).map_err(|_| BacktrackLimit),
+            Run::Linear(meta) => Ok(meta.is_match(Input::new(text).range(from..))),
+            Run::Backtracking(fancy) => {
+                fancy.find_from_pos(text, from).map(|found| found.is_some()).map_err(|_| BacktrackLimit)
+            }
         }
+    }
+
+    /// Without groups, the automata find a match that may begin anywhere faster.
+    fn direct_for_is_match(&self) -> Option<&Direct> {
+        let direct = self.direct.as_deref()?;
+        (direct.is_anchored() || self.engine() == Engine::Backtracking).then_some(direct)
     }
 
     pub(super) fn search(&self, text: &[u8], from: usize, spans: &mut Spans) -> Result<bool, BacktrackLimit> {
@@ -89,6 +112,26 @@ impl Program {
         if !text.is_char_boundary(from) {
             return Ok(false);
         }
+        match self.direct.as_ref().map(|direct| direct.search(text, from, &mut spans.slots)) {
+            Some(Outcome::Found) => Ok(true),
+            Some(Outcome::Nothing) => Ok(false),
+            Some(Outcome::GaveUp(from)) => self.search_automaton(text, from, spans),
+            None => self.search_automaton(text, from, spans),
+        }
+    }
+
+    /// What can be matched directly, if the pattern can be.
+    pub(super) fn direct(&self) -> Option<&Direct> {
+        self.direct.as_deref()
+    }
+
+    /// The search without the direct matcher.
+    pub(super) fn search_automaton(
+        &self,
+        text: &str,
+        from: usize,
+        spans: &mut Spans,
+    ) -> Result<bool, BacktrackLimit> {
         match self.engine_for(text) {
             Run::Linear(meta) => {
                 let input = Input::new(text).range(from..);
@@ -106,10 +149,10 @@ impl Program {
     }
 
     fn engine_for(&self, text: &str) -> Run<'_> {
-        match self {
-            Self::Linear { exact: Some(exact), .. } if text.ends_with('\n') => Run::Backtracking(exact),
-            Self::Linear { meta, .. } => Run::Linear(meta),
-            Self::Backtracking(fancy) => Run::Backtracking(fancy),
+        match &self.engine {
+            Automaton::Linear { exact: Some(exact), .. } if text.ends_with('\n') => Run::Backtracking(exact),
+            Automaton::Linear { meta, .. } => Run::Linear(meta),
+            Automaton::Backtracking(fancy) => Run::Backtracking(fancy),
         }
     }
 }

@@ -98,6 +98,8 @@ fn syntax_as_ruby_reads_it() {
         (r"(?m:a.)c.", "a\nc\n", None),
         (r"a++a", "aaa", None),
         (r"(?>a|ab)c", "abc", None),
+        (r"(?>(b+?)*)", "bbc", Some("bb")),
+        (r"^(?>\[(?:[^\[\]]|\[\])*\])", "[a[]b]c", Some("[a[]b]")),
         (r#""(?<x>(?:[^"]|\\")*?)""#, r#""a\"b""#, Some(r#""a\""#)),
         (r"\s\S", "\x0b!", Some("\x0b!")),
         (r"\cA\C-a\M-a?", "\x01\x01", Some("\x01\x01")),

@@ -15,6 +15,7 @@ mod fields;
 mod format;
 mod formatter;
 mod iso8601;
+mod memo;
 mod parser;
 mod reader;
 mod settings;

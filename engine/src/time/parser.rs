@@ -3,6 +3,7 @@
 use super::any::parse_any;
 use super::error::TimeError;
 use super::iso8601::parse_iso8601;
+use super::memo::Memo;
 use super::settings::{TimeSettings, TimeType};
 use super::strptime::TimeParse;
 use super::zone::Zone;
@@ -11,7 +12,6 @@ use crate::json::{ruby_to_s, write_ruby_float};
 use crate::msgpack::{ValueRef, write_str};
 use smallvec::SmallVec;
 use std::borrow::Cow;
-use std::sync::Mutex;
 
 /// Turns values into times as the time parameters say.
 #[derive(Debug)]
@@ -23,11 +23,13 @@ enum Kind {
     Format {
         format: TimeParse,
         zone: Option<Zone>,
+        /// If the text alone says the time, to the second.
+        last: Option<Memo>,
     },
     Iso8601,
-    /// In no format; the last text and its time are remembered, since guessing takes long.
+    /// In no format.
     Guess {
-        last: Mutex<(Vec<u8>, EventTime)>,
+        last: Memo,
     },
     Unixtime,
     Float,
@@ -58,7 +60,7 @@ impl TimeParser {
     fn of_format(format: Option<&str>, settings: &TimeSettings) -> Result<Kind, String> {
         let Some(format) = format else {
             return match settings.is_local() {
-                true => Ok(Kind::Guess { last: Mutex::default() }),
+                true => Ok(Kind::Guess { last: Memo::default() }),
                 false => Err("specifying timezone requires time format".into()),
             };
         };
@@ -72,7 +74,9 @@ impl TimeParser {
             Some(zone) => Some(zone.clone()),
             None => Some(Zone::UTC),
         };
-        Ok(Kind::Format { format: TimeParse::new(format), zone })
+        let format = TimeParse::new(format);
+        let last = format.is_whole_second().then(Memo::default);
+        Ok(Kind::Format { format, zone, last })
     }
 
     /// The time that a text says.
@@ -121,19 +125,12 @@ impl TimeParser {
 
     fn parse_string(&self, text: &[u8]) -> Result<EventTime, TimeError> {
         match &self.0 {
-            Kind::Format { format, zone } => {
-                let parsed = format.parse(text)?;
-                Ok(match zone {
-                    None => parsed.time,
-                    Some(zone) => {
-                        let wall = parsed.time.sec + i64::from(parsed.offset);
-                        // Fluentd asks for the offset at the instant that the text would be in the zone it was read in.
-                        EventTime { sec: wall - i64::from(zone.offset_at(parsed.time.sec)), ..parsed.time }
-                    }
-                })
+            Kind::Format { format, zone, last: Some(last) } => {
+                remembered(text, last, |text| in_format(text, format, zone.as_ref()))
             }
+            Kind::Format { format, zone, last: None } => in_format(text, format, zone.as_ref()),
             Kind::Iso8601 => parse_iso8601(text),
-            Kind::Guess { last } => guess(text, last),
+            Kind::Guess { last } => remembered(text, last, |text| Ok(parse_any(text)?.time)),
             Kind::Unixtime | Kind::Float | Kind::Mixed(_) => {
                 Err(TimeError { class: "ArgumentError", message: "not a text".into() })
             }
@@ -149,20 +146,28 @@ impl TimeParser {
     }
 }
 
-fn guess(text: &[u8], last: &Mutex<(Vec<u8>, EventTime)>) -> Result<EventTime, TimeError> {
-    // A lock that is held just now is not worth waiting for.
-    if let Ok(last) = last.try_lock()
-        && !text.is_empty()
-        && last.0 == text
-    {
-        return Ok(last.1);
+fn in_format(text: &[u8], format: &TimeParse, zone: Option<&Zone>) -> Result<EventTime, TimeError> {
+    let parsed = format.parse(text)?;
+    Ok(match zone {
+        None => parsed.time,
+        Some(zone) => {
+            let wall = parsed.time.sec + i64::from(parsed.offset);
+            // Fluentd asks for the offset at the instant that the text would be in the zone it was read in.
+            EventTime { sec: wall - i64::from(zone.offset_at(parsed.time.sec)), ..parsed.time }
+        }
+    })
+}
+
+fn remembered(
+    text: &[u8],
+    last: &Memo,
+    read: impl Fn(&[u8]) -> Result<EventTime, TimeError>,
+) -> Result<EventTime, TimeError> {
+    if let Some(time) = last.get(text) {
+        return Ok(time);
     }
-    let time = parse_any(text)?.time;
-    if let Ok(mut last) = last.try_lock() {
-        last.0.clear();
-        last.0.extend_from_slice(text);
-        last.1 = time;
-    }
+    let time = read(text)?;
+    last.set(text, time);
     Ok(time)
 }
 

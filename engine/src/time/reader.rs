@@ -164,12 +164,12 @@ impl<'t> Reader<'t> {
     /// A full name or its first three letters, in any case; answers its place.
     fn name(&mut self, names: &[&str]) -> Option<u32> {
         let rest = self.rest();
-        let starts =
-            |name: &str| rest.get(..name.len()).is_some_and(|t| t.eq_ignore_ascii_case(name.as_bytes()));
-        let full = names.iter().position(|name| starts(name)).map(|n| (n, names[n].len()));
-        let (n, length) =
-            full.or_else(|| names.iter().position(|name| starts(&name[..3])).map(|n| (n, 3)))?;
-        self.at += length;
+        let short: [u8; 3] = *rest.first_chunk()?;
+        // No two of them begin with the same three letters.
+        let n = names.iter().position(|name| short.eq_ignore_ascii_case(&name.as_bytes()[..3]))?;
+        let full = names[n].as_bytes();
+        let is_full = rest.get(..full.len()).is_some_and(|name| name.eq_ignore_ascii_case(full));
+        self.at += if is_full { full.len() } else { 3 };
         Some(n as u32)
     }
 

@@ -115,6 +115,13 @@ impl TimeParse {
         fields.resolve(text, now)
     }
 
+    /// Whether texts say the year, so that nothing comes from the present, and no parts of a second, so that one text often follows
+    /// itself.
+    pub(super) fn is_whole_second(&self) -> bool {
+        let is_year = |op: &Op| matches!(op, Op::Year { .. } | Op::ShortYear | Op::DateTime { .. });
+        self.gem && self.ops.iter().any(is_year) && !self.ops.iter().any(|op| matches!(op, Op::Nanoseconds))
+    }
+
     /// The format as it was given.
     pub fn format(&self) -> &str {
         &self.format

@@ -109,4 +109,6 @@ impl Syslog {
 }
 
 #[cfg(test)]
+pub(crate) use {rfc3164::EXPRESSION as RFC3164, rfc5424::EXPRESSION as RFC5424};
+#[cfg(test)]
 mod tests;

@@ -9,7 +9,7 @@ use logweir_engine::time::TimeParser;
 use std::borrow::Cow;
 
 /// What follows the time.
-const EXPRESSION: &str =
+pub(crate) const EXPRESSION: &str =
     r"(?<host>[^ ]*) (?<ident>[^ :\[]*)(?:\[(?<pid>[0-9]+)\])?(?:[^\:]*\:)? *(?<message>.*)$";
 /// Its groups, numbered from 1.
 const GROUPS: [&[u8]; 4] = [b"host", b"ident", b"pid", b"message"];

@@ -10,7 +10,7 @@ use logweir_engine::time::TimeParser;
 use memchr::memmem;
 
 /// What follows the time.
-const EXPRESSION: &str = r"(?<host>[!-~]{1,255}) (?<ident>[!-~]{1,48}) (?<pid>[!-~]{1,128}) (?<msgid>[!-~]{1,32}) (?<extradata>(?:\-|(?:\[.*?(?<!\\)\])+))(?: (?<message>.+))?\z";
+pub(crate) const EXPRESSION: &str = r"(?<host>[!-~]{1,255}) (?<ident>[!-~]{1,48}) (?<pid>[!-~]{1,128}) (?<msgid>[!-~]{1,32}) (?<extradata>(?:\-|(?:\[.*?(?<!\\)\])+))(?: (?<message>.+))?\z";
 /// Its groups, numbered from 1.
 const GROUPS: [&[u8]; 6] = [b"host", b"ident", b"pid", b"msgid", b"extradata", b"message"];
 /// The longest texts that the first four of them match.

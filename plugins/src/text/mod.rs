@@ -1,6 +1,8 @@
 //! What parsers and formatters share: the parameters of `<parse>`, conversions of values, and how fields are written.
 
 mod convert;
+#[cfg(test)]
+mod expressions;
 mod fields;
 mod map;
 mod newline;

@@ -102,3 +102,56 @@ fn what_float_takes() {
         assert!(!is_number(text.as_bytes()), "{text}");
     }
 }
+
+#[test]
+fn a_time_that_comes_again_is_the_same() {
+    let formats: [(Option<&str>, &[(&str, Option<i64>)]); 4] = [
+        (
+            Some("%d/%b/%Y:%H:%M:%S %z"),
+            &[
+                ("28/Feb/2013:12:00:00 +0900", Some(1_362_020_400)),
+                ("28/Feb/2013:12:00:00 +0900", Some(1_362_020_400)),
+                ("28/Feb/2013:12:00:00 +0000", Some(1_362_052_800)),
+                ("28/Feb/2013:12:00:00", None),
+                ("28/Feb/2013:12:00:00", None),
+                ("28/FEBRUARY/2013:12:00:00 +0000", Some(1_362_052_800)),
+                ("", None),
+            ],
+        ),
+        (
+            Some("%Y-%m-%d %H:%M:%S %z"),
+            &[
+                ("2013-02-28 12:00:00 +0000", Some(1_362_052_800)),
+                ("2013-02-28 12:00:01 +0000", Some(1_362_052_801)),
+                ("2013-02-28 12:00:00 +0000, and more", Some(1_362_052_800)),
+            ],
+        ),
+        // The rest comes from the present.
+        (Some("%H:%M"), &[("x", None), ("", None)]),
+        (
+            None,
+            &[
+                ("2013-02-28 12:00:00 UTC", Some(1_362_052_800)),
+                ("2013-02-28 12:00:00 UTC", Some(1_362_052_800)),
+            ],
+        ),
+    ];
+    for (format, texts) in formats {
+        let parser = TimeParser::new(&settings(TimeType::String, format)).unwrap();
+        for (text, expected) in texts {
+            let time = parser.parse_text(text.as_bytes()).ok().map(|time| time.sec);
+            assert_eq!(time, *expected, "{format:?}: {text}");
+        }
+    }
+}
+
+#[test]
+fn what_comes_from_the_present_is_not_remembered() {
+    let is_remembered = |format: &str| {
+        let parser = TimeParser::new(&settings(TimeType::String, Some(format))).unwrap();
+        matches!(parser.0, Kind::Format { last: Some(_), .. })
+    };
+    assert!(is_remembered("%Y-%m-%dT%H:%M:%S%z") && is_remembered("%d/%b/%y"));
+    // No year, parts of a second, and what Ruby reads.
+    assert!(!["%b %d %H:%M:%S", "%Y-%m-%d %H:%M:%S.%N", "%F %T"].into_iter().any(is_remembered));
+}
