@@ -3,5 +3,5 @@
 mod options;
 mod usage;
 
-pub use options::{Command, Options, UsageError, parse};
+pub use options::{Command, Options, StoreOptions, StoreUser, UsageError, parse};
 pub use usage::{FLUENTD_VERSION, USAGE, version_text};

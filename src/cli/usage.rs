@@ -18,6 +18,7 @@ Usage: logweir [run] [OPTIONS]              run a Fluentd configuration
        logweir check FILE [OPTIONS]         check one and print every problem with its place
        logweir config FILE [--json]         print its parse tree
        logweir doc KIND:PLUGIN              the parameters of a plugin, such as input:tail
+       logweir store --path DIR [OPTIONS]   the embedded ClickHouse, with ClickHouse's HTTP interface
 
 Options of run and check (Fluentd's):
     -c, --config PATH                config file (default: $FLUENT_CONF, or /etc/fluent/fluent.conf)
@@ -40,5 +41,14 @@ Options of run and check (Fluentd's):
         --show-plugin-config=PLUGIN  same as doc
     -s, --setup [DIR]                write a sample configuration
         --version, -h, --help
+Options of store:
+        --path DIR                   where its data is
+        --listen ADDRESS:PORT        default: 127.0.0.1:8123
+        --user NAME                  a user; without any there is `default`, without a password
+        --readonly-user NAME         a user who may only read
+        --password-file FILE         the password of the user before it: the file's first line
+        --memory SIZE                what the engine may use, such as 2g (default: half of the machine's)
+        --libchdb FILE               the ClickHouse engine (default: $LOGWEIR_LIBCHDB, or the usual folders)
+        --end-with-parent            stop when the process that started it ends
 Options for Ruby (-p, -I, -r, -g, -G) are accepted and ignored with a warning.
 ";

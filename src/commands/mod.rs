@@ -5,9 +5,11 @@ mod run;
 mod setup;
 mod show_config;
 mod show_plugin;
+mod store;
 
 pub(crate) use check::check;
 pub(crate) use run::run;
 pub(crate) use setup::setup;
 pub(crate) use show_config::show_config;
 pub(crate) use show_plugin::show_plugin;
+pub(crate) use store::store;

@@ -3,9 +3,9 @@
 use super::cells::OnFault;
 use super::create_table::{EXTRA_COLUMN, TableOptions};
 use super::endpoint::Access;
-use super::frame::Compression;
 use super::layout::{ColumnOptions, Source};
 use jiff::tz::TimeZone;
+use logweir_engine::clickhouse::frame::Compression;
 use logweir_engine::config::{Diagnostic, Params};
 use logweir_engine::msgpack::{Accessor, PathPart};
 use logweir_engine::net::tls::{ClientOptions, ClientParameters, TlsClient, protocol_versions};

@@ -25,7 +25,6 @@ mod describe;
 mod encode;
 mod endpoint;
 mod fault;
-mod frame;
 mod keys;
 mod layout;
 #[cfg(test)]
