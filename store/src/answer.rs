@@ -24,6 +24,7 @@ use hyper::http::response::Builder;
 use hyper::{Response, StatusCode};
 use std::io::{self, Read};
 use std::sync::Arc;
+use std::time::Duration;
 use tokio::io::AsyncReadExt;
 use tokio::net::unix::pipe::Receiver;
 use tokio::task::JoinHandle;
@@ -37,6 +38,8 @@ pub(crate) const BUFFER_BYTES: usize = 1 << 20;
 pub(crate) const BUFFER_BYTES_MAX: usize = 64 << 20;
 /// Pieces in which output is read.
 const PIECE_BYTES: usize = 256 << 10;
+/// How long the connection is kept for an exception at the end to be sent.
+const LAST_WORDS: Duration = Duration::from_millis(500);
 /// The length of an exception's tag.
 const TAG_CHARS: usize = 16;
 
@@ -180,7 +183,11 @@ fn streamed(output: Output, first: Bytes, shape: &Shape, facts: &Facts) -> Respo
         async move {
             let (mut output, mut packer, first) = match state {
                 State::Open { output, packer, first } => (output, packer, first),
-                State::Failed => return Some((Err(io::ErrorKind::ConnectionAborted.into()), State::Done)),
+                State::Failed => {
+                    // What breaks off at once is not sent.
+                    tokio::time::sleep(LAST_WORDS).await;
+                    return Some((Err(io::ErrorKind::ConnectionAborted.into()), State::Done));
+                }
                 State::Done => return None,
             };
             let mut piece = BytesMut::from(&first[..]);

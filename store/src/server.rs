@@ -21,6 +21,7 @@ use hyper::{Method, Request, Response, StatusCode};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use logweir_engine::telemetry::PluginLog;
 use logweir_engine::{log_info, log_warn};
+use rustix::process::{Signal, getpid, kill_process};
 use std::io::{self, Read};
 use std::net::SocketAddr;
 use std::os::fd::AsFd;
@@ -142,19 +143,25 @@ async fn run(listener: TcpListener, options: Options, engine: Arc<Engine>) -> Re
     drop(listener);
     stop.cancel();
     tasks.close();
-    if tokio::time::timeout(STOP_GRACE, tasks.wait()).await.is_err() {
+    let idle = async {
+        tasks.wait().await;
+        // Queries of clients that have gone are still being cancelled.
+        while store.pool.running_count() > 0 {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    };
+    let mut idle = std::pin::pin!(idle);
+    if tokio::time::timeout(STOP_GRACE, idle.as_mut()).await.is_err() {
         store.pool.cancel_all();
-        let _ = tokio::time::timeout(STOP_GRACE, tasks.wait()).await;
+        let _ = tokio::time::timeout(STOP_GRACE, idle).await;
     }
     store.sessions.close_all();
     let engine = store.engine.clone();
     let stopped = tokio::task::spawn_blocking(move || engine.stop());
-    if tokio::time::timeout(STOP_GRACE, stopped).await.is_err() {
-        log_warn!(
-            log,
-            "the engine does not stop; what was answered is on the disk, so the store ends without it"
-        );
-        std::process::exit(0);
+    if tokio::time::timeout(STOP_GRACE, stopped).await.is_err() || store.pool.running_count() > 0 {
+        log_warn!(log, "the engine does not stop and is killed; what was answered is on the disk");
+        // A process that ends in the usual way would take the engine apart under its own threads.
+        let _ = kill_process(getpid(), Signal::KILL);
     }
     log_info!(log, "the embedded store has stopped");
     Ok(())

@@ -7,3 +7,4 @@
 mod clients;
 mod logweir;
 mod program;
+mod store;
