@@ -10,7 +10,7 @@
 
 use crate::deduplication;
 use crate::engine_config::{self, TABLE_SETTINGS};
-use crate::library::{Connection, Library, LibraryError};
+use crate::library::{Connection, Library, LibraryError, Statistics};
 use crate::limits::Limits;
 use rustix::fs::FlockOperation;
 use std::collections::HashMap;
@@ -18,7 +18,9 @@ use std::fs::{self, File};
 use std::io;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
-use std::sync::Mutex;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 /// Why the store does not run.
 #[derive(Debug, thiserror::Error)]
@@ -69,6 +71,8 @@ pub(crate) struct Engine {
     arguments: Vec<String>,
     /// Keeps the engine running between requests; the last connection that is closed stops it.
     keeper: Mutex<Option<Connection>>,
+    /// Connections besides.
+    open: Arc<AtomicUsize>,
     facts: Facts,
     _lock: File,
 }
@@ -119,12 +123,16 @@ impl Engine {
         let failed = |reason: String| StoreError::Engine { path: data.clone(), reason };
         let mut keeper = library.connect(&arguments).ok_or_else(|| failed(last_line(&log)))?;
         let facts = facts(&mut keeper).map_err(failed)?;
-        Ok(Self { library, arguments, keeper: Mutex::new(Some(keeper)), facts, _lock: lock })
+        let keeper = Mutex::new(Some(keeper));
+        Ok(Self { library, arguments, keeper, open: Arc::default(), facts, _lock: lock })
     }
 
     /// A new session. `None` if the engine refuses, which it does only while it stops.
-    pub(crate) fn connect(&self) -> Option<Connection> {
-        self.library.connect(&self.arguments)
+    pub(crate) fn connect(&self) -> Option<Session> {
+        self.open.fetch_add(1, Ordering::AcqRel);
+        let counted = Counted(self.open.clone());
+        let connection = self.library.connect(&self.arguments)?;
+        Some(Session { connection, _counted: counted })
     }
 
     /// What does not change.
@@ -132,10 +140,36 @@ impl Engine {
         &self.facts
     }
 
-    /// Stops the engine once no other connection is open.
+    /// Waits until no other connection is open and stops the engine. A process that ended before would take it apart under its
+    /// own threads.
     pub(crate) fn stop(&self) {
+        while self.open.load(Ordering::Acquire) > 0 {
+            std::thread::sleep(Duration::from_millis(10));
+        }
         let keeper = self.keeper.lock().unwrap_or_else(std::sync::PoisonError::into_inner).take();
         drop(keeper);
+    }
+}
+
+/// A connection that the engine's stop waits for.
+pub(crate) struct Session {
+    connection: Connection,
+    // Dropped after the connection.
+    _counted: Counted,
+}
+
+impl Session {
+    /// Runs a statement; see [`Connection::query`].
+    pub(crate) fn query(&mut self, sql: &[u8], format: &str) -> Result<(Vec<u8>, Statistics), String> {
+        self.connection.query(sql, format)
+    }
+}
+
+struct Counted(Arc<AtomicUsize>);
+
+impl Drop for Counted {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::AcqRel);
     }
 }
 

@@ -1,8 +1,8 @@
 //! One query on one connection, on a thread of its own.
 
-use crate::engine::Engine;
+use crate::engine::{Engine, Session};
 use crate::error::Exception;
-use crate::library::{Connection, Statistics};
+use crate::library::Statistics;
 use crate::pool::{MARK, Ticket};
 use crate::session::{self, Lease};
 use crate::spool::Spool;
@@ -52,7 +52,7 @@ impl Work {
     /// come back from it, so what may only read is looked at here.
     fn run_in_session(
         &self,
-        connection: &mut Connection,
+        connection: &mut Session,
         ticket: &Ticket,
         output: OwnedFd,
     ) -> Result<Statistics, Exception> {
@@ -116,7 +116,7 @@ impl Work {
         Ok(settings)
     }
 
-    fn prepare(&self, connection: &mut Connection, settings: &[(String, Vec<u8>)]) -> Result<(), Exception> {
+    fn prepare(&self, connection: &mut Session, settings: &[(String, Vec<u8>)]) -> Result<(), Exception> {
         if let Some(database) = &self.database {
             let name = database.replace('\\', "\\\\").replace('`', "\\`");
             query(connection, format!("USE `{name}`").as_bytes(), "Null")?;
@@ -133,7 +133,7 @@ impl Work {
 
     fn execute(
         &self,
-        connection: &mut Connection,
+        connection: &mut Session,
         ticket: &Ticket,
         output: OwnedFd,
     ) -> Result<Statistics, Exception> {
@@ -157,7 +157,7 @@ impl Work {
         }
     }
 
-    fn insert(&self, connection: &mut Connection, insert: &Insert) -> Result<Statistics, Exception> {
+    fn insert(&self, connection: &mut Session, insert: &Insert) -> Result<Statistics, Exception> {
         let Some(data) = &self.data else { return Err(Exception::bad_arguments("an INSERT without data")) };
         let infile = format!(" FROM INFILE '{}' ", data.path());
         let format = format!(" FORMAT {}", insert.format);
@@ -172,7 +172,7 @@ impl Work {
     }
 
     /// Runs it as it is. The output is in memory; such statements answer little.
-    fn whole(&self, connection: &mut Connection, output: OwnedFd) -> Result<Statistics, Exception> {
+    fn whole(&self, connection: &mut Session, output: OwnedFd) -> Result<Statistics, Exception> {
         let (bytes, statistics) = query(connection, &self.text, &self.format)?;
         // An error means that nobody reads any more.
         let _ = File::from(output).write_all(&bytes);
@@ -180,7 +180,7 @@ impl Work {
     }
 }
 
-fn query(connection: &mut Connection, sql: &[u8], format: &str) -> Result<(Vec<u8>, Statistics), Exception> {
+fn query(connection: &mut Session, sql: &[u8], format: &str) -> Result<(Vec<u8>, Statistics), Exception> {
     connection.query(sql, format).map_err(|text| Exception::from_engine(&text))
 }
 

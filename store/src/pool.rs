@@ -43,6 +43,7 @@ pub(crate) struct Query {
     pub(crate) id: String,
     /// Its value of [`MARK`].
     pub(crate) mark: String,
+    writes: bool,
     done: AtomicBool,
     cancelled: AtomicBool,
     /// A reading end of its output, besides the one of the answer.
@@ -133,6 +134,7 @@ impl Pool {
         let query = Arc::new(Query {
             id,
             mark,
+            writes,
             done: false.into(),
             cancelled: false.into(),
             output: Mutex::default(),
@@ -151,9 +153,10 @@ impl Pool {
         Ok((Ticket { pool: self.clone(), query, _place: place }, waiter))
     }
 
-    /// Cancels all queries, at the store's end.
-    pub(crate) fn cancel_all(&self) {
-        let all: Vec<_> = self.running().values().cloned().collect();
+    /// Cancels the queries that read, or all.
+    pub(crate) fn cancel_running(&self, writes_too: bool) {
+        let all: Vec<_> =
+            self.running().values().filter(|query| writes_too || !query.writes).cloned().collect();
         for query in all {
             self.cancel(&query);
         }
@@ -232,6 +235,6 @@ mod tests {
         let mut waiting = Box::pin(lane.place());
         assert!(futures_util::poll!(&mut waiting).is_pending());
         drop(held);
-        waiting.await.unwrap();
+        assert!(waiting.await.is_ok());
     }
 }

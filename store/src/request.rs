@@ -253,7 +253,7 @@ mod tests {
 
     #[test]
     fn three_ways_to_say_who_one_is() {
-        let who = |url: &str, pairs| {
+        let who = |url: &str, pairs: &[(&'static str, &str)]| {
             QueryRequest::parse(url, &headers(pairs)).map(|(_, who)| (who.user, who.password))
         };
         let ada = Ok(("ada".to_owned(), "p:w".to_owned()));
@@ -266,7 +266,7 @@ mod tests {
 
     #[test]
     fn what_bodies_are_packed_in() {
-        let parse = |url: &str, pairs| QueryRequest::parse(url, &headers(pairs));
+        let parse = |url: &str, pairs: &[(&'static str, &str)]| QueryRequest::parse(url, &headers(pairs));
         let accept =
             |value| parse("enable_http_compression=1", &[("accept-encoding", value)]).unwrap().0.accept;
         assert_eq!(accept("deflate, gzip;q=0.5, zstd"), Some(Encoding::Gzip));

@@ -49,7 +49,9 @@ pub struct Options {
     pub limits: Limits,
 }
 
-/// Queries that run when the store is stopped have so long to end, and then so long again to notice that they are cancelled.
+/// Queries that read when the store is stopped have so long to end.
+const STOP_READS_GRACE: Duration = Duration::from_secs(1);
+/// All others have so long to end, and then so long again to notice that they are cancelled.
 const STOP_GRACE: Duration = Duration::from_secs(10);
 /// ClickHouse's `max_query_size`: the text of a query, without an insert's data.
 const QUERY_BYTES_MAX: usize = 256 << 10;
@@ -151,8 +153,11 @@ async fn run(listener: TcpListener, options: Options, engine: Arc<Engine>) -> Re
         }
     };
     let mut idle = std::pin::pin!(idle);
+    if tokio::time::timeout(STOP_READS_GRACE, idle.as_mut()).await.is_err() {
+        store.pool.cancel_running(false);
+    }
     if tokio::time::timeout(STOP_GRACE, idle.as_mut()).await.is_err() {
-        store.pool.cancel_all();
+        store.pool.cancel_running(true);
         let _ = tokio::time::timeout(STOP_GRACE, idle).await;
     }
     store.sessions.close_all();

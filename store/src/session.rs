@@ -1,9 +1,8 @@
 //! Sessions (`session_id`): a connection to the engine that outlives a request, with its temporary tables, its current
 //! database and what `SET` set.
 
-use crate::engine::Engine;
+use crate::engine::{Engine, Session};
 use crate::error::Exception;
-use crate::library::Connection;
 use crate::request::SessionRequest;
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -16,7 +15,7 @@ pub(crate) struct Sessions {
 }
 
 enum Held {
-    Free { connection: Connection, expires: Instant },
+    Free { connection: Session, expires: Instant },
     Busy,
 }
 
@@ -26,7 +25,7 @@ pub(crate) struct Lease {
     key: (String, String),
     timeout: Duration,
     close: bool,
-    connection: Option<Connection>,
+    connection: Option<Session>,
 }
 
 impl Sessions {
@@ -85,7 +84,7 @@ impl Sessions {
 }
 
 impl Lease {
-    pub(crate) fn connection(&mut self) -> Option<&mut Connection> {
+    pub(crate) fn connection(&mut self) -> Option<&mut Session> {
         self.connection.as_mut()
     }
 }

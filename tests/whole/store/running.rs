@@ -5,7 +5,7 @@ use logweir_testing::{HttpAnswer, Libchdb, free_port, http_request};
 use rustix::process::{Pid, Signal, kill_process};
 use std::fs::{self, OpenOptions};
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, ExitStatus, Stdio};
+use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 /// Only a store that hangs is waited for so long.
@@ -105,14 +105,15 @@ impl Store {
         fs::read_to_string(self.dir.path().join("log")).unwrap_or_default()
     }
 
-    /// SIGTERM, and how it ended.
-    pub(crate) fn stop(&mut self) -> ExitStatus {
+    /// SIGTERM; panics unless it ends well.
+    pub(crate) fn stop(&mut self) {
         let mut child = self.child.take().expect("a running store");
         kill_process(Pid::from_child(&child), Signal::TERM).expect("a signal to a child");
         let started = Instant::now();
         loop {
             if let Some(status) = child.try_wait().expect("its state") {
-                return status;
+                assert_eq!(status.code(), Some(0), "{status}:\n{}", self.log());
+                return;
             }
             if started.elapsed() > WAIT_MAX {
                 let _ = child.kill();
