@@ -153,12 +153,11 @@ async fn run(listener: TcpListener, options: Options, engine: Arc<Engine>) -> Re
         }
     };
     let mut idle = std::pin::pin!(idle);
-    if tokio::time::timeout(STOP_READS_GRACE, idle.as_mut()).await.is_err() {
-        store.pool.cancel_running(false);
-    }
-    if tokio::time::timeout(STOP_GRACE, idle.as_mut()).await.is_err() {
-        store.pool.cancel_running(true);
-        let _ = tokio::time::timeout(STOP_GRACE, idle).await;
+    for (grace, writes_too) in [(STOP_READS_GRACE, false), (STOP_GRACE, true), (STOP_GRACE, true)] {
+        if tokio::time::timeout(grace, idle.as_mut()).await.is_ok() {
+            break;
+        }
+        store.pool.cancel_running(writes_too);
     }
     store.sessions.close_all();
     let engine = store.engine.clone();
@@ -272,7 +271,7 @@ impl Store {
             None => None,
         };
         let no_pipe =
-            |error: io::Error| Exception::new(75, "CANNOT_PIPE", format!("cannot make a pipe: {error}"));
+            |error: io::Error| Exception::new(298, "CANNOT_PIPE", format!("cannot make a pipe: {error}"));
         let (sender, receiver) = pipe::pipe().map_err(no_pipe)?;
         ticket.query().keep(receiver.as_fd().try_clone_to_owned().map_err(no_pipe)?);
         // Of the sender only the number is used, and that it is closed at the end.
@@ -327,7 +326,7 @@ fn take_apart(
     space: &Arc<Space>,
 ) -> Result<(Vec<u8>, Statement, Option<Spool>), Exception> {
     let cannot_read =
-        |error: io::Error| Exception::new(432, "CANNOT_DECOMPRESS", format!("the body: {error}"));
+        |error: io::Error| Exception::new(271, "CANNOT_DECOMPRESS", format!("the body: {error}"));
     let is_plain = request.encoding.is_none() && !request.decompress;
     let mut text = request.query.clone();
     if !text.is_empty() && body.size() > 0 {

@@ -68,7 +68,7 @@ impl Spool {
         if size > self.space.body_bytes_max {
             let max = self.space.body_bytes_max;
             return Err(Exception::new(
-                67,
+                229,
                 "QUERY_IS_TOO_LARGE",
                 format!(
                     "the body is larger than {max} bytes unpacked, which is the store's limit; send it in parts"
@@ -195,7 +195,7 @@ mod tests {
         assert!(first.on_disk());
         assert_eq!(content(&first), [&[1; 2 << 20][..], b"b"].concat());
         assert_eq!(space.memory_free.load(Ordering::Relaxed), 3 << 20);
-        assert_eq!(first.write(&[0; 9 << 20]).unwrap_err().code, 67);
+        assert_eq!(first.write(&[0; 9 << 20]).unwrap_err().code, 229);
         drop((first, second));
         assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 0);
     }
