@@ -173,16 +173,16 @@ fn streamed(output: Output, first: Bytes, shape: &Shape, facts: &Facts) -> Respo
     let head = head(shape, facts, None).header("x-clickhouse-exception-tag", &tag);
     let version = facts.version.clone();
     enum State {
-        Open { output: Output, packer: Packer, first: Bytes },
+        Open(Box<(Output, Packer, Bytes)>),
         Failed,
         Done,
     }
-    let state = State::Open { output, packer, first };
+    let state = State::Open(Box::new((output, packer, first)));
     let body = stream::unfold(state, move |state| {
         let (tag, version) = (tag.clone(), version.clone());
         async move {
             let (mut output, mut packer, first) = match state {
-                State::Open { output, packer, first } => (output, packer, first),
+                State::Open(open) => *open,
                 State::Failed => {
                     // What breaks off at once is not sent.
                     tokio::time::sleep(LAST_WORDS).await;
@@ -200,7 +200,7 @@ fn streamed(output: Output, first: Bytes, shape: &Shape, facts: &Facts) -> Respo
             };
             if read > 0 {
                 let packed = packer.push(piece.freeze());
-                let open = State::Open { output, packer, first: Bytes::new() };
+                let open = State::Open(Box::new((output, packer, Bytes::new())));
                 return Some((packed.map(Frame::data), open));
             }
             match outcome(&mut output.outcome).await {

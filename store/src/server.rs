@@ -335,11 +335,11 @@ fn take_apart(
     let in_url = text.len();
     // Most inserts have their query in the URL, and their body is the data.
     if in_url > 0
+        && is_plain
         && let Parsed::Statement(Statement::Insert(insert)) = parse(&text, body.size() == 0)?
+        && insert.data_at == in_url
     {
-        if is_plain && insert.data_at == in_url {
-            return Ok((text, Statement::Insert(insert), Some(body)));
-        }
+        return Ok((text, Statement::Insert(insert), Some(body)));
     }
     let mut reader = unpacked(body.reader()?, request.encoding, request.decompress).map_err(cannot_read)?;
     let mut wanted = QUERY_BYTES_FIRST;

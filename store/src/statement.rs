@@ -55,8 +55,8 @@ pub(crate) fn parse(text: &[u8], complete: bool) -> Result<Parsed, Exception> {
     let mut lexer = Lexer::new(text);
     let insert = lexer.take_word("INSERT");
     if insert && let Some(insert) = parse_insert(text, lexer)? {
-        // The white space between format and data may go on.
-        if insert.data_at == text.len() && !complete {
+        // The format's name, or the white space behind it, may go on.
+        if insert.data_at == text.len() && !text.ends_with(b"\n") && !complete {
             return Ok(Parsed::More);
         }
         return Ok(Parsed::Statement(Statement::Insert(insert)));
@@ -262,6 +262,7 @@ mod tests {
     fn more_text_may_be_needed() {
         assert_eq!(parse(b"INSERT INTO t FOR", false), Ok(Parsed::More));
         assert_eq!(parse(b"INSERT INTO t FORMAT TSV", false), Ok(Parsed::More));
+        assert!(matches!(parse(b"INSERT INTO t FORMAT TSV\n", false), Ok(Parsed::Statement(_))));
         assert!(matches!(
             parse(b"INSERT INTO t FORMAT TSV\n'", false),
             Ok(Parsed::Statement(Statement::Insert(_)))

@@ -5,6 +5,7 @@
 mod clients;
 mod corpus;
 mod crash;
+mod embedded;
 mod http;
 mod logweir_into_store;
 mod running;
