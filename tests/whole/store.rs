@@ -8,6 +8,7 @@ mod crash;
 mod embedded;
 mod http;
 mod logweir_into_store;
+mod moving;
 mod running;
 
 pub(crate) use running::Store;

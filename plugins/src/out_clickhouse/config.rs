@@ -155,7 +155,7 @@ pub(crate) struct Config {
 impl Config {
     /// Checks what the tables cannot check.
     pub(crate) fn new(params: &Params, keys: &Arc<ChunkKeys>, log: &PluginLog) -> Result<Self, Diagnostic> {
-        let embedded = embedded(params)?;
+        let embedded = StoreOptions::new(params)?;
         let urls = match &embedded {
             Some(store) => vec![store.url()],
             None => urls(params)?,
@@ -210,38 +210,8 @@ fn at_least(params: &Params, name: &str, least: i64) -> Result<usize, Diagnostic
     }
 }
 
-/// The embedded store, if the configuration asks for it.
-fn embedded(params: &Params) -> Result<Option<StoreOptions>, Diagnostic> {
-    let server = ["host", "urls"].into_iter().find(|name| params.is_set(name));
-    let wanted = params.opt_bool("embedded").unwrap_or(params.is_set("path") && server.is_none());
-    if !wanted {
-        let unused = ["path", "libchdb", "memory"].into_iter().find(|name| params.is_set(name));
-        return match unused {
-            Some(name) => {
-                Err(params
-                    .error(name, "belongs to the embedded store, which is not run here (embedded true)"))
-            }
-            None => Ok(None),
-        };
-    }
-    let elsewhere =
-        server.or(["scheme", "ssl", "access_token", "password"].into_iter().find(|name| params.is_set(name)));
-    if let Some(name) = elsewhere {
-        return Err(params
-            .error(name, "belongs to a server, but embedded true uses the store that Logweir runs itself"));
-    }
-    let path = params
-        .path("path")
-        .ok_or_else(|| params.error_here("embedded true needs a path for the store's data"))?;
-    Ok(Some(StoreOptions {
-        path,
-        port: port(params, 8123)?,
-        libchdb: params.path("libchdb"),
-        memory_bytes: params.size("memory"),
-    }))
-}
-
-fn port(params: &Params, default: u16) -> Result<u16, Diagnostic> {
+/// The port, or this one.
+pub(crate) fn port(params: &Params, default: u16) -> Result<u16, Diagnostic> {
     match params.int("port") {
         None => Ok(default),
         Some(port) => u16::try_from(port).map_err(|_| params.error("port", format!("no port: {port}"))),

@@ -5,6 +5,8 @@
 //! The process has a group of its own, so that an interrupt from the terminal lets outputs flush into it first, and is told by the
 //! kernel when this one ends.
 
+use super::config::port;
+use logweir_engine::config::{Diagnostic, Params};
 use logweir_engine::plugin::StartError;
 use logweir_engine::telemetry::PluginLog;
 use logweir_engine::{log_info, log_warn};
@@ -50,6 +52,37 @@ pub(crate) struct StoreOptions {
 }
 
 impl StoreOptions {
+    /// If the configuration asks for the store: with `embedded true`, or with a path and no server.
+    pub(crate) fn new(params: &Params) -> Result<Option<Self>, Diagnostic> {
+        let server = ["host", "urls"].into_iter().find(|name| params.is_set(name));
+        let wanted = params.opt_bool("embedded").unwrap_or(params.is_set("path") && server.is_none());
+        if !wanted {
+            let unused = ["path", "libchdb", "memory"].into_iter().find(|name| params.is_set(name));
+            return match unused {
+                Some(name) => Err(params
+                    .error(name, "belongs to the embedded store, which is not run here (embedded true)")),
+                None => Ok(None),
+            };
+        }
+        let elsewhere = server
+            .or(["scheme", "ssl", "access_token", "password"].into_iter().find(|name| params.is_set(name)));
+        if let Some(name) = elsewhere {
+            return Err(params.error(
+                name,
+                "belongs to a server, but embedded true uses the store that Logweir runs itself",
+            ));
+        }
+        let path = params
+            .path("path")
+            .ok_or_else(|| params.error_here("embedded true needs a path for the store's data"))?;
+        Ok(Some(Self {
+            path,
+            port: port(params, 8123)?,
+            libchdb: params.path("libchdb"),
+            memory_bytes: params.size("memory"),
+        }))
+    }
+
     /// Where it answers.
     pub(crate) fn url(&self) -> String {
         format!("http://127.0.0.1:{}", self.port)
@@ -278,4 +311,40 @@ fn last_line(path: &Path) -> Option<String> {
     file.read_to_end(&mut tail).ok()?;
     let tail = String::from_utf8_lossy(&tail);
     tail.lines().rfind(|line| !line.trim().is_empty()).map(str::to_owned)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::out_clickhouse::PLUGIN;
+    use logweir_engine::plugin::{Driver, Kind};
+
+    fn options(lines: &str) -> Result<Option<StoreOptions>, String> {
+        let driver = Driver::new(&[&PLUGIN]);
+        let text = format!("<match **>\n@type clickhouse\ntable t\n{lines}\n</match>");
+        let params = driver.params(Kind::Output, &text).unwrap_or_else(|error| panic!("{error:?}"));
+        StoreOptions::new(&params).map_err(|error| format!("{error:?}"))
+    }
+
+    #[test]
+    fn when_a_store_is_run() {
+        let store = |lines| options(lines).unwrap().map(|store| (store.path.clone(), store.url()));
+        let data = Some((PathBuf::from("/data"), "http://127.0.0.1:8123".to_owned()));
+        assert_eq!(store("path /data"), data);
+        assert_eq!(store("embedded true\npath /data"), data);
+        assert_eq!(store("path /data\nport 9").unwrap().1, "http://127.0.0.1:9");
+        assert_eq!(store(""), None);
+        assert_eq!(store("host a"), None);
+        assert_eq!(options("path /data\nmemory 2g").unwrap().unwrap().memory_bytes, Some(2 << 30));
+        for (lines, word) in [
+            ("embedded true", "path"),
+            ("embedded true\npath /data\nhost a", "belongs to a server"),
+            ("path /data\nhost a", "embedded true"),
+            ("path /data\npassword x", "belongs to a server"),
+            ("host a\nlibchdb /x", "belongs to the embedded store"),
+        ] {
+            let error = options(lines).unwrap_err();
+            assert!(error.contains(word), "{lines}: {error}");
+        }
+    }
 }

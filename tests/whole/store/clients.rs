@@ -16,7 +16,7 @@ struct Line {
 }
 
 fn line(n: u64) -> Line {
-    let trace = (n % 2 == 0).then(|| format!("t{n}"));
+    let trace = n.is_multiple_of(2).then(|| format!("t{n}"));
     Line { n, level: "info".to_owned(), tags: vec![format!("a{n}"), "b".to_owned()], trace }
 }
 
