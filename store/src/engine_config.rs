@@ -50,7 +50,7 @@ pub(crate) fn server(users_file: &Path, log_file: &Path, limits: &Limits) -> Str
 }
 
 /// `users.xml`: the one user of the engine. It has no right to read or write files, which would be those of the store's own
-/// user, and cannot change the SQL dialect, which would hide clauses from the store.
+/// user, or to make dictionaries, whose sources are files and programs as well, and cannot change the SQL dialect, which would hide clauses from the store.
 pub(crate) fn users(limits: &Limits) -> String {
     let query = limits.memory_bytes / 10 * 6;
     format!(
@@ -68,6 +68,7 @@ pub(crate) fn users(limits: &Limits) -> String {
     <grants>
       <query>GRANT ALL ON *.*</query>
       <query>REVOKE FILE, SQLITE ON *.*</query>
+      <query>REVOKE CREATE DICTIONARY ON *.*</query>
       <query>REVOKE SYSTEM SHUTDOWN ON *.*</query>
     </grants>
   </default></users>

@@ -105,8 +105,10 @@ impl fmt::Display for Exception {
 }
 
 fn unwrap(text: &str) -> Option<(u32, &str)> {
-    let (number, rest) = text.strip_prefix("Code: ")?.split_once(". DB::Exception: ")?;
-    Some((number.parse().ok()?, rest))
+    let (number, rest) = text.strip_prefix("Code: ")?.split_once(". DB::")?;
+    // Exception, NetException, ErrnoException ...
+    let (class, rest) = rest.split_once(": ")?;
+    Some((number.parse().ok().filter(|_| class.ends_with("Exception"))?, rest))
 }
 
 fn is_name(text: &str) -> bool {
@@ -148,6 +150,10 @@ mod tests {
             wrapped.message,
             "Cannot parse (see x): (at row 2)\n: While executing ParallelParsingBlockInputFormat"
         );
+        let errno = Exception::from_engine(
+            "Code: 76. DB::ErrnoException: Cannot open file x: , errno: 13. (CANNOT_OPEN_FILE)",
+        );
+        assert_eq!((errno.code, errno.message.as_str()), (76, "Cannot open file x: , errno: 13"));
         let bare = Exception::from_engine("something else");
         assert_eq!((bare.code, bare.message.as_str()), (1002, "something else"));
     }

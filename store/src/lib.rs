@@ -11,6 +11,7 @@
 //! execute     one query on one connection               blocking
 //! answer      the engine's output as an HTTP answer      async
 //! engine      the one engine of the process, its settings
+//! confine     which files the process may open
 //! library     dlopen and the C interface                unsafe
 //! ```
 //!
@@ -21,6 +22,7 @@
 mod answer;
 mod auth;
 mod compression;
+mod confine;
 mod deduplication;
 mod engine;
 mod engine_config;

@@ -3,6 +3,7 @@
 use crate::answer::{self, BUFFER_BYTES, BUFFER_BYTES_MAX, Body, Output, Shape};
 use crate::auth::{User, Users};
 use crate::compression::unpacked;
+use crate::confine::confine;
 use crate::engine::{Engine, StoreError, scratch};
 use crate::error::Exception;
 use crate::execute::Work;
@@ -62,6 +63,14 @@ const QUERY_BYTES_FIRST: usize = 8 << 10;
 pub fn serve(options: Options) -> Result<(), StoreError> {
     if options.users.is_empty() && !options.listen.ip().is_loopback() {
         return Err(StoreError::Open(options.listen));
+    }
+    // Before there are other threads, which would keep their freedom.
+    let confined = confine(&options.path, &options.libchdb)?;
+    if !confined {
+        log_warn!(
+            PluginLog::program(),
+            "this kernel has no Landlock, so SQL can reach what the store's user can read; let only people ask who may"
+        );
     }
     let limits = options.limits;
     let runtime = tokio::runtime::Builder::new_multi_thread()

@@ -35,6 +35,9 @@ const READY_MAX: Duration = Duration::from_secs(20);
 const STOP_MAX: Duration = Duration::from_secs(40);
 /// The store's log is moved aside when it is this long.
 const LOG_BYTES_MAX: u64 = 10 << 20;
+/// What it gets of the environment: where the engine is looked for, the time zone.
+const ENVIRONMENT: [&str; 7] =
+    ["PATH", "HOME", "TZ", "LANG", "LOGWEIR_LIBCHDB", "LOGWEIR_CACHE", "XDG_CACHE_HOME"];
 /// Of its log so much is looked at for what it said last.
 const LOG_TAIL_BYTES: u64 = 4096;
 
@@ -227,6 +230,8 @@ impl Watcher {
         if let Some(bytes) = options.memory_bytes {
             command.arg("--memory").arg(bytes.to_string());
         }
+        // SQL can read the store's environment; what else is in this process's, passwords say, is none of its business.
+        command.env_clear().envs(ENVIRONMENT.iter().filter_map(|name| Some((name, std::env::var_os(name)?))));
         command.stdin(Stdio::null()).stdout(log.try_clone()?).stderr(log).process_group(0).spawn()
     }
 
