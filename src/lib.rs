@@ -33,6 +33,7 @@ pub fn run(registry: Registry) -> ExitCode {
         Ok(Command::ShowConfig { file, json }) => commands::show_config(&file, json, &registry),
         Ok(Command::ShowPlugin(name)) => commands::show_plugin(&name, &registry),
         Ok(Command::Setup(dir)) => commands::setup(&dir),
+        Ok(Command::Query(options)) => commands::query(&options),
         Ok(Command::Store(options)) => commands::store(options),
         Ok(Command::Version) => {
             println!("{}", cli::version_text(&program));

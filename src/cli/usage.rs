@@ -18,6 +18,7 @@ Usage: logweir [run] [OPTIONS]              run a Fluentd configuration
        logweir check FILE [OPTIONS]         check one and print every problem with its place
        logweir config FILE [--json]         print its parse tree
        logweir doc KIND:PLUGIN              the parameters of a plugin, such as input:tail
+       logweir query [SQL] [OPTIONS]        ask the embedded store or a ClickHouse server; without SQL: a prompt
        logweir store --path DIR [OPTIONS]   the embedded ClickHouse, with ClickHouse's HTTP interface
 
 Options of run and check (Fluentd's):
@@ -50,5 +51,11 @@ Options of store:
         --memory SIZE                what the engine may use, such as 2g (default: half of the machine's)
         --libchdb FILE               the ClickHouse engine (default: $LOGWEIR_LIBCHDB, or the usual folders)
         --end-with-parent            stop when the process that started it ends
+Options of query:
+    -c, --config PATH                take the server from the first clickhouse output of this configuration
+        --url URL                    the server (default: http://127.0.0.1:8123)
+    -d, --database NAME, -u, --user NAME, --password-file FILE
+    -f, --file FILE                  statements from a file
+        --format FORMAT              default: PrettyCompact in a terminal, else TabSeparated
 Options for Ruby (-p, -I, -r, -g, -G) are accepted and ignored with a warning.
 ";

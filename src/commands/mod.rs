@@ -1,6 +1,7 @@
 //! What the program can be told to do.
 
 mod check;
+mod query;
 mod run;
 mod setup;
 mod show_config;
@@ -8,6 +9,7 @@ mod show_plugin;
 mod store;
 
 pub(crate) use check::check;
+pub(crate) use query::query;
 pub(crate) use run::run;
 pub(crate) use setup::setup;
 pub(crate) use show_config::show_config;

@@ -45,3 +45,4 @@ pub use engine::StoreError;
 pub use limits::Limits;
 pub use locate::{Location, find_library};
 pub use server::{Options, serve};
+pub use statement::statements;

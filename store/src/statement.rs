@@ -67,6 +67,26 @@ pub(crate) fn parse(text: &[u8], complete: bool) -> Result<Parsed, Exception> {
     parse_whole(text, insert).map(Parsed::Statement)
 }
 
+/// The statements of a text, without the `;` between them; those of comments alone are left out. What follows an unfinished
+/// string or comment belongs to the last one.
+pub fn statements(text: &str) -> Vec<&str> {
+    let (mut found, mut start, mut is_empty) = (Vec::new(), 0, true);
+    for token in Lexer::new(text.as_bytes()) {
+        if token.kind != Kind::Symbol(b';') {
+            is_empty = false;
+            continue;
+        }
+        if !is_empty {
+            found.push(text[start..token.start].trim());
+        }
+        (start, is_empty) = (token.end, true);
+    }
+    if !is_empty {
+        found.push(text[start..].trim());
+    }
+    found
+}
+
 /// An INSERT with data, or `None` if it is another one, or not all of it is there.
 fn parse_insert(text: &[u8], mut lexer: Lexer<'_>) -> Result<Option<Insert>, Exception> {
     if !lexer.take_word("INTO") {
@@ -256,6 +276,14 @@ mod tests {
             "INSERT INTO FUNCTION remote('h', d.t) (a) "
         );
         assert_eq!(refused("INSERT INTO t FORMAT CSV; 1"), 62);
+    }
+
+    #[test]
+    fn statements_of_a_file() {
+        let text = "-- errors; of today\nSELECT ';' ;;\n/* ; */ ;SELECT 2 -- x";
+        assert_eq!(statements(text), ["-- errors; of today\nSELECT ';'", "SELECT 2 -- x"]);
+        assert_eq!(statements(" ; -- nothing"), Vec::<&str>::new());
+        assert_eq!(statements("SELECT 'a; b"), ["SELECT 'a; b"]);
     }
 
     #[test]

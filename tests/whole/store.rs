@@ -9,6 +9,7 @@ mod embedded;
 mod http;
 mod logweir_into_store;
 mod moving;
+mod query;
 mod running;
 
 pub(crate) use running::Store;
