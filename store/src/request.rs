@@ -4,7 +4,7 @@ use crate::compression::Encoding;
 use crate::error::Exception;
 use base64::Engine as _;
 use hyper::HeaderMap;
-use hyper::header::{ACCEPT_ENCODING, AUTHORIZATION, CONTENT_ENCODING};
+use hyper::header::{ACCEPT_ENCODING, AUTHORIZATION, CONTENT_ENCODING, CONTENT_TYPE};
 
 /// A request for a query, without its body.
 #[derive(Clone, Debug, Default)]
@@ -62,6 +62,12 @@ const SESSION_TIMEOUT_MAX_S: u64 = 3600;
 impl QueryRequest {
     /// From the URL's parameters and the headers.
     pub(crate) fn parse(url_query: &str, headers: &HeaderMap) -> Result<(Self, Credentials), Exception> {
+        let kind = headers.get(CONTENT_TYPE).and_then(|kind| kind.to_str().ok()).unwrap_or_default();
+        if kind.to_ascii_lowercase().starts_with("multipart/") {
+            return Err(Exception::not_implemented(
+                "the embedded store takes no multipart bodies; put external tables into a temporary table of a session",
+            ));
+        }
         let mut request = Self { encoding: content_encoding(headers)?, ..Self::default() };
         let (mut user, mut password) = (None, None);
         let (mut session_id, mut must_exist, mut timeout_s, mut close) =
@@ -275,5 +281,6 @@ mod tests {
         assert_eq!(parse("", &[("accept-encoding", "gzip")]).unwrap().0.accept, None);
         assert_eq!(parse("", &[("content-encoding", "gzip")]).unwrap().0.encoding, Some(Encoding::Gzip));
         assert_eq!(parse("", &[("content-encoding", "br")]).unwrap_err().code, 48);
+        assert_eq!(parse("", &[("content-type", "multipart/form-data; boundary=x")]).unwrap_err().code, 48);
     }
 }

@@ -54,8 +54,9 @@ pub struct Options {
 const STOP_READS_GRACE: Duration = Duration::from_secs(1);
 /// All others have so long to end, and then so long again to notice that they are cancelled.
 const STOP_GRACE: Duration = Duration::from_secs(10);
-/// ClickHouse's `max_query_size`: the text of a query, without an insert's data.
-const QUERY_BYTES_MAX: usize = 256 << 10;
+/// ClickHouse's default of `max_query_size`, the text of a query without an insert's data, and how far a client may raise it.
+const QUERY_BYTES: usize = 256 << 10;
+const QUERY_BYTES_MAX: usize = 64 << 20;
 /// So much of a body is enough to find where most inserts' data begins.
 const QUERY_BYTES_FIRST: usize = 8 << 10;
 
@@ -336,6 +337,9 @@ fn take_apart(
 ) -> Result<(Vec<u8>, Statement, Option<Spool>), Exception> {
     let cannot_read =
         |error: io::Error| Exception::new(271, "CANNOT_DECOMPRESS", format!("the body: {error}"));
+    let raised = request.settings.iter().rfind(|(name, _)| name == "max_query_size");
+    let raised = raised.and_then(|(_, value)| std::str::from_utf8(value).ok()?.parse().ok());
+    let bytes_max = raised.unwrap_or(QUERY_BYTES).clamp(QUERY_BYTES_FIRST, QUERY_BYTES_MAX);
     let is_plain = request.encoding.is_none() && !request.decompress;
     let mut text = request.query.clone();
     if !text.is_empty() && body.size() > 0 {
@@ -371,10 +375,11 @@ fn take_apart(
                 return Ok((text, Statement::Insert(insert), Some(data)));
             }
             Parsed::Statement(statement) => return Ok((text, statement, None)),
-            Parsed::More if wanted < QUERY_BYTES_MAX => wanted = QUERY_BYTES_MAX,
+            Parsed::More if wanted < bytes_max => wanted = bytes_max,
             Parsed::More => {
                 return Err(Exception::syntax(format!(
-                    "Syntax error: failed at position {QUERY_BYTES_MAX}: Max query size exceeded"
+                    "Syntax error: failed at position {bytes_max}: Max query size exceeded (can be increased with the \
+                     `max_query_size` setting)"
                 )));
             }
         }

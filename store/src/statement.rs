@@ -227,6 +227,7 @@ fn file_refused(clause: &str) -> Exception {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::prelude::*;
 
     fn insert(text: &str) -> (String, String, String, &str) {
         match parse(text.as_bytes(), true).unwrap() {
@@ -327,5 +328,48 @@ mod tests {
         assert_eq!(refused("-- nothing"), 62);
         assert_eq!(output("SELECT * FROM infile").0, "SELECT * FROM infile");
         assert_eq!(output("SELECT 'INTO OUTFILE'").1, None);
+    }
+
+    /// Pieces of SQL in any order, and bytes of no sense.
+    fn texts() -> impl Strategy<Value = Vec<u8>> {
+        let pieces = [
+            "INSERT", " INTO ", "FUNCTION", "t", ".", "(a, b)", "(", ")", " FORMAT ", "TSV", "\n", " VALUES",
+            "SETTINGS", "a=1", ";", "SELECT", " FROM ", "INFILE", "OUTFILE", "'", "''", "\\", "\"", "`",
+            "--", "/*", "*/", "# ", "$", "$a$", "x'", "‘", "’", "“", "\u{a0}", "\u{feff}", "é", "[", "{",
+            "}", "WITH", " ",
+        ];
+        let piece = prop_oneof![
+            8 => proptest::sample::select(pieces.to_vec()).prop_map(|piece| piece.as_bytes().to_vec()),
+            1 => proptest::collection::vec(any::<u8>(), 0..4),
+        ];
+        proptest::collection::vec(piece, 0..20).prop_map(|pieces| pieces.concat())
+    }
+
+    proptest! {
+        #[test]
+        fn any_text_has_an_answer(text in texts()) {
+            for complete in [false, true] {
+                match parse(&text, complete) {
+                    Ok(Parsed::Statement(Statement::Insert(insert))) => {
+                        prop_assert!(insert.data_at <= text.len() && text.starts_with(&insert.head));
+                    }
+                    Ok(Parsed::Statement(Statement::Output { at, .. })) => prop_assert!(at <= text.len()),
+                    Ok(Parsed::More) => prop_assert!(!complete),
+                    Ok(Parsed::Statement(Statement::Other)) | Err(_) => {}
+                }
+            }
+            let text = String::from_utf8_lossy(&text);
+            for statement in statements(&text) {
+                prop_assert!(!statement.is_empty());
+            }
+        }
+
+        #[test]
+        fn an_insert_is_the_same_however_much_of_its_data_is_seen(text in texts(), more in texts()) {
+            // What is decided on the beginning of a text stands.
+            if let Ok(Parsed::Statement(first)) = parse(&text, false) {
+                prop_assert_eq!(parse(&[text, more].concat(), false), Ok(Parsed::Statement(first)));
+            }
+        }
     }
 }

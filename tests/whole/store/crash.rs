@@ -67,3 +67,27 @@ fn a_killed_store_loses_no_answered_insert_and_doubles_none() {
     }
     store.stop();
 }
+
+/// What the disk holds after a kill between the engine's note of an insert's name and the move of its part into place.
+#[test]
+fn an_insert_whose_name_was_noted_but_not_its_rows_is_stored_when_it_comes_again() {
+    let Some(mut store) = Store::start() else { return };
+    store.query("CREATE TABLE t (a UInt64) ENGINE = MergeTree ORDER BY a");
+    store.query("SYSTEM STOP MERGES t");
+    let insert = |store: &Store, token: &str, row: &str| {
+        let target = format!("query=INSERT+INTO+t+FORMAT+TSV&insert_deduplication_token={token}");
+        assert_eq!(store.post(&target, row).status, 200);
+    };
+    insert(&store, "first", "1\n");
+    insert(&store, "second", "2\n");
+    let table = store.query("SELECT arrayJoin(data_paths) FROM system.tables WHERE name = 't'");
+    let part =
+        store.query("SELECT name FROM system.parts WHERE active AND table = 't' ORDER BY name DESC LIMIT 1");
+    store.kill();
+    std::fs::remove_dir_all(std::path::Path::new(&table).join(&part)).unwrap();
+    store.start_again();
+    assert_eq!(store.query("SELECT groupArray(a) FROM t"), "[1]");
+    insert(&store, "second", "2\n");
+    insert(&store, "first", "1\n");
+    assert_eq!(store.query("SELECT arraySort(groupArray(a)) FROM t"), "[1,2]");
+}

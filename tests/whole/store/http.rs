@@ -43,6 +43,13 @@ fn queries_and_data_in_urls_and_bodies() {
     let parameters = "param_a=3&param_s=tab%5Ct&max_threads=1";
     let bound = store.post(parameters, "SELECT {a:UInt8} + 1, {s:String}, getSetting('max_threads')");
     assert_eq!(bound.text(), "4\ttab\\t\t1\n");
+    // The longest query, and one that is longer.
+    let long = |numbers: usize| {
+        format!("SELECT count() FROM numbers(5) WHERE number IN (3{})", ",7".repeat(numbers))
+    };
+    assert_eq!(store.query(&long(100_000)), "1");
+    assert_eq!(store.error(&long(200_000)).1, 62);
+    assert_eq!(store.post("max_query_size=1000000", long(200_000)).text(), "1\n");
     // What a request sets is gone with it.
     assert_ne!(store.query("SELECT getSetting('max_threads')"), "1 ");
     assert_eq!(store.error("SELECT {a:UInt8}").1, 456);
