@@ -205,7 +205,12 @@ impl Store {
         let facts = self.engine.facts();
         let reads = matches!(*request.method(), Method::GET | Method::HEAD);
         match request.uri().path() {
-            "/ping" | "/replicas_status" if reads => return answer::plain(StatusCode::OK, "Ok.\n"),
+            "/ping" | "/replicas_status" if reads => {
+                let mut response = answer::plain(StatusCode::OK, "Ok.\n");
+                // By this whoever started the store tells it from another server on its port.
+                response.headers_mut().insert("x-logweir-store-pid", std::process::id().into());
+                return response;
+            }
             "/" | "/query" if reads || request.method() == Method::POST => {}
             "/" | "/query" => {
                 let error =

@@ -38,6 +38,8 @@ const LOG_BYTES_MAX: u64 = 10 << 20;
 /// What it gets of the environment: where the engine is looked for, the time zone.
 const ENVIRONMENT: [&str; 7] =
     ["PATH", "HOME", "TZ", "LANG", "LOGWEIR_LIBCHDB", "LOGWEIR_CACHE", "XDG_CACHE_HOME"];
+/// An answer to a ping is shorter.
+const ANSWER_BYTES_MAX: u64 = 4096;
 /// Of its log so much is looked at for what it said last.
 const LOG_TAIL_BYTES: u64 = 4096;
 
@@ -67,8 +69,9 @@ impl StoreOptions {
                 None => Ok(None),
             };
         }
-        let elsewhere = server
-            .or(["scheme", "ssl", "access_token", "password"].into_iter().find(|name| params.is_set(name)));
+        let elsewhere = server.or(["scheme", "ssl", "access_token", "user", "password"]
+            .into_iter()
+            .find(|name| params.is_set(name)));
         if let Some(name) = elsewhere {
             return Err(params.error(
                 name,
@@ -103,9 +106,17 @@ impl StoreOptions {
 /// A running store, until the last output has released it.
 pub(crate) struct Embedded {
     options: StoreOptions,
-    ready: watch::Receiver<bool>,
+    state: watch::Receiver<State>,
     stop: Arc<Stop>,
     watcher: Mutex<Option<JoinHandle<()>>>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum State {
+    Starting,
+    Ready,
+    /// It has ended, and is started again after a pause.
+    Away,
 }
 
 #[derive(Default)]
@@ -137,15 +148,15 @@ impl Embedded {
         if let Some(store) = stores.iter().filter_map(Weak::upgrade).find(|store| store.options == *options) {
             return Ok(store);
         }
-        let (ready, observed) = watch::channel(false);
+        let (state, observed) = watch::channel(State::Starting);
         let stop = Arc::new(Stop::default());
-        let watcher = Watcher { options: options.clone(), log: log.clone(), ready, stop: stop.clone() };
+        let watcher = Watcher { options: options.clone(), log: log.clone(), state, stop: stop.clone() };
         let thread = std::thread::Builder::new().name("store".to_owned()).spawn(move || watcher.run());
         let thread = thread
             .map_err(|error| StartError::new("ThreadError", format!("cannot start a thread: {error}")))?;
         let store = Arc::new(Self {
             options: options.clone(),
-            ready: observed,
+            state: observed,
             stop,
             watcher: Mutex::new(Some(thread)),
         });
@@ -153,10 +164,18 @@ impl Embedded {
         Ok(store)
     }
 
-    /// Waits a while until the store answers.
-    pub(crate) async fn ready(&self) {
-        let mut ready = self.ready.clone();
-        let _ = tokio::time::timeout(READY_MAX, ready.wait_for(|ready| *ready)).await;
+    /// Waits a while for a store that is starting, and says whether it answers. Nothing may be sent to its port before: another
+    /// server may have it.
+    pub(crate) async fn ready(&self) -> bool {
+        let mut state = self.state.clone();
+        let settled = state.wait_for(|state| *state != State::Starting);
+        let settled = tokio::time::timeout(READY_MAX, settled).await;
+        settled.is_ok_and(|state| state.is_ok_and(|state| *state == State::Ready))
+    }
+
+    /// Why a chunk waits.
+    pub(crate) fn is_away(&self) -> String {
+        format!("the embedded store does not answer; see {}", self.options.log_path().display())
     }
 
     /// Gives up one output's share; the last one stops the store and waits for its end.
@@ -180,7 +199,7 @@ impl Drop for Embedded {
 struct Watcher {
     options: StoreOptions,
     log: PluginLog,
-    ready: watch::Sender<bool>,
+    state: watch::Sender<State>,
     stop: Arc<Stop>,
 }
 
@@ -189,11 +208,12 @@ impl Watcher {
         let mut pause = PAUSE_MIN;
         loop {
             let started = Instant::now();
+            self.state.send_replace(State::Starting);
             let ended = match self.spawn() {
                 Ok(child) => self.watch(child),
                 Err(error) => Some(format!("cannot start: {error}")),
             };
-            self.ready.send_replace(false);
+            self.state.send_replace(State::Away);
             let Some(ended) = ended else { return };
             if started.elapsed() >= LIVED_LONG {
                 pause = PAUSE_MIN;
@@ -244,9 +264,9 @@ impl Watcher {
                 Ok(None) => {}
                 Err(error) => return Some(error.to_string()),
             }
-            if !ready && answers(self.options.address()) {
+            if !ready && answers(self.options.address(), child.id()) {
                 ready = true;
-                self.ready.send_replace(true);
+                self.state.send_replace(State::Ready);
                 log_info!(
                     self.log,
                     "the embedded store is running",
@@ -295,17 +315,18 @@ impl Watcher {
     }
 }
 
-/// Whether a store answers `GET /ping`.
-fn answers(address: SocketAddr) -> bool {
-    let ping = || -> io::Result<bool> {
+/// Whether the store with this process id answers `GET /ping`, and not another server on its port.
+fn answers(address: SocketAddr, pid: u32) -> bool {
+    let ping = || -> io::Result<String> {
         let mut stream = TcpStream::connect_timeout(&address, Duration::from_secs(1))?;
         stream.set_read_timeout(Some(Duration::from_secs(1)))?;
         stream.write_all(b"GET /ping HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")?;
-        let mut status = [0; 12];
-        stream.read_exact(&mut status)?;
-        Ok(status == *b"HTTP/1.1 200")
+        let mut answer = Vec::new();
+        stream.take(ANSWER_BYTES_MAX).read_to_end(&mut answer)?;
+        Ok(String::from_utf8_lossy(&answer).into_owned())
     };
-    ping().unwrap_or(false)
+    let header = format!("x-logweir-store-pid: {pid}");
+    ping().is_ok_and(|answer| answer.lines().any(|line| line.trim_end().eq_ignore_ascii_case(&header)))
 }
 
 fn last_line(path: &Path) -> Option<String> {

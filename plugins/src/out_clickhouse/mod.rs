@@ -51,7 +51,7 @@ use logweir_engine::buffer::Chunk;
 use logweir_engine::config::{Diagnostic, Params};
 use logweir_engine::plugin::{
     BufferDefaults, BufferSupport, BufferedOutput, Build, BuildContext, ChunkFormatter, Compat, Descriptor,
-    Kind, OutputPlugin, StartError, WriteFuture,
+    Kind, OutputPlugin, StartError, WriteError, WriteFuture,
 };
 use logweir_engine::telemetry::PluginLog;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -119,8 +119,10 @@ impl BufferedOutput for ClickHouse {
     fn write<'a>(&'a self, chunk: &'a Chunk) -> WriteFuture<'a> {
         let store = self.store.lock().unwrap_or_else(PoisonError::into_inner).clone();
         Box::pin(async move {
-            if let Some(store) = store {
-                store.ready().await;
+            if let Some(store) = store
+                && !store.ready().await
+            {
+                return Err(WriteError::retry("ClickHouse::StoreError", store.is_away()));
             }
             self.writer.write(chunk).await
         })
@@ -137,8 +139,10 @@ impl BufferedOutput for ClickHouse {
         *self.store.lock().unwrap_or_else(PoisonError::into_inner) = store.clone();
         let writer = Arc::clone(&self.writer);
         let task = tokio::spawn(async move {
-            if let Some(store) = store {
-                store.ready().await;
+            if let Some(store) = store
+                && !store.ready().await
+            {
+                return;
             }
             writer.look_ahead().await;
         });

@@ -4,8 +4,11 @@ use crate::logweir::Logweir;
 use logweir_testing::{Libchdb, free_port, http_request};
 use rustix::process::{Pid, Signal, kill_process};
 use std::fs::{self, OpenOptions};
-use std::io::Write;
+use std::io::{Read, Write};
+use std::net::{TcpListener, TcpStream};
 use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
 
 fn config(dir: &Path, port: u16, libchdb: &Path) -> String {
     let here = dir.display();
@@ -122,5 +125,44 @@ fn without_the_engine_records_wait_and_one_sentence_says_what_to_do() {
     std::os::unix::fs::symlink(libchdb, &missing).unwrap();
     logweir.start_again();
     logweir.wait("the records", |_| counted(port).as_deref() == Some("10\t10"));
+    assert_eq!(logweir.stop().code(), Some(0));
+}
+
+#[test]
+fn another_server_on_the_port_gets_no_records() {
+    let Some(libchdb) = Libchdb::path() else { return };
+    let dir = tempfile::tempdir().unwrap();
+    append(dir.path(), 0..10);
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = listener.local_addr().unwrap().port();
+    let (asked, stop) = (Arc::new(Mutex::new(Vec::new())), Arc::new(AtomicBool::new(false)));
+    let other = {
+        let (asked, stop) = (asked.clone(), stop.clone());
+        std::thread::spawn(move || {
+            for stream in listener.incoming() {
+                if stop.load(Ordering::Acquire) {
+                    return;
+                }
+                let mut stream = stream.unwrap();
+                let mut head = [0; 1024];
+                let read = stream.read(&mut head).unwrap_or(0);
+                asked.lock().unwrap().push(
+                    String::from_utf8_lossy(&head[..read]).lines().next().unwrap_or_default().to_owned(),
+                );
+                let _ = stream
+                    .write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 4\r\nConnection: close\r\n\r\nOk.\n");
+            }
+        })
+    };
+    let mut logweir = Logweir::start(dir.path(), &config(dir.path(), port, &libchdb));
+    logweir.wait("the store to say that it cannot listen", |logweir| {
+        logweir.log().contains("cannot listen on 127.0.0.1")
+    });
+    stop.store(true, Ordering::Release);
+    let _ = TcpStream::connect(("127.0.0.1", port));
+    other.join().unwrap();
+    let asked = std::mem::take(&mut *asked.lock().unwrap());
+    assert!(!asked.is_empty() && asked.iter().all(|line| line == "GET /ping HTTP/1.1"), "{asked:?}");
+    logweir.wait("the rows in the store", |_| counted(port).as_deref() == Some("10\t10"));
     assert_eq!(logweir.stop().code(), Some(0));
 }
