@@ -356,8 +356,10 @@ fn a_client_that_goes_away_takes_its_query_along() {
         let answer: HttpAnswer = http_request(port, "POST", "/", &[], sql).unwrap();
         answer.text().trim().to_owned()
     };
-    // One that computes without output, one whose output nobody takes.
+    store.query("CREATE TABLE nothing (n UInt64) ENGINE = Null");
+    // One that computes without output, one whose output nobody takes, an insert.
     let queries = [
+        "INSERT INTO nothing SELECT number FROM numbers(9999999999999)",
         "SELECT sum(sipHash64(number)) FROM numbers(9999999999999)",
         "SELECT number, toString(number) FROM numbers(9999999999999)",
     ];
