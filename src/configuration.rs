@@ -3,7 +3,9 @@
 use crate::cli::{FLUENTD_VERSION, Options};
 use crate::plan::Plan;
 use crate::settings;
-use logweir_engine::config::{Diagnostic, Diagnostics, Document, System, check_directives, parse_file};
+use logweir_engine::config::{
+    Diagnostic, Diagnostics, Document, Program, System, check_directives, parse_file,
+};
 use logweir_engine::expr::{ConfigurationExpressions, Host};
 use logweir_engine::plugin::Registry;
 use logweir_engine::telemetry::{self, PluginLog, Shown};
@@ -117,7 +119,13 @@ pub(crate) fn config_path(options: &Options) -> PathBuf {
 
 /// The process-wide settings of a document; problems with them are logged and forbid a start.
 fn system_of(document: &Document, options: &Options, path: &Path) -> Option<System> {
-    let (system, problems) = settings::system(document, options);
+    let (mut system, problems) = settings::system(document, options);
+    system.program = Program {
+        version: FLUENTD_VERSION,
+        config_path: std::path::absolute(path).unwrap_or_else(|_| path.to_owned()),
+        pid_file: options.daemonize.clone(),
+        log_path: options.log_path.clone().or_else(|| system.log.path.clone()),
+    };
     report(&problems, path);
     (!problems.has_errors()).then_some(system)
 }

@@ -80,7 +80,7 @@ impl Running {
             planned.filter.start(&self.filter_tasks, &self.filter_stop);
         }
         for mut planned in inputs {
-            let counters = Arc::new(InputCounters::default());
+            let counters = planned.counters;
             let context = InputContext {
                 id: planned.id.clone(),
                 log: planned.log,

@@ -27,25 +27,25 @@ pub(crate) fn fluentd(scenario: &Scenario) -> String {
         Input::Forward(_) => {
             "<source>\n  @type forward\n  port @PORT@\n  bind 127.0.0.1\n</source>\n".to_owned()
         }
-        Input::Tail => {
+        Input::Tail(lines) => format!(
             "<source>\n  @type tail\n  path @DIR@/in/*.log\n  pos_file @DIR@/pos\n  tag servio.*\n  \
-             read_from_head true\n  <parse>\n    @type json\n  </parse>\n</source>\n"
-                .to_owned()
-        }
+             read_from_head true\n  refresh_interval 1s\n  <parse>\n    @type {}\n  </parse>\n</source>\n",
+            lines.parser()
+        ),
     };
     let filter = if scenario.filter {
-        "<filter **>\n  @type record_transformer\n  <record>\n    hostname \"#{Socket.gethostname}\"\n    environment \
+        "<filter servio.**>\n  @type record_transformer\n  <record>\n    hostname \"#{Socket.gethostname}\"\n    environment \
          \"#{ENV['ENVIRONMENT'] || 'development'}\"\n  </record>\n</filter>\n"
     } else {
         ""
     };
     let buffer = if scenario.buffer {
-        "  <buffer>\n    @type file\n    path @DIR@/buffer\n    flush_mode interval\n    flush_interval 1s\n  </buffer>\n"
+        "  <buffer>\n    @type file\n    path @DIR@/buffer\n    chunk_limit_size 256m\n    flush_mode interval\n    flush_interval 1s\n  </buffer>\n"
     } else {
         ""
     };
     let output = match scenario.output {
-        Output::Null => "  @type null\n".to_owned(),
+        Output::Null => format!("  @type null\n{buffer}"),
         Output::Forward => format!(
             "  @type forward\n  require_ack_response true\n  heartbeat_type none\n  <server>\n    host 127.0.0.1\n    \
              port @OUT_PORT@\n  </server>\n{buffer}"
@@ -54,5 +54,6 @@ pub(crate) fn fluentd(scenario: &Scenario) -> String {
             "  @type clickhouse\n  host 127.0.0.1\n  port @OUT_PORT@\n  database servio_logs\n  table logs\n{buffer}"
         ),
     };
-    format!("{source}{filter}<match **>\n{output}</match>\n")
+    // Not `**`, which would have the program's own log events among the records.
+    format!("{source}{filter}<match servio.**>\n{output}</match>\n")
 }

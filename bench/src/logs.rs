@@ -2,6 +2,7 @@
 
 use crate::arguments::LogOptions;
 use crate::record::{KINDS, json};
+use crate::scenario::Lines;
 use std::fs::{File, OpenOptions};
 use std::io::{BufWriter, Write};
 use std::path::Path;
@@ -53,14 +54,32 @@ pub(crate) fn write(options: &LogOptions) -> Result<(), String> {
 }
 
 /// One file of `count` lines.
-pub(crate) fn write_file(path: &Path, count: usize) -> std::io::Result<()> {
+pub(crate) fn write_file(path: &Path, lines: Lines, count: usize) -> std::io::Result<()> {
     let mut out = BufWriter::with_capacity(1 << 20, File::create(path)?);
     let timestamp = now();
     for number in 0..count as u64 {
-        out.write_all(json(number, &KINDS[0], &timestamp).as_bytes())?;
+        match lines {
+            Lines::Json | Lines::None => out.write_all(json(number, &KINDS[0], &timestamp).as_bytes())?,
+            Lines::Nginx => write!(out, "{} \"-\"", access(number))?,
+            Lines::Apache2 => out.write_all(access(number).as_bytes())?,
+            Lines::Cri => write!(out, "{timestamp} stdout F {}", access(number))?,
+        }
         out.write_all(b"\n")?;
     }
     out.flush()
+}
+
+/// A line of an access log in the combined format, some 180 bytes.
+fn access(number: u64) -> String {
+    let (client, second) = (number % 251, number / 1000 % 60);
+    format!(
+        "192.168.7.{client} - user_{} [28/Feb/2026:12:00:{second:02} +0000] \"GET /api/orders/{number} HTTP/1.1\" {} {} \
+         \"https://servio.example/venues/{}\" \"Mozilla/5.0 (X11; Linux x86_64; rv:128.0) Gecko/20100101\"",
+        number % 9973,
+        if number % 40 == 7 { 500 } else { 200 },
+        200 + number % 5000,
+        number % 97,
+    )
 }
 
 /// `2024-01-15T10:30:45.123Z`

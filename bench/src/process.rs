@@ -12,6 +12,8 @@ const START_TIMEOUT: Duration = Duration::from_secs(30);
 const STOP_TIMEOUT: Duration = Duration::from_secs(20);
 /// The work is done when the processes have used no CPU time for this long.
 const QUIET: Duration = Duration::from_millis(1500);
+/// CPU time beyond what timers of an idle program cost: more than one tick.
+const BUSY_SECONDS: f64 = 0.015;
 
 /// A running program with its children.
 pub(crate) struct Program {
@@ -78,6 +80,22 @@ impl Program {
         total
     }
 
+    /// Waits until it does something; answers when it began.
+    pub(crate) fn wait_until_busy(&self, limit: Duration) -> Result<Instant, String> {
+        let begin = Instant::now();
+        let idle = self.usage().cpu;
+        loop {
+            let now = Instant::now();
+            if self.usage().cpu > idle + BUSY_SECONDS {
+                return Ok(now);
+            }
+            if begin.elapsed() > limit {
+                return Err("the program does nothing".to_owned());
+            }
+            std::thread::sleep(Duration::from_millis(5));
+        }
+    }
+
     /// Waits until it does nothing any more; answers when it last did something.
     pub(crate) fn wait_until_quiet(&self, limit: Duration) -> Result<Instant, String> {
         let begin = Instant::now();
@@ -85,8 +103,7 @@ impl Program {
         while last_change.elapsed() < QUIET {
             std::thread::sleep(Duration::from_millis(25));
             let cpu = self.usage().cpu;
-            // One tick is what timers of an idle program may cost.
-            if cpu > last_cpu + 0.015 {
+            if cpu > last_cpu + BUSY_SECONDS {
                 (last_cpu, last_change) = (cpu, Instant::now());
             }
             if begin.elapsed() > limit {

@@ -5,7 +5,7 @@ use crate::config::{Places, fill, fluentd};
 use crate::load::Load;
 use crate::process::Program;
 use crate::report::{Figures, Report};
-use crate::scenario::{Input, Output, SCENARIOS, Scenario};
+use crate::scenario::{Input, Lines, Output, SCENARIOS, Scenario};
 use crate::sink::Sink;
 use logweir_testing::ClickHouse;
 use std::fs;
@@ -99,10 +99,10 @@ fn run_once(
             load.send(places.port)?;
             (Some(load), begin, records)
         }
-        Input::Tail => {
-            let begin = Instant::now();
-            write_input(dir, records)?;
-            (None, begin, records)
+        Input::Tail(lines) => {
+            write_input(dir, lines, records)?;
+            // It looks for new files now and then: the clock starts when it has found this one.
+            (None, program.wait_until_busy(RUN_TIMEOUT)?, records)
         }
     };
     let end = wait_until_done(scenario, &program, &sink, clickhouse.as_ref(), records)?;
@@ -120,9 +120,9 @@ fn run_once(
 }
 
 /// The file appears at once under its name: a tail must not see it grow.
-fn write_input(dir: &Path, records: usize) -> Result<(), String> {
+fn write_input(dir: &Path, lines: Lines, records: usize) -> Result<(), String> {
     let part = dir.join("in.part");
-    crate::logs::write_file(&part, records).map_err(|e| e.to_string())?;
+    crate::logs::write_file(&part, lines, records).map_err(|e| e.to_string())?;
     fs::rename(part, dir.join("in/app.log")).map_err(|e| e.to_string())
 }
 

@@ -7,8 +7,31 @@ use crate::load::Mode;
 pub(crate) enum Input {
     /// Forward messages of this mode, with acks.
     Forward(Mode),
-    /// A file of JSON lines.
-    Tail,
+    /// A file of lines.
+    Tail(Lines),
+}
+
+/// What lines of a file look like, named as the parser that reads them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Lines {
+    Json,
+    None,
+    Nginx,
+    Apache2,
+    Cri,
+}
+
+impl Lines {
+    /// The parser.
+    pub(crate) fn parser(self) -> &'static str {
+        match self {
+            Self::Json => "json",
+            Self::None => "none",
+            Self::Nginx => "nginx",
+            Self::Apache2 => "apache2",
+            Self::Cri => "cri",
+        }
+    }
 }
 
 /// Where they go.
@@ -44,10 +67,18 @@ pub(crate) const SCENARIOS: &[Scenario] = &[
     Scenario::new("message-null", Input::Forward(Mode::Message), Output::Null).share(0.2),
     Scenario::new("gzip-null", Input::Forward(Mode::Compressed), Output::Null),
     Scenario::new("forward-filter-null", PACKED, Output::Null).filter(),
+    Scenario::new("forward-buffer", PACKED, Output::Null).buffer(),
     Scenario::new("forward-buffer-forward", PACKED, Output::Forward).buffer(),
-    Scenario::new("tail-null", Input::Tail, Output::Null).share(0.5),
+    Scenario::new("tail-null", Input::Tail(Lines::Json), Output::Null).share(0.5),
+    Scenario::new("tail-nginx-null", Input::Tail(Lines::Nginx), Output::Null).share(0.5),
+    Scenario::new("tail-apache2-null", Input::Tail(Lines::Apache2), Output::Null).share(0.5),
+    Scenario::new("tail-cri-null", Input::Tail(Lines::Cri), Output::Null).share(0.5),
+    Scenario::new("tail-none-forward", Input::Tail(Lines::None), Output::Forward).buffer().share(0.5),
     Scenario::new("forward-clickhouse", PACKED, Output::ClickHouse).filter().buffer().share(0.5),
-    Scenario::new("tail-clickhouse", Input::Tail, Output::ClickHouse).filter().buffer().share(0.5),
+    Scenario::new("tail-clickhouse", Input::Tail(Lines::Json), Output::ClickHouse)
+        .filter()
+        .buffer()
+        .share(0.5),
 ];
 
 impl Scenario {

@@ -40,11 +40,11 @@ pub enum Origin {
 /// A file as the kernel knows it, told apart from a later file that was given the same inode.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct FileIdentity {
-    /// Device number.
+    /// Device number, which takes 32 bits; the upper half says which source reads the file, if several may.
     pub dev: u64,
     /// Inode number.
     pub ino: u64,
-    /// CRC32 of the file's first bytes (up to its first 256 when the reading began), 0 if it was empty then.
+    /// CRC32 of the file's first bytes: as many of its first 256 as there were when it was first found to have any.
     pub head: u32,
 }
 

@@ -4,6 +4,7 @@
 
 mod config;
 mod forward;
+mod inputs;
 mod json;
 mod msgpack;
 mod regexp;
@@ -11,6 +12,7 @@ mod time;
 
 pub use config::config_text;
 pub use forward::forward_messages;
+pub use inputs::{http_bodies, syslog_frames};
 pub use json::{json_from_msgpack, json_to_msgpack};
 pub use msgpack::{accessor, record, scan_entries, splice};
 pub use regexp::regexp;
@@ -24,12 +26,14 @@ pub static TARGETS: &[(&str, Target)] = &[
     ("accessor", accessor),
     ("config_text", config_text),
     ("forward_messages", forward_messages),
+    ("http_bodies", http_bodies),
     ("json_from_msgpack", json_from_msgpack),
     ("json_to_msgpack", json_to_msgpack),
     ("record", record),
     ("regexp", regexp),
     ("scan_entries", scan_entries),
     ("splice", splice),
+    ("syslog_frames", syslog_frames),
     ("time_text", time_text),
 ];
 

@@ -3,6 +3,10 @@
 use logweir_engine::plugin::{Descriptor, Registry};
 
 mod forward;
+mod http_query;
+mod http_server;
+mod inflate;
+mod socket;
 mod text;
 
 pub mod filter_grep;
@@ -18,8 +22,15 @@ pub mod formatter_out_file;
 pub mod formatter_single_value;
 pub mod formatter_stdout;
 pub mod formatter_tsv;
+pub mod in_exec;
 pub mod in_forward;
+pub mod in_http;
+pub mod in_monitor_agent;
+pub mod in_sample;
+pub mod in_syslog;
 pub mod in_tail;
+pub mod in_tcp;
+pub mod in_udp;
 pub mod out_clickhouse;
 pub mod out_copy;
 pub mod out_file;
@@ -65,8 +76,16 @@ static PLUGINS: &[&Descriptor] = &[
     &formatter_single_value::PLUGIN,
     &formatter_stdout::PLUGIN,
     &formatter_tsv::PLUGIN,
+    &in_exec::PLUGIN,
     &in_forward::PLUGIN,
+    &in_http::PARSER,
+    &in_http::PLUGIN,
+    &in_monitor_agent::PLUGIN,
+    &in_sample::PLUGIN,
+    &in_syslog::PLUGIN,
     &in_tail::PLUGIN,
+    &in_tcp::PLUGIN,
+    &in_udp::PLUGIN,
     &out_clickhouse::PLUGIN,
     &out_copy::PLUGIN,
     &out_file::PLUGIN,

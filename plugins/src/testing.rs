@@ -1,14 +1,19 @@
 //! What tests of plugins share: plugins built from configuration text, and an output that remembers what it is given.
 
 use futures_util::future::BoxFuture;
+use logweir_engine::buffer::{
+    self, Buffer, Chunk, ChunkFiles, Compression, Durability, Environment, FileSettings, Limits, Metadata,
+    Part, Store,
+};
 use logweir_engine::config::{Diagnostic, Params};
 use logweir_engine::delivery::{CommitError, EmitError, Origin, Receipt};
-use logweir_engine::event::EventStream;
+use logweir_engine::event::{EventStream, Tag};
 use logweir_engine::plugin::{
     Build, BuildContext, Descriptor, Driver, EmitFuture, InputContext, Output, PluginId, StartError,
 };
 use logweir_engine::route::{Collector, ErrorEvents, Router, TagPatterns};
 use logweir_engine::telemetry::PluginLog;
+use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use tokio::sync::watch;
@@ -28,7 +33,7 @@ pub(crate) fn with_params<T>(
     };
     let end = directive.trim_end_matches(" **");
     let text = format!("<{directive}>\n@type {}\n{text}\n</{end}>", descriptor.name);
-    let mut driver = Driver::new(&[descriptor]);
+    let mut driver = Driver::new(crate::PLUGINS);
     let params = driver.params(descriptor.kind, &text);
     params.and_then(|params| use_them(&params, &mut driver.context())).map_err(|problem| problem.to_string())
 }
@@ -188,4 +193,39 @@ impl Output for Sink {
     fn start(&self) -> BoxFuture<'_, Result<(), StartError>> {
         Box::pin(async { Ok(()) })
     }
+}
+
+/// A file buffer in `dir` with one queued chunk of tag `t.a`, each of whose `bodies` has `records` entries. The chunk lives
+/// as long as its buffer.
+pub(crate) fn file_chunk(dir: &Path, bodies: &[Vec<u8>], records: usize) -> (Buffer, Arc<Chunk>) {
+    let files = ChunkFiles {
+        dir: dir.to_owned(),
+        prefix: "buffer".to_owned(),
+        suffix: ".log".to_owned(),
+        also: Vec::new(),
+        single: None,
+    };
+    let store = Store::File(FileSettings {
+        files,
+        file_mode: 0o600,
+        dir_mode: 0o700,
+        durability: Durability::PageCache,
+        flush_at_shutdown: false,
+        count_records: true,
+        found_text: None,
+    });
+    let (limits, compress) = (Limits::FILE, Compression::None);
+    let settings = buffer::Settings { store, limits, compress, formatted: false, backup: None };
+    let buffer = Buffer::open(settings, Environment::real(PluginLog::program(), "test")).unwrap();
+    let metadata = Metadata { tag: Some(Tag::new("t.a")), ..Metadata::default() };
+    for body in bodies {
+        let part = Part::entries(metadata.clone(), body.clone().into(), records);
+        let mut receipt = Receipt::unwatched();
+        let batch = buffer.batch(vec![part], &mut receipt);
+        buffer.append(&batch, &mut receipt, false).unwrap();
+    }
+    buffer.enqueue_all();
+    assert!(buffer.settle());
+    let chunk = buffer.take().unwrap();
+    (buffer, chunk)
 }

@@ -1,9 +1,13 @@
 //! The command line: Fluentd's options (spec config-syntax 9) and Logweir's own sub-commands.
 
+mod buffer;
 mod options;
 mod query;
+mod store;
 mod usage;
 
-pub use options::{Command, Options, StoreOptions, StoreUser, UsageError, parse};
+pub use buffer::{BufferCommand, BufferSource, ChunkForm, ExportOptions};
+pub use options::{Command, Options, UsageError, parse};
 pub use query::QueryOptions;
+pub use store::{StoreOptions, StoreUser};
 pub use usage::{FLUENTD_VERSION, USAGE, version_text};

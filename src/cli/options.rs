@@ -1,9 +1,8 @@
 //! Arguments to values. Later options win over earlier ones, as in Fluentd.
 
-use super::query::QueryOptions;
+use super::{BufferCommand, QueryOptions, StoreOptions};
 use lexopt::prelude::*;
 use std::ffi::OsString;
-use std::net::SocketAddr;
 use std::path::PathBuf;
 
 /// What the user asked for.
@@ -13,12 +12,16 @@ pub enum Command {
     Run(Box<Options>),
     /// `check FILE`, or `--dry-run`.
     Check(Box<Options>),
+    /// `buffer list|cat|export`: look at file buffers.
+    Buffer(BufferCommand),
     /// `config FILE [--json]`: print the parse tree.
     ShowConfig {
         /// The file.
         file: PathBuf,
         /// As JSON rather than as Fluentd's dump.
         json: bool,
+        /// `--show-secrets`: passwords and keys are not masked.
+        show_secrets: bool,
     },
     /// `--show-plugin-config=input:tail`, or `doc input:tail`.
     ShowPlugin(String),
@@ -83,34 +86,6 @@ pub struct Options {
     pub ignored: Vec<(String, &'static str)>,
 }
 
-/// Options of `store`.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct StoreOptions {
-    /// `--path`
-    pub path: PathBuf,
-    /// `--listen`
-    pub listen: SocketAddr,
-    /// `--libchdb`
-    pub libchdb: Option<PathBuf>,
-    /// `--user` and `--readonly-user`, each with its `--password-file`.
-    pub users: Vec<StoreUser>,
-    /// `--memory`, bytes.
-    pub memory_bytes: Option<u64>,
-    /// `--end-with-parent`
-    pub end_with_parent: bool,
-}
-
-/// A user of the store.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct StoreUser {
-    /// The name.
-    pub name: String,
-    /// The file whose first line is the password.
-    pub password_file: Option<PathBuf>,
-    /// Whether it may only read.
-    pub readonly: bool,
-}
-
 /// What is wrong with the command line.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{0}")]
@@ -122,8 +97,6 @@ impl From<lexopt::Error> for UsageError {
     }
 }
 
-/// ClickHouse's own port, for this machine only.
-const STORE_LISTEN: &str = "127.0.0.1:8123";
 const RUBY_ONLY: &str = "Logweir's plugins are built in; Ruby plugins and libraries are not loaded";
 
 /// Parses arguments (without the program's name).
@@ -134,7 +107,8 @@ pub fn parse(args: impl IntoIterator<Item = OsString>) -> Result<Command, UsageE
         Some("check") => parse_check(&args[1..]),
         Some("config") => parse_show_config(&args[1..]),
         Some("query") => super::query::parse(&args[1..]),
-        Some("store") => parse_store(&args[1..]),
+        Some("store") => super::store::parse(&args[1..]),
+        Some("buffer") => super::buffer::parse(&args[1..]),
         Some("doc") => match args.get(1).and_then(|word| word.to_str()) {
             Some(plugin) => Ok(Command::ShowPlugin(plugin.to_owned())),
             None => Err(UsageError("doc needs a plugin, such as input:tail".to_owned())),
@@ -238,71 +212,21 @@ fn parse_check(args: &[OsString]) -> Result<Command, UsageError> {
 }
 
 fn parse_show_config(args: &[OsString]) -> Result<Command, UsageError> {
-    let (mut file, mut json) = (None, false);
+    let (mut file, mut json, mut show_secrets) = (None, false, false);
     let mut parser = lexopt::Parser::from_args(args);
     while let Some(arg) = parser.next()? {
         match arg {
             Long("json") => json = true,
+            Long("show-secrets") => show_secrets = true,
             Short('c') | Long("config") => file = Some(PathBuf::from(parser.value()?)),
             Value(value) if file.is_none() => file = Some(value.into()),
             other => return Err(other.unexpected().into()),
         }
     }
     match file {
-        Some(file) => Ok(Command::ShowConfig { file, json }),
+        Some(file) => Ok(Command::ShowConfig { file, json, show_secrets }),
         None => Err(UsageError("config needs a file".to_owned())),
     }
-}
-
-fn parse_store(args: &[OsString]) -> Result<Command, UsageError> {
-    let (mut path, mut listen, mut libchdb, mut memory_bytes) = (None, STORE_LISTEN.to_owned(), None, None);
-    let (mut users, mut end_with_parent) = (Vec::<StoreUser>::new(), false);
-    let mut parser = lexopt::Parser::from_args(args);
-    while let Some(arg) = parser.next()? {
-        match arg {
-            Long("path") => path = Some(PathBuf::from(parser.value()?)),
-            Long("listen") => listen = parser.value()?.string()?,
-            Long("libchdb") => libchdb = Some(PathBuf::from(parser.value()?)),
-            Long(option @ ("user" | "readonly-user")) => {
-                let readonly = option == "readonly-user";
-                users.push(StoreUser { name: parser.value()?.string()?, password_file: None, readonly });
-            }
-            Long("password-file") => {
-                let file = PathBuf::from(parser.value()?);
-                let user = users.last_mut().filter(|user| user.password_file.is_none());
-                let user =
-                    user.ok_or_else(|| UsageError("--password-file belongs behind a --user".to_owned()))?;
-                user.password_file = Some(file);
-            }
-            Long("memory") => memory_bytes = Some(size(&parser.value()?.string()?)?),
-            Long("end-with-parent") => end_with_parent = true,
-            Short('h') | Long("help") => return Ok(Command::Help),
-            other => return Err(other.unexpected().into()),
-        }
-    }
-    let path =
-        path.ok_or_else(|| UsageError("store needs --path DIR, where the data is to lie".to_owned()))?;
-    let listen = listen.parse().map_err(|_| {
-        UsageError(format!("--listen {listen:?} is no address with a port, such as {STORE_LISTEN}"))
-    })?;
-    Ok(Command::Store(StoreOptions { path, listen, libchdb, users, memory_bytes, end_with_parent }))
-}
-
-/// `512m`, `4g`, or bytes.
-fn size(text: &str) -> Result<u64, UsageError> {
-    let digits = text.trim_end_matches(|c: char| c.is_ascii_alphabetic());
-    let shift = match text[digits.len()..].to_ascii_lowercase().as_str() {
-        "" => Some(0),
-        "k" => Some(10),
-        "m" => Some(20),
-        "g" => Some(30),
-        _ => None,
-    };
-    let bytes =
-        digits.parse::<u64>().ok().zip(shift).and_then(|(number, shift)| number.checked_mul(1 << shift));
-    bytes
-        .filter(|bytes| *bytes >= 256 << 20)
-        .ok_or_else(|| UsageError(format!("--memory {text:?} is no size of at least 256m, such as 2g")))
 }
 
 fn rotate_age(text: String) -> Result<String, UsageError> {
@@ -359,22 +283,6 @@ mod tests {
         let Command::Check(options) = command else { panic!("{command:?}") };
         assert_eq!(options.config_path, Some("x.conf".into()));
         assert!(options.strict_config_value);
-    }
-
-    #[test]
-    fn a_store_and_its_users() {
-        let line =
-            "store --path d --user a --password-file f --readonly-user b --memory 2g --listen [::1]:81";
-        let Command::Store(store) = parse(line.split(' ').map(OsString::from)).unwrap() else { panic!() };
-        assert_eq!((store.listen.port(), store.memory_bytes), (81, Some(2 << 30)));
-        let users: Vec<_> =
-            store.users.iter().map(|user| (user.password_file.is_some(), user.readonly)).collect();
-        assert_eq!(users, [(true, false), (false, true)]);
-        let wrong = |line: &str| parse(line.split(' ').map(OsString::from)).unwrap_err().0;
-        assert!(wrong("store").contains("--path"));
-        assert!(wrong("store --path d --password-file f").contains("--user"));
-        assert!(wrong("store --path d --memory 1x").contains("256m"));
-        assert!(wrong("store --path d --listen localhost").contains("127.0.0.1:8123"));
     }
 
     #[test]

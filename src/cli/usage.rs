@@ -16,7 +16,10 @@ pub fn version_text(program: &str) -> String {
 pub const USAGE: &str = "\
 Usage: logweir [run] [OPTIONS]              run a Fluentd configuration
        logweir check FILE [OPTIONS]         check one and print every problem with its place
-       logweir config FILE [--json]         print its parse tree
+       logweir config FILE [--json]         print its parse tree, secrets masked (--show-secrets: not)
+       logweir buffer list [PATH...]        the chunks of file buffers
+       logweir buffer cat PATH|CHUNK-ID...  the records in chunks
+       logweir buffer export PATH --to DIR  chunks as files of Fluentd's, for a way back
        logweir doc KIND:PLUGIN              the parameters of a plugin, such as input:tail
        logweir query [SQL] [OPTIONS]        ask the embedded store or a ClickHouse server; without SQL: a prompt
        logweir store --path DIR [OPTIONS]   the embedded ClickHouse, with ClickHouse's HTTP interface
@@ -57,5 +60,13 @@ Options of query:
     -d, --database NAME, -u, --user NAME, --password-file FILE
     -f, --file FILE                  statements from a file
         --format FORMAT              default: PrettyCompact in a terminal, else TabSeparated
+Options of buffer (PATH: a directory, a chunk file, or a `path` of a <buffer> with a star):
+    -c, --config PATH                every file buffer of a configuration; also what is looked at without a PATH
+        --json                       list: one document; cat: one object a line
+        --msgpack                    cat: the entries as they are
+        --to DIR                     export: an empty or new directory
+        --format file|file_single    export: which of Fluentd's buffers (default: file)
+        --compress text|gzip         export: as the <buffer> that will read it says (default: gzip if all chunks are)
+  list and cat change nothing and may be used while Logweir runs. The exit status is 2 if something was damaged.
 Options for Ruby (-p, -I, -r, -g, -G) are accepted and ignored with a warning.
 ";

@@ -1,5 +1,6 @@
 //! What the program can be told to do.
 
+mod buffer;
 mod check;
 mod query;
 mod run;
@@ -8,6 +9,7 @@ mod show_config;
 mod show_plugin;
 mod store;
 
+pub(crate) use buffer::buffer;
 pub(crate) use check::check;
 pub(crate) use query::query;
 pub(crate) use run::run;

@@ -1,13 +1,16 @@
 //! `logweir config FILE`: the parse tree, as Fluentd dumps it or as JSON
-//! `{"name": ..., "arg": ..., "attrs": {...}, "elements": [...]}`.
+//! `{"name": ..., "arg": ..., "attrs": {...}, "elements": [...]}`. Secrets are masked as in the log of a start, unless they are
+//! asked for.
 
 use crate::cli::Options;
 use crate::configuration::read;
+use logweir_engine::config::Secrets;
 use logweir_engine::plugin::Registry;
 use std::path::Path;
 use std::process::ExitCode;
 
-pub(crate) fn show_config(file: &Path, json: bool, registry: &Registry) -> ExitCode {
+pub(crate) fn show_config(file: &Path, json: bool, show_secrets: bool, registry: &Registry) -> ExitCode {
+    let secrets = if show_secrets { Secrets::Shown } else { Secrets::Masked };
     let (document, problems) = read(file, &Options::default());
     if !problems.is_empty() {
         eprintln!("{}", problems.render(false));
@@ -16,9 +19,9 @@ pub(crate) fn show_config(file: &Path, json: bool, registry: &Registry) -> ExitC
         return ExitCode::FAILURE;
     }
     if json {
-        println!("{:#}", document.root.to_json());
+        println!("{:#}", document.root.tree(registry, secrets));
     } else {
-        print!("{}", document.root.dump(registry));
+        println!("{}", document.root.dump_with(registry, secrets));
     }
     ExitCode::SUCCESS
 }

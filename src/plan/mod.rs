@@ -5,7 +5,7 @@ mod pipelines;
 
 use directives::Directives;
 use logweir_engine::config::{Diagnostics, Element, Session, System};
-use logweir_engine::plugin::{BuiltOutput, Filter, Input, PluginId, Registry};
+use logweir_engine::plugin::{BuiltOutput, FileBuffer, Filter, Input, InputCounters, PluginId, Registry};
 use logweir_engine::route::Router;
 use logweir_engine::telemetry::PluginLog;
 use std::sync::Arc;
@@ -36,6 +36,8 @@ pub(crate) struct PlannedInput {
     pub(crate) log: PluginLog,
     /// The top level, or its `@label`.
     pub(crate) router: Arc<Router>,
+    /// What it has emitted so far.
+    pub(crate) counters: Arc<InputCounters>,
     /// The plugin.
     pub(crate) input: Box<dyn Input>,
 }
@@ -48,6 +50,19 @@ pub(crate) struct PlannedFilter {
     pub(crate) type_name: &'static str,
     /// The plugin.
     pub(crate) filter: Arc<dyn Filter>,
+}
+
+/// The file buffers that a configuration names, of its outputs that can be built.
+pub(crate) fn file_buffers(
+    root: &Element,
+    system: &System,
+    registry: &Registry,
+) -> (Vec<FileBuffer>, Diagnostics) {
+    let mut diagnostics = Diagnostics::new();
+    let directives = Directives::read(root, system, &mut diagnostics);
+    let session = Session::new(system.strict_config_value);
+    let built = pipelines::build(&directives, system, registry, &session, &mut diagnostics);
+    (built.file_buffers, diagnostics)
 }
 
 impl Plan {

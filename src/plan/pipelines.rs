@@ -5,7 +5,8 @@ use super::{PlannedFilter, PlannedInput};
 use logweir_engine::config::{Checker, Diagnostic, Diagnostics, Element, Params, Session, System};
 use logweir_engine::log_info;
 use logweir_engine::plugin::{
-    Build, BuildContext, BuiltOutput, Descriptor, Kind, LabelRef, PluginId, Registry, Shared,
+    Build, BuildContext, BuiltOutput, CountedFilter, Descriptor, FileBuffer, Filter, FilterCounters,
+    InputCounters, Kind, LabelRef, PluginId, PluginInfo, PluginState, Registry, Shared,
 };
 use logweir_engine::route::{Collector, ErrorEvents, Router, TagPatterns};
 use logweir_engine::telemetry::PluginLog;
@@ -25,6 +26,7 @@ pub(super) struct Built {
     pub(super) inputs: Vec<PlannedInput>,
     pub(super) filters: Vec<PlannedFilter>,
     pub(super) outputs: Vec<BuiltOutput>,
+    pub(super) file_buffers: Vec<FileBuffer>,
     pub(super) log_router: Option<Arc<Router>>,
     pub(super) routers: Vec<Arc<Router>>,
 }
@@ -37,6 +39,9 @@ struct Builder<'a> {
     shared: Shared,
     errors: ErrorEvents,
     filters: Vec<PlannedFilter>,
+    /// Inputs, and the filters of the pipeline in work, as monitoring shows them.
+    shown_inputs: Vec<PluginInfo>,
+    shown_filters: Vec<PluginInfo>,
     log: PluginLog,
 }
 
@@ -58,9 +63,12 @@ pub(super) fn build(
         shared: Shared::default(),
         errors: ErrorEvents::new(log.clone(), interval),
         filters: Vec::new(),
+        shown_inputs: Vec::new(),
+        shown_filters: Vec::new(),
         log,
     };
     let mut labels = HashMap::new();
+    let mut shown_labels = Vec::new();
     for label in &directives.labels {
         // Errors inside @ERROR are only logged.
         let errors = if label.name == ERROR_LABEL {
@@ -69,6 +77,7 @@ pub(super) fn build(
             builder.errors.clone()
         };
         let router = builder.router(&label.rules, errors, Some(label.name));
+        shown_labels.extend(builder.take_shown());
         labels.insert(label.name.to_owned(), router);
     }
     if let Some(router) = labels.get(ERROR_LABEL) {
@@ -76,16 +85,20 @@ pub(super) fn build(
     }
     let errors = builder.errors.clone();
     let root = builder.router(&directives.rules, errors, None);
+    let shown_root = builder.take_shown();
     labels.insert(ROOT_LABEL.to_owned(), Arc::clone(&root));
     let inputs =
         directives.sources.iter().filter_map(|source| builder.input(source, &labels, &root)).collect();
     builder.connect(&labels, directives);
+    let shown = std::mem::take(&mut builder.shown_inputs).into_iter().chain(shown_root).chain(shown_labels);
+    builder.shared.plugins.complete(shown.collect(), &root);
     let takes_own_log = root.takes(&"fluent.info".into());
     let log_router = labels.get(LOG_LABEL).cloned().or_else(|| takes_own_log.then_some(root));
     Built {
         inputs,
         filters: builder.filters,
         outputs: builder.shared.outputs,
+        file_buffers: builder.shared.file_buffers,
         log_router,
         routers: labels.into_values().collect(),
     }
@@ -131,15 +144,14 @@ impl Builder<'_> {
         built.map_err(|problem| self.diagnostics.push(problem)).ok()
     }
 
-    fn filter(
-        &mut self,
-        params: &Params,
-        errors: &ErrorEvents,
-    ) -> Result<Arc<dyn logweir_engine::plugin::Filter>, Diagnostic> {
+    fn filter(&mut self, params: &Params, errors: &ErrorEvents) -> Result<Arc<dyn Filter>, Diagnostic> {
         let descriptor = self.descriptor(params, Kind::Filter)?;
         let Build::Filter(build) = descriptor.build else { return Err(params.error_here("not a filter")) };
         let (id, log) = self.identity(params)?;
-        let filter = Arc::from(build(params, &mut self.context(id.clone(), log, errors.clone()))?);
+        let filter = build(params, &mut self.context(id.clone(), log, errors.clone()))?;
+        let counters = Arc::new(FilterCounters::default());
+        let filter: Arc<dyn Filter> = Arc::new(CountedFilter::new(filter, Arc::clone(&counters)));
+        self.shown_filters.push(PluginInfo::new(id.clone(), params, PluginState::Filter(counters)));
         self.filters.push(PlannedFilter { id, type_name: descriptor.name, filter: Arc::clone(&filter) });
         Ok(filter)
     }
@@ -170,7 +182,17 @@ impl Builder<'_> {
         let (id, log) = self.identity(params)?;
         let errors = self.errors.clone();
         let input = build(params, &mut self.context(id.clone(), log.clone(), errors))?;
-        Ok(PlannedInput { id, type_name: descriptor.name, log, router: Arc::clone(router), input })
+        let counters = Arc::new(InputCounters::default());
+        let state = PluginState::Input(Arc::clone(&counters));
+        self.shown_inputs.push(PluginInfo::new(id.clone(), params, state));
+        Ok(PlannedInput { id, type_name: descriptor.name, log, router: Arc::clone(router), counters, input })
+    }
+
+    /// Outputs and filters of the pipeline that was just built, as monitoring shows them.
+    fn take_shown(&mut self) -> Vec<PluginInfo> {
+        let mut shown = std::mem::take(&mut self.shared.shown_outputs);
+        shown.append(&mut self.shown_filters);
+        shown
     }
 
     /// Labels that outputs refer to.

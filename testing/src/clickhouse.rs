@@ -18,6 +18,8 @@ const START_TIMEOUT: Duration = Duration::from_secs(60);
 pub struct Options {
     /// Certificate and key files (PEM): the server then also listens for HTTPS.
     pub tls: Option<(PathBuf, PathBuf)>,
+    /// The port of the HTTP interface; a free one, if not said.
+    pub http_port: Option<u16>,
     /// Further elements of the server's configuration, as XML.
     pub config: String,
     /// Further elements of the default profile (settings), as XML.
@@ -55,7 +57,7 @@ impl ClickHouse {
         let dir =
             tempfile::Builder::new().prefix("logweir-clickhouse-").tempdir().expect("a scratch directory");
         let dir = dir.keep();
-        let http_port = crate::free_port();
+        let http_port = options.http_port.unwrap_or_else(crate::free_port);
         let https_port = options.tls.as_ref().map(|_| crate::free_port());
         std::fs::write(dir.join("config.xml"), config(&dir, http_port, https_port, options))
             .expect("config.xml");
@@ -214,6 +216,7 @@ fn config(dir: &Path, http_port: u16, https_port: Option<u16>, options: &Options
   <http_port>{http_port}</http_port>
   {tls}
   <listen_host>127.0.0.1</listen_host>
+  <keep_alive_timeout>3</keep_alive_timeout>
   <path>{dir}/data/</path><tmp_path>{dir}/data/tmp/</tmp_path><user_files_path>{dir}/data/user_files/</user_files_path>
   <users_config>{dir}/users.xml</users_config>
   <default_profile>default</default_profile><default_database>default</default_database>

@@ -16,13 +16,25 @@ const WAIT_MAX: Duration = Duration::from_secs(180);
 pub(crate) struct Logweir {
     dir: PathBuf,
     child: Option<Child>,
+    prepare: fn(&mut Command),
+    open_files: Option<u64>,
 }
 
 impl Logweir {
     /// Runs `config` in `dir` until it says that it is running.
     pub(crate) fn start(dir: &Path, config: &str) -> Self {
+        Self::start_with(dir, config, None, |_| {})
+    }
+
+    /// Runs `config` with at most so many open files, and with what `prepare` sets.
+    pub(crate) fn start_with(
+        dir: &Path,
+        config: &str,
+        open_files: Option<u64>,
+        prepare: fn(&mut Command),
+    ) -> Self {
         fs::write(dir.join("fluent.conf"), config).expect("fluent.conf");
-        let mut process = Self { dir: dir.to_owned(), child: None };
+        let mut process = Self { dir: dir.to_owned(), child: None, prepare, open_files };
         process.start_again();
         process
     }
@@ -33,7 +45,12 @@ impl Logweir {
         let log = OpenOptions::new().create(true).append(true).open(self.log_path()).expect("the log");
         let before = self.log().matches(RUNNING).count();
         let mut command = Command::new(BINARY);
+        if let Some(limit) = self.open_files {
+            command = Command::new("sh");
+            command.arg("-c").arg(format!("ulimit -n {limit} && exec \"$0\" \"$@\"")).arg(BINARY);
+        }
         command.arg("-c").arg(self.dir.join("fluent.conf")).env("ENVIRONMENT", "production");
+        (self.prepare)(&mut command);
         command.stdin(Stdio::null()).stdout(log.try_clone().expect("the log")).stderr(log);
         self.child = Some(command.spawn().expect("logweir"));
         self.wait("it to run", |process| process.log().matches(RUNNING).count() > before);
@@ -41,7 +58,7 @@ impl Logweir {
 
     /// Takes `child`, which writes its log to `logweir.log` in `dir`, and waits until it runs.
     pub(crate) fn adopt(dir: &Path, child: Child) -> Self {
-        let mut process = Self { dir: dir.to_owned(), child: Some(child) };
+        let mut process = Self { dir: dir.to_owned(), child: Some(child), prepare: |_| {}, open_files: None };
         process.wait("it to run", |process| process.log().contains(RUNNING));
         process
     }
@@ -60,6 +77,11 @@ impl Logweir {
             assert!(started.elapsed() < WAIT_MAX, "waited in vain for {what}:\n{}", self.log());
             std::thread::sleep(Duration::from_millis(20));
         }
+    }
+
+    /// Its process id.
+    pub(crate) fn pid(&self) -> u32 {
+        self.child.as_ref().expect("a running process").id()
     }
 
     /// Sends a signal.

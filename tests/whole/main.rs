@@ -4,7 +4,11 @@
 //! program that hangs reaches; nothing is asserted about how long a thing took.
 #![allow(clippy::expect_used, clippy::unwrap_used)]
 
+mod buffer;
 mod clients;
+mod inputs;
 mod logweir;
 mod program;
+mod servio;
 mod store;
+mod tail;

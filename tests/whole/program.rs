@@ -94,6 +94,77 @@ fn config_prints_the_parse_tree_as_json() {
 }
 
 #[test]
+fn secrets_are_shown_by_config_only_when_asked_for_and_never_by_a_start() {
+    let dir = tempfile::tempdir().unwrap();
+    let text = format!(
+        "<source>
+  @type forward
+  port {}
+  bind 127.0.0.1
+  <transport tls>
+    ca_private_key_passphrase GEHEIM
+  </transport>
+  <security>
+    self_hostname here
+    shared_key GEHEIM
+    <user>
+      username ann
+      password \"GEHEIM\"
+    </user>
+  </security>
+</source>
+<match here.**>
+  @type copy
+  <store>
+    @type forward
+    <security>
+      self_hostname here
+      shared_key GEHEIM
+    </security>
+    <server>
+      host 127.0.0.1
+      shared_key GEHEIM
+      password GEHEIM
+    </server>
+  </store>
+  <store>
+    @type clickhouse
+    host 127.0.0.1
+    database d
+    table t
+    password \"#{{'GEHEIM'}}\"
+  </store>
+</match>
+<match **>
+  @type a_plugin_of_somebody_else
+  aws_sec_key GEHEIM
+</match>
+",
+        logweir_testing::free_port()
+    );
+    let file = write(dir.path(), "fluent.conf", &text);
+    for form in [&["config", &file][..], &["config", "--json", &file]] {
+        let masked = logweir(form);
+        assert_eq!(masked.status.code(), Some(0), "{}", words(&masked));
+        assert_eq!(words(&masked).matches("xxxxxx").count(), 8, "{}", words(&masked));
+        assert!(!words(&masked).contains("GEHEIM"), "{}", words(&masked));
+        let shown = logweir(&[form, &["--show-secrets"]].concat());
+        assert_eq!(words(&shown).matches("GEHEIM").count(), 8, "{}", words(&shown));
+    }
+    let text = text.split("<match **>").next().unwrap().replace("<transport tls>", "<transport tcp>");
+    let text = text
+        .replace("    ca_private_key_passphrase GEHEIM\n", "")
+        .replace("@type clickhouse", "@type null #");
+    let mut process = Logweir::start(dir.path(), &text);
+    assert_eq!(process.stop().code(), Some(0));
+    assert!(
+        process.log().contains("shared_key xxxxxx") && !process.log().contains("GEHEIM"),
+        "{}",
+        process.log()
+    );
+}
+
+#[test]
 fn called_fluentd_it_is_fluentd() {
     let dir = tempfile::tempdir().unwrap();
     let fluentd = dir.path().join("fluentd");

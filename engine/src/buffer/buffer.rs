@@ -10,7 +10,7 @@ use super::store::FileStore;
 use super::{Batch, Chunk, ChunkId, Environment, Metadata, Part, Settings, Store, replay};
 use crate::delivery::{BufferId, Receipt};
 use crate::log_error;
-use std::collections::{HashMap, VecDeque};
+use std::collections::{BTreeSet, HashMap, VecDeque};
 use std::io;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
@@ -271,6 +271,14 @@ impl Buffer {
         self.shared.space.notify_waiters();
         self.shared.work();
         answer
+    }
+
+    /// The time slices of its staged and queued chunks, without repetition, in order.
+    pub fn timekeys(&self) -> Vec<i64> {
+        let state = self.shared.lock();
+        let chunks = state.stage.values().chain(&state.sealed).chain(&state.queue);
+        let timekeys: BTreeSet<i64> = chunks.filter_map(|chunk| chunk.metadata().timekey).collect();
+        timekeys.into_iter().collect()
     }
 
     /// What it holds.

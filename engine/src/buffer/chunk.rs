@@ -4,12 +4,13 @@ use super::file::FileContent;
 use super::file::origin::Mark;
 use super::fluentd::FluentdContent;
 use super::memory::MemoryContent;
-use super::{ChunkId, Compression, Metadata, compress};
+use super::settings::Compressions;
+use super::{BodyReader, ChunkId, Compression, Metadata, compress};
 use crate::io::Timestamp;
 use bytes::{Bytes, BytesMut};
 use std::io;
 use std::path::PathBuf;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
+use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering::Relaxed};
 
 /// A run of events with equal metadata that is written to the destination as a whole. Its id and its bytes stay the
 /// same over retries and restarts.
@@ -21,6 +22,8 @@ pub struct Chunk {
     modified: AtomicU64,
     records: AtomicU64,
     bytes: AtomicU64,
+    /// [`Compressions`] of its bodies.
+    compressions: AtomicU8,
     /// The last append that put something in.
     sequence: AtomicU64,
     /// It may be written when everything up to this sequence is durable.
@@ -41,6 +44,16 @@ pub struct Body {
     pub records: u64,
     /// How the bytes are compressed.
     pub compression: Compression,
+}
+
+impl Body {
+    /// Its bytes as they were appended.
+    pub fn inflated(&self) -> io::Result<Bytes> {
+        match self.compression {
+            Compression::None => Ok(self.bytes.clone()),
+            compression => compress::inflate(&self.bytes, compression).map(Bytes::from),
+        }
+    }
 }
 
 impl Chunk {
@@ -129,10 +142,8 @@ impl Chunk {
     pub fn bodies(&self) -> io::Result<Vec<Body>> {
         let mut bodies = self.raw_bodies()?;
         for body in &mut bodies {
-            if body.compression != Compression::None {
-                body.bytes = compress::inflate(&body.bytes, body.compression)?.into();
-                body.compression = Compression::None;
-            }
+            body.bytes = body.inflated()?;
+            body.compression = Compression::None;
         }
         Ok(bodies)
     }
@@ -144,6 +155,34 @@ impl Chunk {
             Content::File(content) => content.bodies(),
             Content::Fluentd(content) => content.bodies(self.records()),
         }
+    }
+
+    /// What each append put in, as it is stored, one after another.
+    pub fn reader(&self) -> io::Result<BodyReader> {
+        self.reader_from(0)
+    }
+
+    /// The same from a body on, by its [`place`](super::BodyInfo::place).
+    pub fn reader_from(&self, place: u64) -> io::Result<BodyReader> {
+        let held = |mut bodies: Vec<Body>| {
+            let number = usize::try_from(place).unwrap_or(usize::MAX).min(bodies.len());
+            BodyReader::held(bodies.split_off(number).into_iter(), place)
+        };
+        Ok(match &self.content {
+            Content::Memory(content) => held(content.bodies()),
+            Content::File(content) => BodyReader::file(content.walk(place)?),
+            Content::Fluentd(content) => held(content.bodies(self.records())?),
+        })
+    }
+
+    /// How all its bodies are compressed; `None` if that is not known, or not the same for all.
+    pub fn compression(&self) -> Option<Compression> {
+        Compressions(self.compressions.load(Relaxed)).only()
+    }
+
+    /// Whether it is in memory, so that [`Self::bodies`] copies nothing.
+    pub fn is_in_memory(&self) -> bool {
+        matches!(self.content, Content::Memory(_))
     }
 
     pub(super) fn new(
@@ -161,6 +200,7 @@ impl Chunk {
             modified: AtomicU64::new(created.0),
             records: AtomicU64::new(0),
             bytes: AtomicU64::new(0),
+            compressions: AtomicU8::new(0),
             sequence: AtomicU64::new(0),
             ready_after: AtomicU64::new(0),
             marked: AtomicBool::new(false),
@@ -199,6 +239,7 @@ impl Chunk {
     /// Counts what append `sequence` put in.
     pub(super) fn grow(&self, body: &Body, sequence: u64, now: Timestamp) {
         self.count(body.bytes.len() as u64, body.records);
+        self.add_compressions(body.compression.into());
         self.sequence.fetch_max(sequence, Relaxed);
         self.wait_for(sequence);
         self.modified.store(now.0, Relaxed);
@@ -208,6 +249,11 @@ impl Chunk {
     pub(super) fn count(&self, bytes: u64, records: u64) {
         self.bytes.fetch_add(bytes, Relaxed);
         self.records.fetch_add(records, Relaxed);
+    }
+
+    /// Notes how bodies in it are compressed.
+    pub(super) fn add_compressions(&self, compressions: Compressions) {
+        self.compressions.fetch_or(compressions.0, Relaxed);
     }
 
     /// Takes back what [`Self::count`] counted.

@@ -32,13 +32,34 @@ pub(super) fn inflate(bytes: &[u8], how: Compression) -> io::Result<Vec<u8>> {
     }
 }
 
+/// As [`inflate`], for bytes that may be damaged: what there is before the damage, and what is wrong.
+pub(super) fn inflate_partly(bytes: &[u8], how: Compression) -> (Vec<u8>, io::Result<()>) {
+    let mut out = Vec::new();
+    let result = match how {
+        Compression::None => {
+            out.extend_from_slice(bytes);
+            Ok(())
+        }
+        Compression::Gzip => fill(MultiGzDecoder::new(bytes), &mut out),
+        Compression::Zstd => {
+            zstd::stream::read::Decoder::new(bytes).and_then(|reader| fill(reader, &mut out))
+        }
+    };
+    (out, result)
+}
+
 fn read_limited(reader: impl Read) -> io::Result<Vec<u8>> {
     let mut out = Vec::new();
-    let read = reader.take(INFLATED_BYTES_MAX + 1).read_to_end(&mut out)? as u64;
+    fill(reader, &mut out)?;
+    Ok(out)
+}
+
+fn fill(reader: impl Read, out: &mut Vec<u8>) -> io::Result<()> {
+    let read = reader.take(INFLATED_BYTES_MAX + 1).read_to_end(out)? as u64;
     if read > INFLATED_BYTES_MAX {
         return Err(io::Error::new(io::ErrorKind::InvalidData, "inflates to more than 4 GiB"));
     }
-    Ok(out)
+    Ok(())
 }
 
 #[cfg(test)]

@@ -59,7 +59,7 @@ impl ChunkFiles {
     pub(super) fn staged_path(&self, id: ChunkId, key: &[u8]) -> PathBuf {
         let (prefix, suffix) = (&self.prefix, &self.suffix);
         let name = match self.single {
-            Some(_) => format!("{prefix}.{}.b{id}{suffix}", encode_key(key)),
+            Some(_) => format!("{prefix}.{}.b{id}{suffix}", cut_key(encode_key(key))),
             None => format!("{prefix}.b{id}{suffix}"),
         };
         self.dir.join(name)
@@ -149,14 +149,17 @@ pub(super) fn decode_key(text: &str) -> Vec<u8> {
     out
 }
 
-/// Percent-encodes everything that Fluentd does: all but `-_.a-zA-Z0-9`. A key that would make the name longer than file
-/// systems allow is cut; Logweir reads keys of its own chunks from their headers.
-fn encode_key(key: &[u8]) -> String {
+/// A key that would make the name longer than file systems allow is cut; Logweir reads keys of its own chunks from their
+/// headers.
+fn cut_key(mut key: String) -> String {
+    key.truncate(KEY_BYTES_MAX); // ASCII
+    key
+}
+
+/// Percent-encodes everything that Fluentd does: all but `-_.a-zA-Z0-9`.
+pub(super) fn encode_key(key: &[u8]) -> String {
     let mut out = String::with_capacity(key.len());
     for byte in key {
-        if out.len() >= KEY_BYTES_MAX {
-            break;
-        }
         match byte {
             b'-' | b'_' | b'.' | b'0'..=b'9' | b'a'..=b'z' | b'A'..=b'Z' => out.push(char::from(*byte)),
             _ => out.push_str(&format!("%{byte:02X}")),
@@ -169,7 +172,7 @@ fn encode_key(key: &[u8]) -> String {
 const KEY_BYTES_MAX: usize = 150;
 
 /// The id in a name: 32 digits, or another number of digits in files of Fluentd 0.12.
-fn parse_id(digits: &str) -> Option<ChunkId> {
+pub(super) fn parse_id(digits: &str) -> Option<ChunkId> {
     if digits.is_empty() || !digits.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f')) {
         return None;
     }

@@ -11,6 +11,7 @@
 
 mod append;
 mod batch;
+mod body_reader;
 #[allow(clippy::module_inception)]
 mod buffer;
 mod chunk;
@@ -20,6 +21,7 @@ mod file;
 mod files;
 mod fluentd;
 mod id;
+pub mod inspect;
 mod marks;
 mod marks_file;
 mod memory;
@@ -34,9 +36,11 @@ mod tests;
 
 pub use append::{AppendError, Appended};
 pub use batch::{Batch, Part};
+pub use body_reader::{BodyInfo, BodyReader};
 pub use buffer::{Buffer, OpenError, Stats};
 pub use chunk::{Body, Chunk};
 pub use files::{ChunkFiles, ChunkState, SingleKey};
+pub use fluentd::{ExportFormat, ExportedChunk, Unfit, exported_body};
 pub use id::ChunkId;
 pub use metadata::{Metadata, Variable};
 pub use settings::{Compression, Durability, Environment, FileSettings, Limits, Settings, Store};

@@ -6,9 +6,9 @@
 //! - in_tail starts from its position, and ends a batch exactly at each of the [`cut_points`] behind it: then no batch
 //!   is partly known to any buffer. The same holds when it reads again after a failed emit or commit. Which
 //!   [`FileIdentity`] a file had before the restart it finds among the [`identities`] of its inode: the one whose `head`
-//!   is the CRC32 of some prefix (up to 256 bytes) of the file. When it finds that a file was truncated it calls
-//!   [`forget`], or, better, makes a new identity from the new beginning: offsets mean other records from then on, and
-//!   without either a buffer would take new records for replays.
+//!   is the CRC32 of some prefix (up to 256 bytes) of the file. The others are of earlier files with the same inode number.
+//!   Those, and that of a file that was truncated, it lets buffers [`forget`]: offsets mean other records from then on,
+//!   and a buffer would take new records for replays.
 //! - in_forward says with [`confirmed`] that a sender has seen its acknowledgement. Until then (or for
 //!   15 minutes) a chunk with the same id from the same peer is taken for a re-send and not stored again.
 

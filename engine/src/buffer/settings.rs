@@ -99,6 +99,29 @@ pub enum Compression {
     Zstd,
 }
 
+/// The ways in which the bodies of a chunk are compressed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Compressions(pub(super) u8);
+
+impl Compressions {
+    pub(super) fn add(&mut self, compression: Compression) {
+        self.0 |= 1 << compression as u8;
+    }
+
+    /// The one way, if all are of one.
+    pub(super) fn only(self) -> Option<Compression> {
+        [Compression::None, Compression::Gzip, Compression::Zstd]
+            .into_iter()
+            .find(|&compression| self == compression.into())
+    }
+}
+
+impl From<Compression> for Compressions {
+    fn from(compression: Compression) -> Self {
+        Self(1 << compression as u8)
+    }
+}
+
 /// What a buffer finds around it.
 #[derive(Clone)]
 pub struct Environment {

@@ -6,7 +6,8 @@ use super::value::Value;
 use super::{Attr, Diagnostic, Diagnostics, Element, RawValue, compat, odd, suggest, unused};
 use crate::output::{BUFFER_SECTION, OUTPUT_PARAMS, SECONDARY_SECTION};
 use crate::plugin::{
-    BufferDefaults, BufferSupport, DefaultValue, Descriptor, Kind, Param, Registry, SectionSpec, Status,
+    BufferDefaults, BufferSupport, DefaultValue, Descriptor, Kind, Param, Registry, SectionDefault,
+    SectionSpec, Status,
 };
 use crate::telemetry::Level;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -40,6 +41,8 @@ pub struct Checker<'a> {
     path: Vec<&'static str>,
     /// Parameters that the section has beside those of the plugin that it configures.
     section_params: &'static [Param],
+    /// What the section changes in the defaults of the plugin that it configures.
+    section_defaults: &'static [SectionDefault],
 }
 
 /// What an element may hold.
@@ -59,14 +62,21 @@ pub(super) struct Table {
     buffer: Option<BufferDefaults>,
     /// Whether `<buffer>` is there even if it is not written.
     always_buffered: bool,
-    /// `(parameter, default)` that replace the table's.
-    defaults: &'static [(&'static str, &'static str)],
+    /// What replaces defaults of the table.
+    defaults: Vec<SectionDefault>,
 }
 
 impl<'a> Checker<'a> {
     /// A checker that has found nothing yet.
     pub fn new(registry: &'a Registry, session: &'a Arc<Session>) -> Self {
-        Self { registry, session, diagnostics: Diagnostics::new(), path: Vec::new(), section_params: &[] }
+        Self {
+            registry,
+            session,
+            diagnostics: Diagnostics::new(),
+            path: Vec::new(),
+            section_params: &[],
+            section_defaults: &[],
+        }
     }
 
     /// What was found.
@@ -140,6 +150,7 @@ impl<'a> Checker<'a> {
             sections: owner.sections.iter().collect(),
             reserved: true,
             owner: Some(owner),
+            defaults: std::mem::take(&mut self.section_defaults).to_vec(),
             ..Table::default()
         };
         if owner.kind == Kind::Output {
@@ -180,7 +191,11 @@ impl<'a> Checker<'a> {
         let table = Table {
             params: BUFFER_SECTION.params.iter().collect(),
             reserved: true,
-            defaults: defaults.params,
+            defaults: defaults
+                .params
+                .iter()
+                .map(|(name, text)| SectionDefault::new(name, Some(text)))
+                .collect(),
             ..Table::default()
         };
         let default_type = defaults.params.iter().find(|(name, _)| *name == "@type").map(|(_, text)| *text);
@@ -191,10 +206,15 @@ impl<'a> Checker<'a> {
     fn element(&mut self, element: &mut Element, table: &Table, plugin_type: &str) -> Params {
         let mut values = Vec::with_capacity(table.params.len());
         for param in &table.params {
-            values.extend(self.param(element, param, table.defaults));
+            values.extend(self.param(element, param, &table.defaults));
         }
         if table.reserved {
             self.reserved(element, table);
+        }
+        if table.free {
+            for attr in element.attrs.iter_mut().filter(|attr| attr.declared.is_none()) {
+                attr.declared = Some(&FREE);
+            }
         }
         let mut sections = Vec::new();
         let mut pending = Vec::new();
@@ -218,20 +238,25 @@ impl<'a> Checker<'a> {
         &mut self,
         element: &mut Element,
         param: &'static Param,
-        defaults: &[(&str, &str)],
+        defaults: &[SectionDefault],
     ) -> Option<Slot> {
         let mut names = std::iter::once(&param.name).chain(param.aliases);
+        for attr in &mut element.attrs {
+            // Also a second spelling, which is not read: it holds a secret as well.
+            if names.clone().any(|name| attr.name == *name) {
+                attr.declared = Some(param);
+            }
+        }
         let found = names.find(|name| element.has(name));
-        let attr = found.and_then(|name| element.attrs.iter_mut().find(|attr| attr.name == **name));
+        let attr = found.and_then(|name| element.attr(name));
         let Some(attr) = attr else {
             if param.default == DefaultValue::Required {
                 let message = format!("'{}' parameter is required{}", param.name, self.place());
                 self.report(Diagnostic::error(message).at(&element.span).note(param.about));
                 return None;
             }
-            return Some(Slot { param, value: default(param, defaults), written: None });
+            return Some(Slot { param, value: default(param, defaults, element), written: None });
         };
-        attr.declared = Some(param);
         let attr = attr.clone();
         let written = Some(attr.name.clone());
         match attr.value {
@@ -241,7 +266,9 @@ impl<'a> Checker<'a> {
                 self.report(Diagnostic::error(message).at(&attr.place()));
                 None
             }
-            RawValue::Default => Some(Slot { param, value: default(param, defaults), written: None }),
+            RawValue::Default => {
+                Some(Slot { param, value: default(param, defaults, element), written: None })
+            }
             RawValue::Nil => self.given(&attr, param, Value::Nil).map(|value| Slot { param, value, written }),
             RawValue::Text(ref text) => {
                 match Value::parse(param.kind, text, self.session.strict, param.name) {
@@ -273,13 +300,13 @@ impl<'a> Checker<'a> {
             Status::Active => {}
             Status::Deprecated(message) => {
                 let message = format!("'{}' parameter is deprecated: {message}", param.name);
-                self.report(Diagnostic::warning(message).at(&attr.name_span));
+                self.report(Diagnostic::warning(message).at(&attr.name_place()));
             }
             Status::Removed(message) => {
                 let place = self.place();
                 let message = format!("'{}' parameter is already removed: {message}{place}", param.name);
                 let error = Diagnostic::error(message).class_name("Fluent::ObsoletedParameterError");
-                self.report(error.at(&attr.name_span));
+                self.report(error.at(&attr.name_place()));
                 return None;
             }
         }
@@ -289,7 +316,7 @@ impl<'a> Checker<'a> {
     fn reserved(&mut self, element: &Element, table: &Table) {
         for (attr, current) in unused::legacy(element, table) {
             let message = format!("'{}' is deprecated parameter name. use '{current}' instead.", attr.name);
-            self.report(Diagnostic::warning(message).at(&attr.name_span));
+            self.report(Diagnostic::warning(message).at(&attr.name_place()));
         }
         if let Some(attr) = element.reserved_attr("@log_level")
             && let Some(text) = attr.value.text()
@@ -361,9 +388,9 @@ impl<'a> Checker<'a> {
                 None
             }
             (Some(kind), _) => {
-                self.section_params = spec.params;
+                (self.section_params, self.section_defaults) = (spec.params, spec.defaults);
                 let checked = self.plugin_in(element, kind, default_type);
-                self.section_params = &[];
+                (self.section_params, self.section_defaults) = (&[], &[]);
                 checked
             }
             (None, Some(defaults)) if spec.name == BUFFER_SECTION.name => {
@@ -388,12 +415,18 @@ fn declare(element: &mut Element, name: &str, param: &'static Param) {
 }
 
 static TYPE_OF_SECTION: Param = Param::new("@type", crate::plugin::ParamKind::String, "The plugin");
+/// What a section with any names takes: the user's own, which say nothing about secrets.
+static FREE: Param = Param::new("", crate::plugin::ParamKind::Hash, "Any");
 static LOG_LEVEL: Param =
     Param::new("@log_level", crate::plugin::ParamKind::String, "Least level that the plugin logs");
 
-fn default(param: &Param, replaced: &[(&str, &str)]) -> Value {
-    let text = match replaced.iter().find(|(name, _)| *name == param.name) {
-        Some((_, text)) => *text,
+fn default(param: &Param, replaced: &[SectionDefault], element: &Element) -> Value {
+    let is_it = |other: &&SectionDefault| {
+        other.name == param.name && !other.unless.is_some_and(|unless| element.has(unless))
+    };
+    let text = match replaced.iter().find(is_it) {
+        Some(SectionDefault { value: None, .. }) => return Value::Nil,
+        Some(SectionDefault { value: Some(text), .. }) => *text,
         None => match param.default {
             DefaultValue::Text(text) => text,
             DefaultValue::Nil | DefaultValue::Required => return Value::Nil,

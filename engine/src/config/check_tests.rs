@@ -2,8 +2,8 @@
 
 use super::*;
 use crate::plugin::{
-    BufferDefaults, BufferSupport, Build, Compat, Descriptor, Kind, Param, ParamKind, Registry, SectionSpec,
-    Status,
+    BufferDefaults, BufferSupport, Build, Compat, Descriptor, Kind, Param, ParamKind, Registry,
+    SectionDefault, SectionSpec, Status,
 };
 
 static FILTER: Descriptor = Descriptor {
@@ -82,8 +82,26 @@ static REGEXP: Descriptor = Descriptor {
     )
 };
 
+static INPUT: Descriptor = Descriptor {
+    sections: &[SectionSpec {
+        default_type: Some("regexp"),
+        defaults: &[
+            SectionDefault::new("types", Some("a:integer")),
+            SectionDefault::new("localtime", Some("false")).unless("types"),
+            SectionDefault::new("time_key", None),
+        ],
+        ..SectionSpec::PARSE
+    }],
+    ..Descriptor::new(
+        Kind::Input,
+        "listen",
+        "For tests",
+        Build::Input(|params, _| Err(params.error_here(""))),
+    )
+};
+
 fn registry() -> Registry {
-    Registry::new(&[&FILTER, &OUTPUT, &JSON, &REGEXP])
+    Registry::new(&[&FILTER, &OUTPUT, &JSON, &REGEXP, &INPUT])
 }
 
 fn evaluate(code: &str) -> Result<Evaluated, String> {
@@ -338,6 +356,26 @@ fn a_default_type_is_known_when_the_plugin_is_built() {
 }
 
 #[test]
+fn the_owner_of_a_section_changes_its_defaults() {
+    let parse = |body: &str| {
+        let body = format!("@type listen\n<parse>\n{body}\n</parse>");
+        check_in(Kind::Input, "source", &body, false).params().section("parse").unwrap().clone()
+    };
+    let regexp = parse("expression /x/");
+    assert_eq!((regexp.opt_bool("localtime"), regexp.is_set("localtime")), (Some(false), false));
+    assert_eq!(regexp.hash("types").unwrap()[0].0, "a");
+    let unless = parse("expression /x/\ntypes b:float");
+    assert_eq!(
+        (unless.opt_bool("localtime"), unless.hash("types").unwrap()[0].0.as_str()),
+        (Some(true), "b")
+    );
+    let written = parse("expression /x/\nlocaltime true");
+    assert_eq!(written.opt_bool("localtime"), Some(true));
+    assert_eq!(parse("@type json").str("time_key"), None);
+    assert_eq!(parse("@type json\ntime_key t").str("time_key"), Some("t"));
+}
+
+#[test]
 fn unknown_types_are_explained() {
     let unknown = |body: &str| check_in(Kind::Output, "match", body, false);
     let checked = unknown("@type stroe");
@@ -375,9 +413,34 @@ fn secrets_are_masked() {
     let shown = format!("{}{}", checked.element, checked.element.to_json());
     assert!(!shown.contains("geheim") && shown.contains("password xxxxxx"), "{shown}");
     assert!(!checked.diagnostics.render(false).contains("geheim"));
+    let unknown = filter("key k\nuser_password \"geheim\" # not mine").diagnostics.render(false);
+    assert!(
+        unknown.contains("user_password xxxxxxxx # not mine") && !unknown.contains("geheim"),
+        "{unknown}"
+    );
     assert!(!checked.warnings()[0].contains("geheim"), "{:?}", checked.warnings());
     let error = checked.params.unwrap().error("password", "too short").render(false);
     assert!(error.contains("too short") && !error.contains("geheim"), "{error}");
+}
+
+#[test]
+fn secrets_are_masked_in_both_forms_of_a_whole_configuration() {
+    let text = "<filter>\n@type probe\nkey k\npassword geheim\n</filter>\n<match>\n@type stranger\nuser u\naws_sec_key geheim\n\
+                <security>\nshared_key geheim\n<user>\nusername u\npassword geheim\n</user>\n</security>\n</match>\n\
+                <label @L>\n<filter>\n@type probe\nkey k\n<record>\ntoken ${tag}\n</record>\n</filter>\n</label>\n";
+    let root = parse_text("t", text, &evaluate, &mut Diagnostics::new()).root;
+    let shown = |secrets| (root.dump_with(&registry(), secrets), root.tree(&registry(), secrets).to_string());
+    let (dump, tree) = shown(Secrets::Masked);
+    for text in [&dump, &tree] {
+        assert_eq!((text.matches("xxxxxx").count(), text.matches("geheim").count()), (4, 0), "{text}");
+        assert!(text.contains("${tag}"), "a field of the user's is no secret: {text}");
+    }
+    assert_eq!(root.dump(&registry()), dump);
+    let (dump, tree) = shown(Secrets::Shown);
+    for text in [&dump, &tree] {
+        assert_eq!((text.matches("xxxxxx").count(), text.matches("geheim").count()), (0, 4), "{text}");
+    }
+    assert!(dump.contains("password \"geheim\"\n"), "{dump}");
 }
 
 #[test]

@@ -20,7 +20,7 @@ pub fn root_parameters(root: &Element) -> Vec<Diagnostic> {
     let warning = |attr: &Attr| {
         let message = format!("parameter '{}' in {} is not used.", attr.name, shown.trim());
         let headline = format!("parameter '{}' outside of all directives is not used", attr.name);
-        Diagnostic::warning(message).headline(headline).at(&attr.name_span)
+        Diagnostic::warning(message).headline(headline).at(&attr.name_place())
     };
     root.attrs.iter().map(warning).collect()
 }

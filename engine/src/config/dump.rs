@@ -1,23 +1,44 @@
-//! A configuration as text (what Fluentd logs at start) and as JSON (`logweir config FILE --json`).
+//! A configuration as text (what Fluentd logs at start) and as JSON (`logweir config FILE --json`), secrets masked.
 
 use super::{Attr, Checker, Element, RawValue, Session, directives};
 use crate::plugin::{DefaultValue, ParamKind, Registry};
 use serde_json::{Map, Value as Json, json};
 use std::fmt;
 
+/// What to do with passwords and keys.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Secrets {
+    /// `xxxxxx` in their place.
+    Masked,
+    /// They are shown.
+    Shown,
+}
+
 /// What a secret is shown as.
 const MASKED: &str = "xxxxxx";
 
 impl Element {
     /// `{"name", "arg", "attrs": {}, "elements": []}`. Values are texts; one that is `use_nil` is null, one that is
-    /// `use_default` is `":default"`.
+    /// `use_default` is `":default"`. Secrets are masked, once it is checked also those that only the plugin knows.
     pub fn to_json(&self) -> Json {
+        self.as_json(Secrets::Masked)
+    }
+
+    /// As [`Self::to_json`], of the directives as they are written, with what the plugins say is secret.
+    pub fn tree(&self, registry: &Registry, secrets: Secrets) -> Json {
+        let checked = self.checked(registry);
+        let mut root = self.clone();
+        root.declare_as(&checked);
+        root.as_json(secrets)
+    }
+
+    fn as_json(&self, secrets: Secrets) -> Json {
         let attrs: Map<String, Json> = self
             .attrs
             .iter()
             .map(|attr| {
                 let value = match &attr.value {
-                    _ if attr.is_secret() => Json::from(MASKED),
+                    _ if attr.is_hidden(secrets) => Json::from(MASKED),
                     RawValue::Text(text) => Json::from(text.as_str()),
                     RawValue::Nil | RawValue::Invalid => Json::Null,
                     RawValue::Default => Json::from(":default"),
@@ -25,31 +46,52 @@ impl Element {
                 (attr.name.clone(), value)
             })
             .collect();
-        let elements: Vec<Json> = self.elements.iter().map(Element::to_json).collect();
+        let elements: Vec<Json> = self.elements.iter().map(|inner| inner.as_json(secrets)).collect();
         json!({ "name": self.name, "arg": self.arg, "attrs": attrs, "elements": elements })
     }
 
     /// As Fluentd logs a whole configuration after `using configuration file: `, without a line end at the end: texts in
     /// quotes, secrets masked, older spellings moved into their sections. `self` is the root.
     pub fn dump(&self, registry: &Registry) -> String {
+        self.dump_with(registry, Secrets::Masked)
+    }
+
+    /// As [`Self::dump`], with secrets or without.
+    pub fn dump_with(&self, registry: &Registry, secrets: Secrets) -> String {
+        let checked = self.checked(registry);
+        fmt::from_fn(|f| checked.write(f, 0, secrets)).to_string().trim_end().to_owned()
+    }
+
+    fn checked(&self, registry: &Registry) -> Self {
         let mut root = self.clone();
         let session = Session::new(false);
         let mut checker = Checker::new(registry, &session);
         directives::check_in(&mut root, &mut checker);
-        root.to_string().trim_end().to_owned()
+        root
     }
 
-    fn write(&self, f: &mut fmt::Formatter<'_>, level: usize) -> fmt::Result {
+    /// Learns from itself, checked, which parameters its attributes set. The check adds sections behind those that are
+    /// written, and changes nothing else.
+    fn declare_as(&mut self, checked: &Self) {
+        for (attr, checked) in self.attrs.iter_mut().zip(&checked.attrs) {
+            attr.declared = checked.declared;
+        }
+        for (element, checked) in self.elements.iter_mut().zip(&checked.elements) {
+            element.declare_as(checked);
+        }
+    }
+
+    fn write(&self, f: &mut fmt::Formatter<'_>, level: usize, secrets: Secrets) -> fmt::Result {
         let indent = level * 2;
         match self.arg.as_str() {
             "" => writeln!(f, "{:indent$}<{}>", "", self.name)?,
             arg => writeln!(f, "{:indent$}<{} {arg}>", "", self.name)?,
         }
         for attr in &self.attrs {
-            writeln!(f, "{:indent$}  {} {}", "", attr.name, attr.shown())?;
+            writeln!(f, "{:indent$}  {} {}", "", attr.name, attr.shown(secrets))?;
         }
         for element in &self.elements {
-            element.write(f, level + 1)?;
+            element.write(f, level + 1, secrets)?;
         }
         writeln!(f, "{:indent$}</{}>", "", self.name)
     }
@@ -59,13 +101,17 @@ impl Element {
 /// are masked.
 impl fmt::Display for Element {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.write(f, 0)
+        self.write(f, 0, Secrets::Masked)
     }
 }
 
 impl Attr {
-    fn shown(&self) -> String {
-        if self.is_secret() {
+    fn is_hidden(&self, secrets: Secrets) -> bool {
+        secrets == Secrets::Masked && self.is_secret()
+    }
+
+    fn shown(&self, secrets: Secrets) -> String {
+        if self.is_hidden(secrets) {
             return MASKED.to_owned();
         }
         let is_string = self.declared.is_some_and(|param| param.kind == ParamKind::String);

@@ -1,6 +1,6 @@
 //! The configuration as a tree of directives.
 
-use super::Span;
+use super::{Span, secret};
 use crate::plugin::Param;
 
 /// A value as it was written, after quotes, escapes and embedded expressions are dealt with.
@@ -54,9 +54,18 @@ impl Attr {
         if self.is_secret() { span.masked() } else { span.clone() }
     }
 
-    /// Whether its value must not be shown.
+    /// What to mark when the name is wrong. The text around it does not show the value of a secret.
+    pub fn name_place(&self) -> Span {
+        if self.is_secret() && !self.value_span.range().is_empty() {
+            return self.name_span.within(&self.value_span.masked());
+        }
+        self.name_span.clone()
+    }
+
+    /// Whether its value must not be shown: the parameter that it sets is secret, or it sets none that is known and is
+    /// called like one that is (in a plugin that is not built in, or misspelt).
     pub fn is_secret(&self) -> bool {
-        self.declared.is_some_and(|param| param.secret)
+        self.declared.map_or_else(|| secret::is_secret_name(&self.name), |param| param.secret)
     }
 }
 

@@ -18,6 +18,7 @@ mod number;
 mod odd;
 mod params;
 mod parser;
+mod secret;
 mod span;
 mod suggest;
 mod system;
@@ -29,12 +30,13 @@ pub use check::{Checker, Session};
 pub use diagnostic::{Diagnostic, Diagnostics, Severity};
 pub use directives::{check_directives, root_parameters};
 pub use document::{Document, Format, ParseOptions, fuzz, parse_file, parse_text};
+pub use dump::Secrets;
 pub use element::{Attr, Element, RawValue};
 pub use embedded::{Evaluate, Evaluated};
 pub use params::Params;
 pub use span::{Source, Span};
 pub(crate) use suggest::nearest;
-pub use system::{LogSection, Overrides, RotateAge, System};
+pub use system::{LogSection, Overrides, Program, RotateAge, System};
 
 #[cfg(test)]
 mod check_tests;

@@ -69,6 +69,11 @@ impl Span {
         self.source.position(self.start)
     }
 
+    /// The same place in the text of `other`, which is as long up to here.
+    pub(super) fn within(&self, other: &Self) -> Self {
+        Self::new(&other.source, self.start, self.end)
+    }
+
     /// The same place in a text that has `x` for each character of it.
     pub(super) fn masked(&self) -> Self {
         let text = &self.source.text;

@@ -59,7 +59,7 @@ fn unused_param(attr: &Attr, element: &Element, table: &Table) -> Diagnostic {
     let message = format!("parameter '{}' in {} is not used.", attr.name, dump.trim());
     let warning = Diagnostic::warning(message)
         .headline(format!("parameter '{}' in <{}> is not used", attr.name, element.name))
-        .at(&attr.name_span);
+        .at(&attr.name_place());
     let known = table.params.iter().flat_map(|param| std::iter::once(&param.name).chain(param.aliases));
     if let Some(near) = suggest::nearest(&attr.name, known.copied()) {
         return warning.help(format!("did you mean '{near}'?"));

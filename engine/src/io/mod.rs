@@ -14,4 +14,4 @@ pub(crate) mod sim;
 pub use clock::{Clock, RealClock, Timestamp};
 pub use fs::{Access, File, FileStat, Fs, durable_replace, replace};
 pub use lock::{DirectoryLock, LockError};
-pub use real_fs::RealFs;
+pub use real_fs::{RealFs, hold, holder};

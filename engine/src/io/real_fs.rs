@@ -126,19 +126,56 @@ fn lock(path: &Path, owner: &str) -> Result<DirectoryLock, LockError> {
         .mode(0o644)
         .open(path)
         .map_err(io)?;
-    match flock(&file, FlockOperation::NonBlockingLockExclusive) {
-        Ok(()) => {}
-        Err(Errno::WOULDBLOCK) => {
-            let holder = fs::read_to_string(path).unwrap_or_default();
-            let holder = holder.trim();
-            let holder = if holder.is_empty() { "another process" } else { holder }.to_owned();
-            return Err(LockError::Held { path: path.to_owned(), holder });
-        }
-        Err(error) => return Err(io(error.into())),
-    }
+    try_flock(&file, path)?;
     // Who holds it is a courtesy to the second one; a disk that is full must not stop the start.
     let _ = file.set_len(0).and_then(|()| (&file).write_all(owner.as_bytes()));
     Ok(DirectoryLock::new(path, file))
+}
+
+fn try_flock(file: &fs::File, path: &Path) -> Result<(), LockError> {
+    match flock(file, FlockOperation::NonBlockingLockExclusive) {
+        Ok(()) => Ok(()),
+        Err(Errno::WOULDBLOCK) => Err(LockError::Held { path: path.to_owned(), holder: owner_in(path) }),
+        Err(error) => Err(LockError::Io { path: path.to_owned(), error: error.into() }),
+    }
+}
+
+/// What the last holder wrote into a lock file.
+fn owner_in(path: &Path) -> String {
+    let owner = fs::read_to_string(path).unwrap_or_default();
+    if owner.trim().is_empty() { "another process".to_owned() } else { owner.trim().to_owned() }
+}
+
+/// Takes a lock file without changing anything: it is neither made nor written to. `None` if there is none, so that
+/// nobody can hold it.
+pub fn hold(path: &Path) -> Result<Option<DirectoryLock>, LockError> {
+    match fs::File::open(path) {
+        Ok(file) => {
+            try_flock(&file, path)?;
+            Ok(Some(DirectoryLock::new(path, file)))
+        }
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(LockError::Io { path: path.to_owned(), error }),
+    }
+}
+
+/// Who holds a lock file, without touching the lock: even to try it would make a process that starts just then give up.
+/// `None` if nobody does, as far as the kernel lets this process see.
+pub fn holder(path: &Path) -> Option<String> {
+    let stat = fs::metadata(path).ok()?;
+    let owner = owner_in(path);
+    let locks = fs::read_to_string("/proc/locks").ok()?;
+    let device = format!("{:02x}:{:02x}", rustix::fs::major(stat.dev()), rustix::fs::minor(stat.dev()));
+    let is_held = locks.lines().any(|line| {
+        // NUMBER: FLOCK ADVISORY WRITE PID MAJOR:MINOR:INODE START END
+        let words: Vec<&str> = line.split_ascii_whitespace().collect();
+        let ["FLOCK", _, "WRITE", pid, file, ..] = words.get(1..).unwrap_or_default() else { return false };
+        let Some((on, inode)) = file.rsplit_once(':') else { return false };
+        // Some file systems (overlayfs, btrfs) have another device number here.
+        let is_owner = || owner.contains(&format!("process {pid},"));
+        inode.parse() == Ok(stat.ino()) && (on == device || is_owner())
+    });
+    is_held.then_some(owner)
 }
 
 #[cfg(test)]
@@ -154,6 +191,23 @@ mod tests {
         assert!(second.to_string().contains("is in use by logweir, process 1, plugin a;"), "{second}");
         drop(first);
         RealFs.lock(&path, "me").unwrap();
+    }
+
+    #[test]
+    fn an_onlooker_sees_who_holds_a_lock_and_changes_nothing() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join(".lock");
+        assert!(hold(&path).unwrap().is_none() && holder(&path).is_none());
+        assert!(!path.exists());
+        let owner = format!("logweir, process {}, plugin a", std::process::id());
+        let lock = RealFs.lock(&path, &owner).unwrap();
+        assert_eq!(holder(&path), Some(owner.clone()));
+        assert!(hold(&path).unwrap_err().to_string().contains(&owner));
+        drop(lock);
+        assert_eq!(holder(&path), None);
+        let held = hold(&path).unwrap();
+        assert!(held.is_some() && RealFs.lock(&path, "me").is_err());
+        assert_eq!(fs::read_to_string(&path).unwrap(), owner, "it is as it was");
     }
 
     #[test]

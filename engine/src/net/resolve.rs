@@ -34,10 +34,8 @@ impl Default for HostNames {
 impl HostNames {
     /// The host name of `address`, or the address itself if it has none.
     pub async fn of(&self, address: IpAddr) -> Arc<str> {
-        if let Some((name, at)) = self.names().get(&address)
-            && at.elapsed() < KEPT
-        {
-            return name.clone();
+        if let Some(name) = self.known(address) {
+            return name;
         }
         let name: Arc<str> = match tokio::time::timeout(WAIT_MAX, self.look_up(address)).await {
             Ok(Some(name)) => name.into(),
@@ -49,6 +47,11 @@ impl HostNames {
         }
         names.insert(address, (name.clone(), Instant::now()));
         name
+    }
+
+    /// What [`HostNames::of`] found lately.
+    pub fn known(&self, address: IpAddr) -> Option<Arc<str>> {
+        self.names().get(&address).filter(|(_, at)| at.elapsed() < KEPT).map(|(name, _)| name.clone())
     }
 
     async fn look_up(&self, address: IpAddr) -> Option<String> {

@@ -5,9 +5,13 @@ use std::net::SocketAddr;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 use std::time::Duration;
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadBuf};
 use tokio::net::TcpStream;
+use tokio::time::timeout;
 use tokio_rustls::TlsStream;
+
+/// After its last answer, for how long a connection is kept until the peer has read it.
+const CLOSE_WAIT_MAX: Duration = Duration::from_secs(1);
 
 /// A byte stream over TCP.
 #[derive(Debug)]
@@ -30,6 +34,18 @@ impl Stream {
     /// The other end.
     pub fn peer_addr(&self) -> io::Result<SocketAddr> {
         self.tcp().peer_addr()
+    }
+
+    /// Closes so that what was written last arrives: an RST right behind it could overtake it. If the peer does not close
+    /// in time, or not properly, the socket is closed anyway.
+    pub async fn close_politely(mut self) {
+        let close = async {
+            self.shutdown().await?;
+            let mut rest = [0; 512];
+            while self.read(&mut rest).await? > 0 {}
+            io::Result::Ok(())
+        };
+        let _ = timeout(CLOSE_WAIT_MAX, close).await;
     }
 
     /// From now on closing sends an RST at once instead of a FIN and throws away what was not sent yet.

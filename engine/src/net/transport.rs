@@ -97,21 +97,34 @@ impl Transport {
         linger_timeout: Option<i64>,
         log: &PluginLog,
     ) -> Result<Self, Diagnostic> {
+        match section.map(|section| (section, section.arg())) {
+            None | Some((_, "" | "tcp")) => Self::with_tls(section, false, linger_timeout, log),
+            Some((_, "tls")) => Self::with_tls(section, true, linger_timeout, log),
+            Some((section, other)) => Err(section.error_here(format!(
+                "valid options are tcp,tls but got {other}: write <transport tcp> or <transport tls>"
+            ))),
+        }
+    }
+
+    /// The same for an input that has read the section's argument itself.
+    pub fn with_tls(
+        section: Option<&Params>,
+        is_tls: bool,
+        linger_timeout: Option<i64>,
+        log: &PluginLog,
+    ) -> Result<Self, Diagnostic> {
         let linger = linger_timeout.or_else(|| section.and_then(|s| s.int("linger_timeout"))).unwrap_or(0);
-        let receive_buffer =
-            section.and_then(|s| s.size("receive_buffer_size")).and_then(|size| usize::try_from(size).ok());
         let tls = match section {
-            Some(section) if section.arg() == "tls" => Some(tls_config(section, log)?),
-            Some(section) if !matches!(section.arg(), "" | "tcp") => {
-                return Err(section.error_here(format!(
-                    "valid options are tcp,tls but got {}: write <transport tcp> or <transport tls>",
-                    section.arg()
-                )));
-            }
+            Some(section) if is_tls => Some(tls_config(section, log)?),
             _ => None,
         };
-        Ok(Self { tls, reset_on_close: linger <= 0, receive_buffer })
+        Ok(Self { tls, reset_on_close: linger <= 0, receive_buffer: receive_buffer(section) })
     }
+}
+
+/// `receive_buffer_size` of the section, if it is set.
+pub fn receive_buffer(section: Option<&Params>) -> Option<usize> {
+    section.and_then(|s| s.size("receive_buffer_size")).and_then(|size| usize::try_from(size).ok())
 }
 
 fn tls_config(section: &Params, log: &PluginLog) -> Result<Arc<ServerConfig>, Diagnostic> {

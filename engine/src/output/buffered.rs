@@ -11,7 +11,9 @@ use crate::buffer::{Compression, Durability, Environment, FileSettings, Limits, 
 use crate::config::{Diagnostic, Params};
 use crate::delivery::Receipt;
 use crate::event::EventStream;
-use crate::plugin::{BufferSupport, BufferedOutput, BuildContext, EmitFuture, Output, StartError};
+use crate::plugin::{
+    BufferSupport, BufferedOutput, BuildContext, EmitFuture, FileBuffer, Output, StartError,
+};
 use crate::{log_debug, log_warn};
 use futures_util::future::BoxFuture;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
@@ -227,6 +229,10 @@ impl Output for Buffered {
         Box::pin(self.shut_down())
     }
 
+    fn timekeys(&self) -> Vec<i64> {
+        self.runtime.buffer().map(|buffer| buffer.timekeys()).unwrap_or_default()
+    }
+
     fn status(&self) -> Option<OutputStatus> {
         Some(OutputStatus {
             counters: Arc::clone(&self.runtime.counters),
@@ -278,6 +284,12 @@ fn file_settings(
         );
         return Err(buffer.error("path", message));
     }
+    context.shared.file_buffers.push(FileBuffer {
+        id: context.id.clone(),
+        type_name: owner.to_owned(),
+        files: files.clone(),
+        formatted: output.formatter().is_some(),
+    });
     Ok(FileSettings {
         files,
         file_mode: mode(buffer, "file_permission")?.or(context.system.file_permission).unwrap_or(0o644),

@@ -1,6 +1,10 @@
 //! From a checked directive to a plugin: the registry and what a build function may ask for.
 
-use super::{BufferSupport, Build, Descriptor, Formatter, Kind, Output, OutputPlugin, Parser};
+use super::{
+    BufferSupport, Build, Descriptor, Formatter, Kind, Output, OutputPlugin, Parser, PluginInfo, PluginState,
+    Plugins,
+};
+use crate::buffer::ChunkFiles;
 use crate::config::{Diagnostic, Params, System};
 use crate::delivery::{EmitError, Receipt};
 use crate::event::EventStream;
@@ -82,13 +86,32 @@ pub struct Shared {
     pub labels: HashMap<String, LabelRef>,
     /// Every output that was built, those of nested sections included, in the order in which they were built.
     pub outputs: Vec<BuiltOutput>,
+    /// The outputs as monitoring shows them: each before those that are nested in it.
+    pub shown_outputs: Vec<PluginInfo>,
+    /// All plugins, for those that show them; known after the last is built.
+    pub plugins: Arc<Plugins>,
     /// The paths of file buffers, with the `@type` of the output that each belongs to.
     pub buffer_paths: HashMap<String, String>,
+    /// Every file buffer, for who wants to look at them.
+    pub file_buffers: Vec<FileBuffer>,
     /// The `@id`s that are taken.
     ids: HashSet<String>,
     /// Files and folders that only one plugin may use, by what they are.
     paths: HashMap<(&'static str, PathBuf), PluginId>,
     generated_ids: u64,
+}
+
+/// A file buffer of the configuration.
+#[derive(Clone, Debug)]
+pub struct FileBuffer {
+    /// The output that it belongs to.
+    pub id: PluginId,
+    /// The `@type` of that output.
+    pub type_name: String,
+    /// Its files.
+    pub files: ChunkFiles,
+    /// Whether its chunks hold the bytes of a formatter rather than entries.
+    pub formatted: bool,
 }
 
 /// An output of the configuration, for starting, stopping and monitoring.
@@ -174,6 +197,7 @@ impl BuildContext<'_> {
             return Err(section.error_here("not an output"));
         };
         let id = self.shared.identify(section)?;
+        let shown_at = self.shared.shown_outputs.len();
         let log = PluginLog::new(id.configured.then(|| id.text.clone()), section.log_level());
         let mut context = BuildContext {
             id: id.clone(),
@@ -190,6 +214,11 @@ impl BuildContext<'_> {
                 crate::output::with_buffer(section, descriptor.buffer, output, &mut context)?
             }
         };
+        let state = match descriptor.sections.iter().any(|spec| spec.plugin == Some(Kind::Output)) {
+            true => PluginState::MultiOutput(Arc::clone(&output)),
+            false => PluginState::Output(Arc::clone(&output)),
+        };
+        self.shared.shown_outputs.insert(shown_at, PluginInfo::new(id.clone(), section, state));
         let built = BuiltOutput { id, type_name: descriptor.name, output: Arc::clone(&output) };
         self.shared.outputs.push(built);
         Ok(output)

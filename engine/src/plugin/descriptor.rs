@@ -236,6 +236,30 @@ impl Param {
     }
 }
 
+/// A default that the owner of a section changes.
+#[derive(Clone, Copy, Debug)]
+pub struct SectionDefault {
+    /// The parameter.
+    pub name: &'static str,
+    /// Its default, nil or in configuration spelling.
+    pub value: Option<&'static str>,
+    /// A parameter with which, when it is written, the default stays as it is.
+    pub unless: Option<&'static str>,
+}
+
+impl SectionDefault {
+    /// Another default.
+    pub const fn new(name: &'static str, value: Option<&'static str>) -> Self {
+        Self { name, value, unless: None }
+    }
+
+    /// Only if `other` is not written.
+    pub const fn unless(mut self, other: &'static str) -> Self {
+        self.unless = Some(other);
+        self
+    }
+}
+
 /// A section inside a plugin's directive.
 #[derive(Clone, Copy)]
 pub struct SectionSpec {
@@ -261,6 +285,9 @@ pub struct SectionSpec {
     /// The `@type` of such a section when it names none; known to the check, unlike a default that the build function
     /// gives to [`super::BuildContext::parser`].
     pub default_type: Option<&'static str>,
+    /// What it changes in the defaults of the plugin that it configures. Only with `default_type`: without one, the section
+    /// is checked when its owner is built.
+    pub defaults: &'static [SectionDefault],
     /// Whether it is there, with its defaults, when it is not written.
     pub always: bool,
 }
@@ -279,6 +306,7 @@ impl SectionSpec {
             free: false,
             plugin: None,
             default_type: None,
+            defaults: &[],
             always: false,
         }
     }

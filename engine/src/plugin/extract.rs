@@ -39,6 +39,15 @@ struct Key {
 impl Extract {
     /// From the `<extract>` section of `owner`; none if there is none or if it extracts nothing.
     pub fn from_params(owner: &Params, log: &PluginLog) -> Result<Option<Self>, Diagnostic> {
+        Self::with_type(owner, None, log)
+    }
+
+    /// The same; `default_type` replaces the default of time_type.
+    pub fn with_type(
+        owner: &Params,
+        default_type: Option<TimeType>,
+        log: &PluginLog,
+    ) -> Result<Option<Self>, Diagnostic> {
         let Some(params) = owner.section("extract") else { return Ok(None) };
         let settings = TimeSettings::untyped(params)?;
         let key = |name: &str, kept: &str| {
@@ -47,7 +56,8 @@ impl Extract {
         };
         let time = match key("time_key", "keep_time_key") {
             Some(key) => {
-                let kind = params.word("time_type").and_then(TimeType::from_word).unwrap_or_default();
+                let written = params.word("time_type").and_then(TimeType::from_word).unwrap_or_default();
+                let kind = default_type.filter(|_| !params.is_set("time_type")).unwrap_or(written);
                 let settings = settings.with(kind, settings.format.as_deref());
                 let parser = TimeParser::new(&settings).map_err(|e| params.error("time_type", e))?;
                 Some((key, parser))
@@ -61,6 +71,11 @@ impl Extract {
         };
         let extract = Self { tag: key("tag_key", "keep_tag_key"), time };
         Ok((extract.tag.is_some() || extract.time.is_some()).then_some(extract))
+    }
+
+    /// Whether tags are taken from a field.
+    pub fn has_tag(&self) -> bool {
+        self.tag.is_some()
     }
 
     /// The tag in the raw record at `at` (to the end of `buffer`), from which its field is taken out unless it is kept.

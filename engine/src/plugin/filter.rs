@@ -6,6 +6,7 @@ use crate::msgpack::{Event, Record, Splicer};
 use bumpalo::Bump;
 use futures_util::future::BoxFuture;
 use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -22,6 +23,51 @@ pub trait Filter: Send + Sync {
     /// Starts timers and connections, if it has any, in `tasks`, until `stop`.
     fn start(&self, tasks: &TaskTracker, stop: &CancellationToken) {
         let _ = (tasks, stop);
+    }
+
+    /// Where what it lets through is counted, if that is wanted.
+    fn counters(&self) -> Option<&Arc<FilterCounters>> {
+        None
+    }
+}
+
+/// What a filter let through. Fluentd counts what is left behind the last filter of a chain for all of them.
+#[derive(Debug, Default)]
+pub struct FilterCounters {
+    /// Records.
+    pub records: AtomicU64,
+    /// Bytes of entries.
+    pub bytes: AtomicU64,
+}
+
+/// A filter whose work is counted.
+pub struct CountedFilter {
+    filter: Box<dyn Filter>,
+    counters: Arc<FilterCounters>,
+}
+
+impl CountedFilter {
+    /// Counts what `filter` lets through.
+    pub fn new(filter: Box<dyn Filter>, counters: Arc<FilterCounters>) -> Self {
+        Self { filter, counters }
+    }
+}
+
+impl Filter for CountedFilter {
+    fn for_tag(&self, tag: &Tag) -> FilterStep {
+        self.filter.for_tag(tag)
+    }
+
+    fn takes_streams(&self) -> bool {
+        self.filter.takes_streams()
+    }
+
+    fn start(&self, tasks: &TaskTracker, stop: &CancellationToken) {
+        self.filter.start(tasks, stop);
+    }
+
+    fn counters(&self) -> Option<&Arc<FilterCounters>> {
+        Some(&self.counters)
     }
 }
 

@@ -13,23 +13,26 @@ mod field;
 mod filter;
 mod inject;
 mod input;
+mod monitor;
 mod output;
 mod text;
 
-pub use build::{BuildContext, BuiltOutput, LabelRef, PluginId, Registry, Shared, Store};
+pub use build::{BuildContext, BuiltOutput, FileBuffer, LabelRef, PluginId, Registry, Shared, Store};
 pub use descriptor::{
     BufferDefaults, BufferSupport, Build, BuildFn, Compat, DefaultValue, Descriptor, Kind, Param, ParamKind,
-    SectionSpec, Status,
+    SectionDefault, SectionSpec, Status,
 };
 pub use driver::Driver;
 pub use event_format::EventFormat;
 pub use extract::{EXTRACT, Extract};
 pub use field::FieldPlace;
 pub use filter::{
-    AfterError, Filter, FilterContext, FilterError, FilterStep, RecordFilter, Select, StreamFilter, Verdict,
+    AfterError, CountedFilter, Filter, FilterContext, FilterCounters, FilterError, FilterStep, RecordFilter,
+    Select, StreamFilter, Verdict,
 };
 pub use inject::{INJECT, Inject};
 pub use input::{Input, InputContext, InputCounters, StartError};
+pub use monitor::{PluginInfo, PluginState, Plugins};
 pub use output::{
     BufferedOutput, ChunkFormatter, EmitFuture, FormatError, Output, OutputPlugin, WriteError, WriteFuture,
 };

@@ -42,6 +42,11 @@ pub trait Output: Send + Sync {
         Box::pin(async {})
     }
 
+    /// The time slices of its buffered chunks, seconds since the epoch, without repetition, in order.
+    fn timekeys(&self) -> Vec<i64> {
+        Vec::new()
+    }
+
     /// What monitoring shows of it.
     fn status(&self) -> Option<OutputStatus> {
         None

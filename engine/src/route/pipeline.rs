@@ -8,17 +8,19 @@ use crate::delivery::Receipt;
 use crate::event::{EventStream, Tag};
 use crate::msgpack::{Entries, Entry, Event, Splicer};
 use crate::plugin::{
-    AfterError, Filter, FilterContext, FilterError, FilterStep, Output, RecordFilter, Select, StreamFilter,
-    Verdict,
+    AfterError, Filter, FilterContext, FilterCounters, FilterError, FilterStep, Output, RecordFilter, Select,
+    StreamFilter, Verdict,
 };
 use bumpalo::Bump;
 use bytes::Bytes;
 use std::cell::RefCell;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 /// The way of one tag.
 pub(super) struct Pipeline {
     steps: Vec<Step>,
+    counters: Vec<Arc<FilterCounters>>,
     /// Whether an event goes on after a filter raised: Fluentd's filter optimizer is at work.
     raised_go_on: bool,
     /// `None` if no `<match>` takes the tag.
@@ -54,7 +56,8 @@ impl Pipeline {
             add_step(&mut steps, filter.for_tag(tag));
         }
         let raised_go_on = !filters.iter().any(|filter| filter.takes_streams());
-        Self { steps, raised_go_on, output }
+        let counters = filters.iter().filter_map(|filter| filter.counters().cloned()).collect();
+        Self { steps, counters, raised_go_on, output }
     }
 
     pub(super) fn may_refuse_events(&self) -> bool {
@@ -88,6 +91,10 @@ impl Pipeline {
                 }
                 Step::Stream(filter) => filter.filter(stream, receipt).await,
             };
+        }
+        for counters in &self.counters {
+            counters.records.fetch_add(stream.count as u64, Ordering::Relaxed);
+            counters.bytes.fetch_add(stream.entries.len() as u64, Ordering::Relaxed);
         }
         stream
     }

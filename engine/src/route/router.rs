@@ -76,6 +76,11 @@ impl Router {
         self.pipeline(tag).output.is_some()
     }
 
+    /// The output that takes streams of `tag`.
+    pub fn output_of(&self, tag: &Tag) -> Option<Arc<dyn Output>> {
+        self.pipeline(tag).output.clone()
+    }
+
     /// Whether a filter of `tag` can refuse single events, so that streams must not be joined: an error event goes out before
     /// what else is in its stream.
     pub fn may_refuse_events(&self, tag: &Tag) -> bool {

@@ -4,28 +4,20 @@ use super::decoder::{Decoder, RawMessage, Received, Sizes};
 use super::emitter::Emitter;
 use super::error::ConnectionError;
 use super::handshake::Handshake;
-use super::limits::{ACKS_WAITING_MAX, HANDSHAKE_WAIT_MAX, PING_BYTES_MAX, REFUSAL_READ_MAX};
+use super::limits::{ACKS_WAITING_MAX, PING_BYTES_MAX};
 use super::preview::preview;
-use super::reading::{Fill, Reading};
 use super::replies::{Reply, write_replies};
 use super::server::{Peer, Server};
-use logweir_engine::net::{Stream, Ticket};
+use logweir_engine::net::{Connection, Fill, Reading, Ticket};
 use logweir_engine::telemetry::Shown;
 use logweir_engine::{log_debug, log_error, log_trace, log_warn};
-use std::net::SocketAddr;
-use tokio::io::{AsyncRead, AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpStream;
+use tokio::io::AsyncRead;
 use tokio::sync::mpsc;
-use tokio::time::timeout;
 
 /// Serves a connection that was just accepted.
-pub(super) async fn serve(server: &Server, tcp: TcpStream, address: SocketAddr, ticket: &Ticket) {
+pub(super) async fn serve(server: &Server, connection: Connection) {
+    let Connection { stream, address, ticket } = connection;
     let log = &server.context.log;
-    let opened = tokio::select! {
-        opened = open(server, tcp, address) => opened,
-        () = server.context.stop.cancelled() => return,
-    };
-    let Some(stream) = opened else { return };
     let host = if server.settings.resolve_hostname {
         server.names.of(address.ip()).await
     } else {
@@ -47,7 +39,7 @@ pub(super) async fn serve(server: &Server, tcp: TcpStream, address: SocketAddr, 
         server.context.stop.clone(),
     );
     let ended = {
-        let receive = receive(server, &mut peer, &mut reading, replies, ticket);
+        let receive = receive(server, &mut peer, &mut reading, replies, &ticket);
         let write = write_replies(&mut write_half, queue);
         tokio::pin!(receive, write);
         tokio::select! {
@@ -64,54 +56,8 @@ pub(super) async fn serve(server: &Server, tcp: TcpStream, address: SocketAddr, 
     };
     server.duplicates.closed(peer.connection);
     match ended {
-        Ok(()) => close_politely(reading.into_stream().unsplit(write_half)).await,
+        Ok(()) => reading.into_stream().unsplit(write_half).close_politely().await,
         Err(error) => log_end(server, &peer, &error),
-    }
-}
-
-/// Sets the socket up, and TLS on it.
-async fn open(server: &Server, tcp: TcpStream, address: SocketAddr) -> Option<Stream> {
-    if let Err(error) = server.set_options(&tcp) {
-        log_debug!(server.context.log, "failed to set socket option", error = error.to_string());
-    }
-    let Some(acceptor) = &server.tls else { return Some(Stream::Plain(tcp)) };
-    let (addr, port) = (address.ip().to_canonical().to_string(), address.port());
-    match timeout(HANDSHAKE_WAIT_MAX, acceptor.accept(tcp)).await {
-        Ok(Ok(stream)) => Some(Stream::Tls(Box::new(stream.into()))),
-        Ok(Err(error)) if error.kind() == std::io::ErrorKind::InvalidData => {
-            if !server.may_log() {
-                return None;
-            }
-            log_warn!(
-                server.context.log,
-                "unexpected error before accepting TLS connection by OpenSSL",
-                addr = addr,
-                host = addr,
-                port = port,
-                error = error.to_string()
-            );
-            None
-        }
-        // A peer that closes during the handshake is a heartbeat or a port scan.
-        Ok(Err(error)) => {
-            log_trace!(
-                server.context.log,
-                "unexpected error before accepting TLS connection",
-                addr = addr,
-                port = port,
-                error = error.to_string()
-            );
-            None
-        }
-        Err(_) => {
-            log_warn!(
-                server.context.log,
-                "TLS handshake timed out; the connection is closed",
-                addr = addr,
-                port = port
-            );
-            None
-        }
     }
 }
 
@@ -168,7 +114,7 @@ async fn receive<R: AsyncRead + Unpin>(
         }
         emitter.flush().await?;
         reading.lease.shrink_to(reading.buffer.capacity());
-        if reading.fill(&decoder).await? != Fill::More {
+        if reading.fill(decoder.progress()).await? != Fill::More {
             return Ok(());
         }
     }
@@ -183,7 +129,7 @@ async fn next<R: AsyncRead + Unpin>(
         if let Some(received) = decoder.next(&mut reading.buffer)? {
             return Ok(Some(received));
         }
-        if reading.fill(decoder).await? != Fill::More {
+        if reading.fill(decoder.progress()).await? != Fill::More {
             return Ok(None);
         }
     }
@@ -237,18 +183,6 @@ fn greet(
 
 async fn send(replies: &mpsc::Sender<Reply>, bytes: Vec<u8>) -> Result<(), ConnectionError> {
     replies.send(Reply::now(bytes)).await.map_err(|_| ConnectionError::RepliesEnded)
-}
-
-/// Closes so that what was written last arrives: an RST right behind it could overtake it.
-async fn close_politely(mut stream: Stream) {
-    let close = async {
-        stream.shutdown().await?;
-        let mut rest = [0; 512];
-        while stream.read(&mut rest).await? > 0 {}
-        std::io::Result::Ok(())
-    };
-    // If the peer does not close in time, or not properly, the socket is closed anyway.
-    let _ = timeout(REFUSAL_READ_MAX, close).await;
 }
 
 fn log_end(server: &Server, peer: &Peer, error: &ConnectionError) {

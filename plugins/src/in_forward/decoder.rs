@@ -5,6 +5,7 @@ use super::framer::{FrameError, Framer, Layout};
 use super::json::JsonFramer;
 use super::limits::TAG_BYTES_MAX;
 use bytes::{Buf, BytesMut};
+use logweir_engine::net::Progress;
 
 /// How a connection's messages are written. Its first byte decides (`{` or `[` is JSON) for good.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -101,19 +102,14 @@ impl Decoder {
         }
     }
 
-    /// How many bytes the incomplete message has at least; 0 if none has begun.
-    pub(super) fn known_bytes(&self) -> u64 {
-        self.framer.known_bytes()
-    }
-
-    /// Bytes of the incomplete message that were taken out of the buffer already, because it is being skipped.
-    pub(super) fn received_bytes(&self) -> u64 {
-        self.skipped.as_ref().map_or(0, |skipped| skipped.bytes)
-    }
-
-    /// Whether a message is being skipped, so that there may be nothing in the buffer although one has begun.
-    pub(super) fn is_skipping(&self) -> bool {
-        self.skipped.is_some()
+    /// What is known of the message that is incomplete.
+    pub(super) fn progress(&self) -> Progress {
+        Progress {
+            known_bytes: self.framer.known_bytes(),
+            received_bytes: self.skipped.as_ref().map_or(0, |skipped| skipped.bytes),
+            is_skipping: self.skipped.is_some(),
+            is_patient: false,
+        }
     }
 
     fn next_message_pack(&mut self, buffer: &mut BytesMut) -> Result<Option<Received>, DecodeError> {

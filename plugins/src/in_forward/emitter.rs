@@ -4,12 +4,12 @@ use super::decoder::RawMessage;
 use super::duplicates::Begin;
 use super::entries::Rules;
 use super::error::ConnectionError;
-use super::inflate::Inflater;
 use super::message::{Body, Checked, Events, Message, check_packed, mended};
 use super::options::{Compressed, OptionError, Options};
 use super::preview::preview;
 use super::replies::Reply;
 use super::server::{Peer, Server};
+use crate::inflate::Inflater;
 use bytes::{Bytes, BytesMut};
 use logweir_engine::delivery::{Origin, Receipt};
 use logweir_engine::event::{EventStream, Tag};
@@ -262,10 +262,12 @@ impl<'s> Emitter<'s> {
         held: usize,
         lease: &mut Lease,
     ) -> Result<Bytes, ConnectionError> {
-        let Some(mut inflater) = Inflater::new(compressed, &payload, self.server.settings.inflated_max)?
-        else {
-            return Ok(payload);
+        let compression = match compressed.compression()? {
+            // Fluentd takes an empty payload for no entries.
+            Some(compression) if !payload.is_empty() => compression,
+            _ => return Ok(payload),
         };
+        let mut inflater = Inflater::new(compression, &payload, self.server.settings.inflated_max)?;
         let mut out = Vec::with_capacity(payload.len().saturating_mul(4).min(INFLATE_STEP));
         loop {
             lease.grow_to(held + out.len() + INFLATE_STEP).await;

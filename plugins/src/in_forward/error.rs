@@ -1,11 +1,12 @@
 //! Why a connection ends.
 
 use super::decoder::DecodeError;
-use super::inflate::InflateError;
 use super::message::MessageError;
 use super::options::OptionError;
 use super::replies::ReplyError;
+use crate::inflate::InflateError;
 use logweir_engine::delivery::EmitError;
+use logweir_engine::net::ReadFailure;
 use std::io;
 
 /// Why a connection ends before its peer closes it.
@@ -59,6 +60,15 @@ impl ConnectionError {
             Self::Read(_) | Self::RepliesEnded => true,
             Self::Reply(ReplyError::Write(error)) => error.kind() != io::ErrorKind::TimedOut,
             _ => false,
+        }
+    }
+}
+
+impl From<ReadFailure> for ConnectionError {
+    fn from(failure: ReadFailure) -> Self {
+        match failure {
+            ReadFailure::Read(error) => Self::Read(error),
+            ReadFailure::TooSlow(what) => Self::TooSlow(what),
         }
     }
 }

@@ -3,10 +3,10 @@
 use super::decoder::{Decoder, Received, Sizes};
 use super::entries::Rules;
 use super::handshake::Handshake;
-use super::inflate::Inflater;
 use super::message::{Body, Checked, Message, check_packed, mended};
 use super::options::Options;
 use super::security::Security;
+use crate::inflate::Inflater;
 use bytes::{Bytes, BytesMut};
 use logweir_engine::msgpack::{Limits, scan_entries};
 
@@ -86,7 +86,13 @@ fn shown(received: Received) -> String {
 }
 
 fn packed(payload: &Bytes, options: &Options) -> String {
-    let payload = match Inflater::new(&options.compressed, payload, INFLATED_MAX) {
+    let inflater = options.compressed.compression().and_then(|compression| {
+        compression
+            .filter(|_| !payload.is_empty())
+            .map(|compression| Inflater::new(compression, payload, INFLATED_MAX))
+            .transpose()
+    });
+    let payload = match inflater {
         Err(error) => return error.to_string(),
         Ok(None) => payload.clone(),
         Ok(Some(mut inflater)) => {

@@ -10,39 +10,14 @@ pub(super) const MESSAGE_BYTES_MAX: &str = "257m";
 /// `decompression_size_limit`: bytes of one inflated payload, Fluentd 1.19.3's default.
 pub(super) const INFLATED_BYTES_MAX: &str = "256m";
 
-/// `receive_memory_limit`: bytes that all connections together may hold: partial messages, inflated payloads, messages that
-/// wait for a buffer. Two of the largest messages, and thousands of the usual ones.
-pub(super) const RECEIVE_MEMORY: &str = "512m";
-
-/// `connection_limit`: open connections, the usual maximum of one node's file descriptors with room for files.
-pub(super) const CONNECTIONS_MAX: &str = "10000";
-
-/// File descriptors that the connections leave to the rest of the program, whatever `connection_limit` says.
-pub(super) const DESCRIPTORS_LEFT: u64 = 128;
-
 /// Bytes of a tag. Tags made of file paths (4096 at most) are the longest that are seen.
 pub(super) const TAG_BYTES_MAX: usize = 8192;
 
 /// Bytes of the `chunk` option. Senders use 24 to 40; each may wait for its ack and be remembered.
 pub(super) const CHUNK_ID_BYTES_MAX: usize = 512;
 
-/// Log lines about bad input in each [`LOG_WINDOW`]: what peers send must not fill the disk with log.
-pub(super) const LOG_LINES_MAX: u32 = 50;
-/// See [`LOG_LINES_MAX`].
-pub(super) const LOG_WINDOW: Duration = Duration::from_secs(10);
-
 /// Bytes of PING, the only message before a peer has shown that it may send events.
 pub(super) const PING_BYTES_MAX: u64 = 16 * 1024;
-
-/// Time for the TLS handshake, and again for PING. Slow links need a second; a connection that says nothing is not kept.
-pub(super) const HANDSHAKE_WAIT_MAX: Duration = Duration::from_secs(30);
-
-/// A message may take this long to arrive, plus what it takes at [`MESSAGE_RATE_MIN`]. Time in which we do not read
-/// (back-pressure) does not count.
-pub(super) const MESSAGE_WAIT_BASE: Duration = Duration::from_secs(60);
-
-/// Bytes per second that a peer must deliver while one of its messages is incomplete.
-pub(super) const MESSAGE_RATE_MIN: u64 = 4 * 1024;
 
 /// A peer that does not take its acks for this long is gone.
 pub(super) const ACK_WRITE_MAX: Duration = Duration::from_secs(60);
@@ -50,19 +25,6 @@ pub(super) const ACK_WRITE_MAX: Duration = Duration::from_secs(60);
 /// Acks of one connection that wait for the disk. Senders wait for each ack before they send on; the few that pipeline
 /// gain nothing from more, and each may hold a commit of a buffer.
 pub(super) const ACKS_WAITING_MAX: usize = 256;
-
-/// After the program was told to stop, what peers have sent already is still read for this long at most.
-pub(super) const DRAIN_MAX: Duration = Duration::from_secs(5);
-
-/// After the program was told to stop, a connection whose events cannot be stored is kept for this long.
-pub(super) const STOP_MAX: Duration = Duration::from_secs(10);
-
-/// After a refused PING, for how long the connection is kept until the peer has read the reason.
-pub(super) const REFUSAL_READ_MAX: Duration = Duration::from_secs(1);
-
-/// Bytes that are read at once, from the first value to the last: doubled when a read fills the buffer. Large reads cost
-/// less per byte; small ones pin less memory for peers that send little.
-pub(super) const READ_BYTES: (usize, usize) = (4 * 1024, 256 * 1024);
 
 /// How long a chunk id is remembered after its ack when its sender has shown no sign of having read it. Senders
 /// that missed an ack send again within minutes (Fluentd: 190 s, then retries up to its retry_max_interval).

@@ -3,7 +3,7 @@
 //! ```text
 //! server       sockets, limits; one task for each connection:
 //! connection     handshake, then
-//!   reading        bytes from the socket, under limits of memory and time
+//!   Reading        bytes from the socket, under limits of memory and time (engine/net)
 //!   decoder        bytes -> messages          (framer: MessagePack, json: JSON)
 //!   message        message -> tag, entries as a slice of the read buffer, options
 //!   emitter        inflate, check, add sources, emit; back-pressure is an emit that waits
@@ -23,14 +23,11 @@ mod framer;
 mod fuzz;
 mod handshake;
 mod heartbeat;
-mod inflate;
 mod json;
 mod limits;
 mod message;
 mod options;
 mod preview;
-mod quiet;
-mod reading;
 mod replies;
 mod security;
 mod server;

@@ -1,6 +1,7 @@
 //! The option map at the end of a message.
 
 use super::limits::CHUNK_ID_BYTES_MAX;
+use crate::inflate::{Compression, InflateError};
 use bytes::Bytes;
 use logweir_engine::msgpack::{ReadError, Reader, ValueRef};
 
@@ -79,6 +80,16 @@ fn chunk(value: Bytes) -> Result<Option<Bytes>, OptionError> {
 }
 
 impl Compressed {
+    /// How a payload is to be inflated; `None` if it is not compressed.
+    pub(super) fn compression(&self) -> Result<Option<Compression>, InflateError> {
+        match self {
+            Self::None => Ok(None),
+            Self::Gzip => Ok(Some(Compression::Gzip)),
+            Self::Zstd => Ok(Some(Compression::Zstd)),
+            Self::Unknown(name) => Err(InflateError::Unknown(name.clone())),
+        }
+    }
+
     fn read(raw: &[u8]) -> Self {
         match ValueRef::read(raw) {
             Ok(ValueRef::Str(b"gzip") | ValueRef::Bin(b"gzip")) => Self::Gzip,

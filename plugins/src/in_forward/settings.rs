@@ -4,15 +4,15 @@ use super::decoder::Sizes;
 use super::limits;
 use super::security::{SECURITY, Security};
 use logweir_engine::config::{Diagnostic, Params};
-use logweir_engine::net::{TRANSPORT, Transport};
+use logweir_engine::net::{CONNECTION_PARAMS, ServerOptions, TRANSPORT, Transport};
 use logweir_engine::plugin::{BuildContext, Param, ParamKind, SectionSpec, Status};
-use std::time::Duration;
 
-pub(super) static PARAMS: &[Param] = &[
+pub(super) static PARAMS: &[Param] = &Param::join::<_, _, 19>(OWN, CONNECTION_PARAMS);
+
+const OWN: [Param; 16] = [
     Param::new("port", ParamKind::Integer, "Port to listen on, TCP for events and UDP for heartbeats")
         .default("24224"),
     Param::new("bind", ParamKind::String, "Address to listen on").default("0.0.0.0"),
-    Param::new("backlog", ParamKind::Integer, "Connections that may wait to be accepted"),
     Param::new("linger_timeout", ParamKind::Integer, "As linger_timeout of <transport>, which it overrides")
         .status(Status::Deprecated("use transport directive")),
     Param::new(
@@ -45,18 +45,6 @@ pub(super) static PARAMS: &[Param] = &[
     )
     .default(limits::MESSAGE_BYTES_MAX),
     Param::new(
-        "receive_memory_limit",
-        ParamKind::Size,
-        "Bytes that all connections together may hold; when they do, reading waits",
-    )
-    .default(limits::RECEIVE_MEMORY),
-    Param::new(
-        "connection_limit",
-        ParamKind::Integer,
-        "Open connections; at the limit the peer with the most of them gives one up",
-    )
-    .default(limits::CONNECTIONS_MAX),
-    Param::new(
         "skip_invalid_event",
         ParamKind::Bool,
         "Skip events whose time or record is of a wrong type (Fluentd's default since 1.19)",
@@ -73,19 +61,14 @@ pub(super) static SECTIONS: &[SectionSpec] = &[TRANSPORT, SECURITY];
 /// How this input behaves.
 #[derive(Debug)]
 pub(super) struct Settings {
-    pub(super) port: u16,
-    pub(super) bind: String,
-    pub(super) backlog: Option<u32>,
-    pub(super) transport: Transport,
+    pub(super) server: ServerOptions,
     pub(super) security: Option<Security>,
     pub(super) resolve_hostname: bool,
     pub(super) deny_keepalive: bool,
-    pub(super) keepalive_packets: bool,
     pub(super) warn_above: Option<u64>,
     pub(super) sizes: Sizes,
     pub(super) inflated_max: u64,
     pub(super) memory: u64,
-    pub(super) connections: usize,
     pub(super) skip_invalid: bool,
     /// `enable_msgpack_time_support`
     pub(super) timestamps: bool,
@@ -98,10 +81,6 @@ pub(super) struct Settings {
 impl Settings {
     pub(super) fn new(params: &Params, context: &BuildContext<'_>) -> Result<Self, Diagnostic> {
         let text = |name: &str| params.str(name).map(str::to_owned);
-        let positive = |name: &str| match params.int(name) {
-            Some(value) if value < 1 => Err(params.error(name, format!("'{name}' must be at least 1"))),
-            value => Ok(value),
-        };
         for name in ["tag", "add_tag_prefix"] {
             if params.str(name) == Some("") {
                 return Err(params.error(name, format!("'{name}' parameter must not be empty")));
@@ -121,21 +100,13 @@ impl Settings {
                 "both 'send_keepalive_packet' and 'deny_keepalive' cannot be set to true",
             ));
         }
-        let port = params.int("port").and_then(|port| u16::try_from(port).ok());
-        let backlog = positive("backlog")?;
+        let transport =
+            Transport::new(params.section("transport"), params.int("linger_timeout"), &context.log)?;
         Ok(Self {
-            port: port.ok_or_else(|| params.error("port", "'port' must be a number from 0 to 65535"))?,
-            bind: params.string("bind"),
-            backlog: backlog.and_then(|backlog| u32::try_from(backlog).ok()),
-            transport: Transport::new(
-                params.section("transport"),
-                params.int("linger_timeout"),
-                &context.log,
-            )?,
+            server: ServerOptions::new(params, transport, keepalive_packets)?,
             security: params.section("security").map(Security::new).transpose()?,
             resolve_hostname: resolve.unwrap_or(params.str("source_hostname_key").is_some()),
             deny_keepalive,
-            keepalive_packets,
             warn_above: params.size("chunk_size_warn_limit"),
             sizes: Sizes {
                 message_max: params.size("message_size_limit").unwrap_or(u64::MAX),
@@ -143,7 +114,6 @@ impl Settings {
             },
             inflated_max: params.size("decompression_size_limit").unwrap_or(u64::MAX),
             memory: params.size("receive_memory_limit").unwrap_or(u64::MAX),
-            connections: positive("connection_limit")?.unwrap_or(i64::MAX) as usize,
             skip_invalid: params.bool("skip_invalid_event"),
             timestamps: context.system.enable_msgpack_time_support,
             source_address_key: text("source_address_key"),
@@ -153,6 +123,3 @@ impl Settings {
         })
     }
 }
-
-/// TCP keepalive: the first probe after this long, then as often, until the kernel gives up (9 probes).
-pub(super) const KEEPALIVE_IDLE: Duration = Duration::from_secs(60);

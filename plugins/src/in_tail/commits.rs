@@ -27,8 +27,17 @@ pub(super) struct Reading {
 
 /// Something to do for the pos file once everything before it is settled.
 pub(super) enum Settlement {
-    /// Lines up to `offset` were emitted.
-    Advance { reading: Reading, path: PathBuf, inode: u64, offset: u64, receipt: Option<Receipt> },
+    /// Lines up to `offset` were emitted. Without an entry in the pos file they only have to become safe.
+    Advance {
+        reading: Reading,
+        path: PathBuf,
+        inode: u64,
+        offset: u64,
+        receipt: Option<Receipt>,
+        has_entry: bool,
+        /// Held until it is settled.
+        unsettled: Arc<()>,
+    },
     /// The entry of a path is that of another file now.
     Switch { path: PathBuf, position: Position },
     /// The file is gone and read to its end.
@@ -86,24 +95,24 @@ async fn settle(
     log: &PluginLog,
 ) {
     match settlement {
-        Settlement::Advance { reading, path, inode, offset, receipt } => {
+        Settlement::Advance { reading, path, inode, offset, receipt, has_entry, unsettled: _unsettled } => {
             if failed.lock().unwrap_or_else(PoisonError::into_inner).contains(&reading) {
                 return;
             }
-            match receipt {
-                Some(receipt) => match receipt.committed().await {
-                    Ok(()) => positions.advance(&path, inode, offset),
-                    Err(error) => {
-                        log_warn!(
-                            log,
-                            "lines are not safe in a buffer; they are read again",
-                            path = path,
-                            error = error.to_string()
-                        );
-                        failed.lock().unwrap_or_else(PoisonError::into_inner).insert(reading);
-                    }
-                },
-                None => positions.advance(&path, inode, offset),
+            if let Some(receipt) = receipt
+                && let Err(error) = receipt.committed().await
+            {
+                log_warn!(
+                    log,
+                    "lines are not safe in a buffer; they are read again",
+                    path = path,
+                    error = error.to_string()
+                );
+                failed.lock().unwrap_or_else(PoisonError::into_inner).insert(reading);
+                return;
+            }
+            if has_entry {
+                positions.advance(&path, inode, offset);
             }
         }
         Settlement::Switch { path, position } => positions.set(&path, position),

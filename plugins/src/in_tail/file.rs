@@ -1,33 +1,37 @@
 //! One file that is being read: where it is read, what of it is held, and what waits.
 
 use super::commits::Reading;
-use super::lines::LINE_BYTES_MAX;
+use super::handle::Handle;
+use super::identity::{Head, Inode, identify};
 use super::throttle::Throttle;
-use logweir_engine::buffer::replay::{cut_points, forget, identities};
+use logweir_engine::buffer::replay::{cut_points, forget};
 use logweir_engine::delivery::FileIdentity;
 use logweir_engine::event::{EventStream, Tag};
-use std::fs::File;
 use std::io;
-use std::os::unix::fs::{FileExt, MetadataExt};
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Instant;
-
-/// How much of a file's beginning tells it from a later file with the same inode.
-const HEAD_BYTES: usize = 256;
 
 /// A file under its path, or one that was rotated away and is read to its end.
 pub(super) struct TailedFile {
+    /// The path that it is read for: by it the tag, the pos file and path_key call it.
     pub(super) path: PathBuf,
+    /// Where it is: a link's target, the name that it was given since.
+    pub(super) place: PathBuf,
     pub(super) tag: Tag,
-    pub(super) identity: FileIdentity,
-    /// Open unless idle, or open_on_every_update.
-    pub(super) handle: Option<File>,
+    pub(super) inode: Inode,
+    /// What buffers know it by; `None` until it has content.
+    pub(super) identity: Option<FileIdentity>,
+    head: Option<Head>,
+    /// Open unless there are too many, or open_on_every_update.
+    pub(super) handle: Option<Handle>,
+    /// When it last had its turn.
+    pub(super) used: Instant,
     /// Where the line begins that comes next.
     pub(super) offset: u64,
-    /// Its beginning, as far as it has been read.
-    pub(super) partial: Vec<u8>,
-    /// Bytes behind `offset` that were dropped because their line is too long; its end has not been seen.
-    pub(super) skipped: u64,
+    /// Bytes behind `offset` that have been read and hold no line end. They are read again when it comes, so that
+    /// thousands of files with unfinished lines hold no memory.
+    pub(super) seen: u64,
     /// Read to what was its end.
     pub(super) at_end: bool,
     /// Size at the last look; smaller now means truncated.
@@ -40,8 +44,26 @@ pub(super) struct TailedFile {
     pub(super) group: Option<Group>,
     /// When it lost its path; it is read on for rotate_wait.
     pub(super) rotated: Option<Instant>,
-    /// Whether the pos file follows it: not after a rotation, unless by inode.
+    /// It has been seen to leave its path.
+    pub(super) has_left: bool,
+    /// It has been seen to leave `place` for somewhere else, or for good.
+    pub(super) is_lost: bool,
+    /// It waits for its turn already.
+    pub(super) is_queued: bool,
+    /// The file that was at the path before: it is read to its end first.
+    pub(super) after: Option<u64>,
+    /// The file that waits for this one.
+    pub(super) next: Option<u64>,
+    /// Whether the pos file follows it: not once its successor is read, unless by inode.
     pub(super) has_entry: bool,
+    /// Begun while it was watched that the path got a new file: no buffer can have it yet.
+    pub(super) is_new: bool,
+    /// Goes with each emit until that is settled.
+    pub(super) unsettled: Arc<()>,
+    /// Where its entry in the pos file ended.
+    pub(super) entry_end: u64,
+    /// An error that has been logged and lasts.
+    pub(super) has_trouble: bool,
     pub(super) throttle: Throttle,
     /// Offsets at which a batch must end: buffers hold what comes before one of them, in ascending order.
     cuts: Vec<u64>,
@@ -63,104 +85,126 @@ pub(super) struct Group {
     pub(super) since: Instant,
 }
 
+/// What an open found.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Opened {
+    /// The file.
+    Open,
+    /// The place has another file, or none.
+    Elsewhere,
+    /// The file, with other content.
+    Replaced,
+}
+
 impl TailedFile {
     pub(super) fn new(
-        path: PathBuf,
-        tag: Tag,
-        dev: u64,
-        inode: u64,
-        offset: u64,
         id: u64,
+        path: PathBuf,
+        place: PathBuf,
+        inode: Inode,
+        tag: Tag,
         throttle: Throttle,
     ) -> Self {
         Self {
             path,
+            place,
             tag,
-            identity: FileIdentity { dev, ino: inode, head: 0 },
+            inode,
+            identity: None,
+            head: None,
             handle: None,
-            offset,
-            partial: Vec::new(),
-            skipped: 0,
+            used: Instant::now(),
+            offset: 0,
+            seen: 0,
             at_end: false,
             size: 0,
             reading: Reading { file: id, turn: 0 },
             refused: None,
             group: None,
             rotated: None,
+            has_left: false,
+            is_lost: false,
+            is_queued: false,
+            after: None,
+            next: None,
             has_entry: true,
+            is_new: false,
+            unsettled: Arc::new(()),
+            entry_end: 0,
+            has_trouble: false,
             throttle,
             cuts: Vec::new(),
         }
     }
 
-    /// Opens it if it is not open. `false` if it is not the file any more that it was.
-    pub(super) fn open(&mut self) -> io::Result<bool> {
+    /// Opens it if it is not open.
+    pub(super) fn open(&mut self) -> io::Result<Opened> {
         if self.handle.is_some() {
-            return Ok(true);
+            return Ok(Opened::Open);
         }
-        let file = File::open(&self.path)?;
-        let meta = file.metadata()?;
-        if (meta.dev(), meta.ino()) != (self.identity.dev, self.identity.ino) || !meta.is_file() {
-            return Ok(false);
+        let Some((handle, meta)) = Handle::open(&self.place)? else { return Ok(Opened::Elsewhere) };
+        if Inode::of(&meta) != self.inode {
+            return Ok(Opened::Elsewhere);
         }
-        self.identify(&file)?;
-        self.handle = Some(file);
-        Ok(true)
+        self.handle = Some(handle);
+        Ok(Opened::Open)
     }
 
-    /// Finds out which file this is to the buffers, and which offsets they know.
-    fn identify(&mut self, file: &File) -> io::Result<()> {
-        if !self.cuts.is_empty() || self.identity.head != 0 {
-            return Ok(());
-        }
-        let mut head = [0; HEAD_BYTES];
-        let len = file.read_at(&mut head, 0)?;
-        let known = identities(self.identity.dev, self.identity.ino);
-        let mut hasher = crc32fast::Hasher::new();
-        let mut found = known.iter().find(|identity| identity.head == 0).copied();
-        for byte in &head[..len] {
-            hasher.update(std::slice::from_ref(byte));
-            let crc = hasher.clone().finalize();
-            found = known.iter().find(|identity| identity.head == crc).copied().or(found);
-        }
-        self.identity = found.unwrap_or(FileIdentity { head: hasher.finalize(), ..self.identity });
-        self.find_cuts();
-        Ok(())
+    /// Makes sure that the open file is the one that the offset is of. `source` tells sources apart.
+    pub(super) fn verify(&mut self, source: u32) -> io::Result<Opened> {
+        let Some(handle) = &self.handle else { return Ok(Opened::Elsewhere) };
+        let Some(head) = self.head else { return self.identify(source) };
+        Ok(if head.is_of(handle.file())? { Opened::Open } else { Opened::Replaced })
     }
 
-    fn find_cuts(&mut self) {
-        self.cuts = cut_points(self.identity);
-        self.cuts.retain(|cut| *cut > self.offset);
+    fn identify(&mut self, source: u32) -> io::Result<Opened> {
+        let Some(handle) = &self.handle else { return Ok(Opened::Elsewhere) };
+        let Some(head) = Head::read(handle.file())? else { return Ok(Opened::Open) };
+        let known = identify(handle.file(), self.inode, head, source, self.is_new)?;
+        self.head = Some(head);
+        self.identity = Some(known.identity);
+        self.cuts = known.cuts;
+        let offset = self.offset;
+        self.cuts.retain(|cut| *cut > offset);
+        let is_replaced = known.is_another && !self.is_new && offset > 0;
+        Ok(if is_replaced { Opened::Replaced } else { Opened::Open })
     }
 
     /// The next offset at which a batch must end.
     pub(super) fn next_cut(&mut self) -> Option<u64> {
-        while self.cuts.first().is_some_and(|cut| *cut <= self.offset) {
-            self.cuts.remove(0);
-        }
+        let passed = self.cuts.partition_point(|cut| *cut <= self.offset);
+        self.cuts.drain(..passed);
         self.cuts.first().copied()
     }
 
-    /// It was truncated: offsets mean other lines now.
+    /// It has other content: offsets mean other lines now.
     pub(super) fn truncated(&mut self) {
-        forget(self.identity);
-        self.identity.head = 0;
+        if let Some(identity) = self.identity.take() {
+            forget(identity);
+        }
+        self.head = None;
+        self.is_new = true;
         self.cuts.clear();
-        self.handle = None;
+        self.size = 0;
+        // What was read is still offered, though no offset says where it was.
+        let refused = self.refused.take().map(|refused| Refused { end: 0, ..refused });
         self.restart(0);
+        self.refused = refused;
     }
 
     /// Goes back to an offset whose lines are not safe; what is under way of this reading counts no more.
     pub(super) fn rewind(&mut self, offset: u64) {
         self.restart(offset);
-        self.find_cuts();
+        if let Some(identity) = self.identity {
+            self.cuts = cut_points(identity);
+            self.cuts.retain(|cut| *cut > offset);
+        }
     }
 
     fn restart(&mut self, offset: u64) {
         self.reading.turn += 1;
         self.offset = offset;
-        self.partial = Vec::new();
-        self.skipped = 0;
+        self.seen = 0;
         self.at_end = false;
         self.refused = None;
         self.group = None;
@@ -173,18 +217,25 @@ impl TailedFile {
 
     /// Where the next byte is read.
     pub(super) fn read_at(&self) -> u64 {
-        self.offset + self.skipped + self.partial.len() as u64
+        self.offset + self.seen
     }
 
-    /// Keeps the beginning of a line, or drops it if it is too long already.
-    pub(super) fn keep_partial(&mut self, rest: &[u8], max: Option<usize>) {
-        self.partial.clear();
-        if self.skipped > 0 || rest.len() > max.unwrap_or(LINE_BYTES_MAX).min(LINE_BYTES_MAX) {
-            self.skipped += rest.len() as u64;
-        } else {
-            self.partial.extend_from_slice(rest);
+    /// Nothing of it is left to read for now.
+    pub(super) fn is_drained(&self) -> bool {
+        self.at_end && self.refused.is_none()
+    }
+
+    /// Whether a buffer may still refuse what was emitted.
+    pub(super) fn is_unsettled(&self) -> bool {
+        Arc::strong_count(&self.unsettled) > 1
+    }
+
+    /// Whether no name leads to it any more.
+    pub(super) fn is_deleted(&self) -> bool {
+        use std::os::unix::fs::MetadataExt;
+        match self.handle.as_ref().map(|handle| handle.file().metadata()) {
+            Some(Ok(meta)) => meta.nlink() == 0,
+            _ => false,
         }
-        // Thousands of files must not each keep room for their longest line.
-        self.partial.shrink_to(rest.len().next_power_of_two());
     }
 }

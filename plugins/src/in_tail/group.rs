@@ -110,6 +110,12 @@ impl Groups {
         Some(share.saturating_sub(counter.lines))
     }
 
+    /// Whether no line of the file is ever wanted (limit 0).
+    pub(super) fn is_shut(&self, path: &Path) -> bool {
+        let rule = self.files.get(path).and_then(|counter| self.rules.rules.get(counter.rule));
+        rule.is_some_and(|rule| rule.limit == 0)
+    }
+
     /// The file gave lines.
     pub(super) fn took(&mut self, path: &Path, lines: u64, now: Instant) {
         if let Some(counter) = self.files.get_mut(path) {

@@ -11,7 +11,7 @@ pub(super) const READ_BYTES: usize = 256 << 10;
 /// memory.
 pub(super) const LINE_BYTES_MAX: usize = 64 << 20;
 
-/// The buffer. Holds, for the file whose turn it is, the beginning of a line that was read before and what follows it.
+/// The buffer: a window of the file whose turn it is, from the beginning of a line.
 pub(super) struct LineBuffer {
     bytes: Vec<u8>,
     len: usize,
@@ -27,34 +27,40 @@ impl LineBuffer {
         Self { bytes: Vec::new(), len: 0 }
     }
 
-    /// Begins with what is left of the file's last turn.
-    pub(super) fn begin(&mut self, left: &[u8]) {
-        if self.bytes.len() < left.len() + READ_BYTES {
-            self.bytes.resize(left.len() + READ_BYTES, 0);
-        } else if self.bytes.len() > 4 * READ_BYTES && left.len() < READ_BYTES {
-            self.bytes.truncate(2 * READ_BYTES);
-            self.bytes.shrink_to_fit();
-        }
-        self.bytes[..left.len()].copy_from_slice(left);
-        self.len = left.len();
-    }
-
     /// Reads once at `offset`, at most `limit` bytes; 0 at the end of the file.
     pub(super) fn fill(&mut self, file: &File, offset: u64, limit: usize) -> io::Result<usize> {
-        let end = self.bytes.len().min(self.len + limit);
-        let read = loop {
-            match file.read_at(&mut self.bytes[self.len..end], offset) {
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                other => break other?,
-            }
-        };
-        self.len += read;
-        Ok(read)
+        self.len = 0;
+        let end = self.bytes.len().min(limit);
+        self.len = read_once(file, &mut self.bytes[..end], offset)?;
+        Ok(self.len)
     }
 
     /// What is held.
     pub(super) fn held(&self) -> &[u8] {
         &self.bytes[..self.len]
+    }
+}
+
+/// Reads a line that is longer than the buffer: `len` bytes at `offset`. Fewer if the file has become shorter.
+pub(super) fn read_long_line(file: &File, offset: u64, len: usize) -> io::Result<Vec<u8>> {
+    let mut line = vec![0; len];
+    let mut filled = 0;
+    while filled < len {
+        match read_once(file, &mut line[filled..], offset + filled as u64)? {
+            0 => break,
+            read => filled += read,
+        }
+    }
+    line.truncate(filled);
+    Ok(line)
+}
+
+fn read_once(file: &File, bytes: &mut [u8], offset: u64) -> io::Result<usize> {
+    loop {
+        match file.read_at(bytes, offset) {
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            other => return other,
+        }
     }
 }
 

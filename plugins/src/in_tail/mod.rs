@@ -4,10 +4,12 @@
 //! |---|---|
 //! | [`paths`] | which files there are: patterns, dates, exclusions |
 //! | [`position`] | the pos file |
-//! | [`scheduler`] | one thread a source: rotations, refreshes, whose turn it is |
+//! | [`scheduler`] | one thread a source: whose turn it is, when to look |
+//! | [`rotation`], [`series`], [`refresh`] | what becomes of paths, and of the files that were there |
+//! | [`identity`] | which file a file is |
 //! | [`reader`] | one turn: bytes, lines, events, emit |
 //! | [`commits`] | offsets go to the pos file once their lines are safe in every buffer |
-//! | [`notify`] | inotify, which only makes it quick |
+//! | [`notify`], [`names`] | inotify, which makes it quick and tells where files went |
 //!
 //! However many files there are, there is one thread, one read buffer and one second-long timer a source.
 
@@ -17,13 +19,19 @@ mod events;
 mod file;
 mod glob;
 mod group;
+mod handle;
+mod identity;
 mod lines;
+mod names;
 mod notify;
 mod params;
 mod paths;
 mod position;
 mod reader;
+mod refresh;
+mod rotation;
 mod scheduler;
+mod series;
 mod settings;
 mod throttle;
 
@@ -37,6 +45,7 @@ use settings::Settings;
 use std::io::Write;
 use std::os::unix::net::UnixStream;
 use std::sync::Arc;
+use tokio::sync::oneshot;
 
 /// `@type tail`
 pub static PLUGIN: Descriptor = Descriptor {
@@ -68,7 +77,10 @@ impl Input for Tail {
                 // The reader has ended already if nobody listens.
                 let _ = waker.write_all(&[1]);
             });
-            tasks.spawn_blocking(move || scheduler.run());
+            let (ready, is_ready) = oneshot::channel();
+            tasks.spawn_blocking(move || scheduler.run(ready));
+            // What is renamed from now on must not be missed.
+            let _ = is_ready.await;
             Ok(())
         })
     }

@@ -1,8 +1,12 @@
 //! What wakes the reader: changes that inotify reports, a stop, or the time.
 //!
-//! inotify only makes it quick. The stat pass of the reader is the truth: a queue that overflows, a file system that
-//! reports nothing, or a limit on watches costs at most a second.
+//! inotify makes it quick, and tells where files went that were renamed before they were looked at. The stat pass of
+//! the reader is the truth about what is there: a queue that overflows, a file system that reports nothing, or a limit on
+//! watches costs at most a second. Names have a queue of their own, so that the writes of thousands of files do not push
+//! a rename out of it.
 
+use super::handle::Handle;
+use super::names::{NameChange, Names};
 use inotify::{EventMask, Inotify, WatchDescriptor, WatchMask};
 use logweir_engine::log_warn;
 use logweir_engine::telemetry::PluginLog;
@@ -10,18 +14,19 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use std::collections::{HashMap, HashSet};
 use std::io::{self, Read};
 use std::os::unix::net::UnixStream;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::Duration;
 
 /// Bytes of inotify events that are read at once.
-const EVENT_BYTES: usize = 16 << 10;
+pub(super) const EVENT_BYTES: usize = 16 << 10;
 
 /// Watches files and the folders of paths.
 pub(super) struct Notify {
     inotify: Option<Inotify>,
-    files: HashMap<WatchDescriptor, u64>,
+    names: Option<Names>,
+    /// Several paths may lead to one file.
+    files: HashMap<WatchDescriptor, Vec<u64>>,
     watched: HashMap<u64, WatchDescriptor>,
-    folders: HashMap<PathBuf, WatchDescriptor>,
     stop: UnixStream,
     warned: bool,
     log: PluginLog,
@@ -32,8 +37,10 @@ pub(super) struct Notify {
 pub(super) struct Changes {
     /// Files that were written to, moved or removed.
     pub(super) files: HashSet<u64>,
-    /// A name in a watched folder has changed: paths may lead to other files.
-    pub(super) names: bool,
+    /// Names in watched folders, in order.
+    pub(super) names: Vec<NameChange>,
+    /// Changes were missed: everything must be looked at.
+    pub(super) all: bool,
 }
 
 impl Notify {
@@ -41,16 +48,16 @@ impl Notify {
     pub(super) fn new(use_inotify: bool, stop: UnixStream, log: PluginLog) -> Self {
         let mut notify = Self {
             inotify: None,
+            names: None,
             files: HashMap::new(),
             watched: HashMap::new(),
-            folders: HashMap::new(),
             stop,
             warned: false,
             log,
         };
         if use_inotify {
-            match Inotify::init() {
-                Ok(inotify) => notify.inotify = Some(inotify),
+            match Inotify::init().and_then(|inotify| Ok((inotify, Names::new()?))) {
+                Ok((inotify, names)) => (notify.inotify, notify.names) = (Some(inotify), Some(names)),
                 Err(error) => notify.warn_once(&error),
             }
         }
@@ -62,44 +69,59 @@ impl Notify {
         self.inotify.is_some()
     }
 
-    /// Watches a file and the folder of its path.
-    pub(super) fn watch(&mut self, file: u64, path: &Path) {
+    /// Watches a file: the open one, else what is at its place.
+    pub(super) fn watch(&mut self, file: u64, handle: Option<&Handle>, place: &Path) {
         let Some(inotify) = &mut self.inotify else { return };
         let mask = WatchMask::MODIFY | WatchMask::MOVE_SELF | WatchMask::DELETE_SELF | WatchMask::ATTRIB;
-        match inotify.watches().add(path, mask) {
+        let mut added = match handle {
+            Some(handle) => inotify.watches().add(handle.path(), mask),
+            None => inotify.watches().add(place, mask),
+        };
+        if added.is_err() && handle.is_some() {
+            // Without /proc.
+            added = inotify.watches().add(place, mask);
+        }
+        match added {
             Ok(descriptor) => {
-                self.files.insert(descriptor.clone(), file);
+                self.files.entry(descriptor.clone()).or_default().push(file);
                 self.watched.insert(file, descriptor);
             }
             Err(error) if error.kind() == io::ErrorKind::NotFound => {}
             Err(error) => self.warn_once(&error),
         }
-        if let Some(folder) = path.parent() {
-            self.watch_folder(folder);
-        }
     }
 
     /// The file is read no more.
     pub(super) fn unwatch(&mut self, file: u64) {
-        if let (Some(descriptor), Some(inotify)) = (self.watched.remove(&file), &mut self.inotify) {
-            // A watch that another reading of the same inode still uses stays.
-            if self.files.get(&descriptor) == Some(&file) {
-                self.files.remove(&descriptor);
-                // The kernel removes the watch of a deleted file by itself.
-                let _ = inotify.watches().remove(descriptor);
+        let (Some(descriptor), Some(inotify)) = (self.watched.remove(&file), &mut self.inotify) else {
+            return;
+        };
+        let Some(files) = self.files.get_mut(&descriptor) else { return };
+        files.retain(|other| *other != file);
+        if files.is_empty() {
+            self.files.remove(&descriptor);
+            // The kernel removes the watch of a deleted file by itself.
+            let _ = inotify.watches().remove(descriptor);
+        }
+    }
+
+    /// Watches the names in a folder; answers whether it has not been watched so far.
+    pub(super) fn watch_folder(&mut self, folder: &Path) -> bool {
+        let Some(names) = &mut self.names else { return false };
+        match names.watch(folder) {
+            Ok(is_new) => is_new,
+            Err(error) => {
+                if !matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) {
+                    self.warn_once(&error);
+                }
+                false
             }
         }
     }
 
-    fn watch_folder(&mut self, folder: &Path) {
-        if self.folders.contains_key(folder) {
-            return;
-        }
-        let Some(inotify) = &mut self.inotify else { return };
-        let mask = WatchMask::CREATE | WatchMask::MOVED_TO | WatchMask::ONLYDIR;
-        if let Ok(descriptor) = inotify.watches().add(folder, mask) {
-            self.folders.insert(folder.to_owned(), descriptor);
-        }
+    /// The changes of names so far, and whether some were missed.
+    pub(super) fn names(&mut self) -> (Vec<NameChange>, bool) {
+        self.names.as_mut().map(Names::read).unwrap_or_default()
     }
 
     /// Waits for a change, a stop or the end of `timeout`.
@@ -110,8 +132,9 @@ impl Notify {
         };
         {
             let mut fds = vec![PollFd::new(&self.stop, PollFlags::IN)];
-            if let Some(inotify) = &self.inotify {
+            if let (Some(inotify), Some(names)) = (&self.inotify, &self.names) {
                 fds.push(PollFd::new(inotify, PollFlags::IN));
+                fds.push(PollFd::new(names.queue(), PollFlags::IN));
             }
             // An interrupted wait is a short one.
             let _ = poll(&mut fds, Some(&timespec));
@@ -123,22 +146,17 @@ impl Notify {
 
     fn changes(&mut self) -> Changes {
         let mut changes = Changes::default();
+        (changes.names, changes.all) = self.names();
         let Some(inotify) = &mut self.inotify else { return changes };
         let mut buffer = [0; EVENT_BYTES];
         while let Ok(events) = inotify.read_events(&mut buffer) {
             for event in events {
-                if event.mask.contains(EventMask::Q_OVERFLOW) {
-                    changes.names = true;
-                    changes.files.extend(self.watched.keys());
-                }
-                match self.files.get(&event.wd) {
-                    Some(file) => {
-                        changes.files.insert(*file);
-                    }
-                    None => changes.names |= event.mask.intersects(EventMask::CREATE | EventMask::MOVED_TO),
-                }
+                changes.all |= event.mask.contains(EventMask::Q_OVERFLOW);
+                changes.files.extend(self.files.get(&event.wd).into_iter().flatten());
                 if event.mask.contains(EventMask::IGNORED) {
-                    self.files.remove(&event.wd);
+                    for file in self.files.remove(&event.wd).into_iter().flatten() {
+                        self.watched.remove(&file);
+                    }
                 }
             }
         }

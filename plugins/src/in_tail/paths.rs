@@ -1,6 +1,7 @@
 //! Which files there are to tail: patterns with dates, exclusions, and what cannot be read.
 
 use super::glob::glob;
+use super::identity::Inode;
 use logweir_engine::event::EventTime;
 use logweir_engine::telemetry::PluginLog;
 use logweir_engine::time::{TimeFormat, Zone};
@@ -8,7 +9,6 @@ use logweir_engine::{log_debug, log_warn};
 use std::collections::{BTreeMap, HashSet};
 use std::fs;
 use std::io::ErrorKind;
-use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
@@ -35,14 +35,6 @@ impl GlobPolicy {
 
 fn has_pair(path: &str, open: char, close: char) -> bool {
     path.find(open).is_some_and(|at| path[at..].contains(close))
-}
-
-/// A file to tail.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Target {
-    pub(super) path: PathBuf,
-    pub(super) dev: u64,
-    pub(super) inode: u64,
 }
 
 /// Patterns of one source.
@@ -92,7 +84,7 @@ impl Paths {
     }
 
     /// The files that are there now, by path.
-    pub(super) fn expand(&mut self) -> BTreeMap<PathBuf, Target> {
+    pub(super) fn expand(&mut self) -> BTreeMap<PathBuf, Inode> {
         let excluded: HashSet<PathBuf> =
             self.exclude.iter().flat_map(|path| self.matching(&path.today())).collect();
         let mut targets = BTreeMap::new();
@@ -103,8 +95,8 @@ impl Paths {
                 if excluded.contains(&path) {
                     continue;
                 }
-                if let Some(target) = self.target(&path, is_pattern) {
-                    targets.insert(path, target);
+                if let Some(inode) = self.target(&path, is_pattern) {
+                    targets.insert(path, inode);
                 }
             }
         }
@@ -115,7 +107,7 @@ impl Paths {
         if self.policy.is_pattern(pattern) { glob(pattern) } else { vec![PathBuf::from(pattern)] }
     }
 
-    fn target(&mut self, path: &Path, found_by_pattern: bool) -> Option<Target> {
+    fn target(&mut self, path: &Path, found_by_pattern: bool) -> Option<Inode> {
         let meta = match fs::metadata(path) {
             Ok(meta) => meta,
             Err(error) => {
@@ -125,6 +117,9 @@ impl Paths {
         };
         // Neither folders nor FIFOs and sockets, on which an open would wait.
         if !meta.is_file() {
+            if !found_by_pattern {
+                self.warn_unreadable(path, "it is not a regular file");
+            }
             return None;
         }
         if found_by_pattern && !is_readable(path) {
@@ -138,7 +133,7 @@ impl Paths {
             return None;
         }
         self.unreadable.remove(path);
-        Some(Target { path: path.to_owned(), dev: meta.dev(), inode: meta.ino() })
+        Some(Inode::of(&meta))
     }
 
     fn cannot_stat(&mut self, path: &Path, error: &std::io::Error, found_by_pattern: bool) {

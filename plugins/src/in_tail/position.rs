@@ -126,20 +126,18 @@ impl Positions {
         }
     }
 
-    /// The file is watched no more.
+    /// The file is watched no more. Does nothing if the entry is that of another inode by now.
     pub(super) fn unwatch(&self, path: &Path, inode: u64) {
         let mut table = self.lock();
         let key = table.key(path, inode);
-        table.unwatch(&key);
-    }
-
-    /// Unwatches every entry that `exists` denies.
-    pub(super) fn unwatch_missing(&self, exists: impl Fn(&Key) -> bool) {
-        let mut table = self.lock();
-        let gone: Vec<Key> = table.entries.keys().filter(|key| !exists(key)).cloned().collect();
-        for key in gone {
+        if table.entries.get(&key).is_some_and(|entry| entry.position.inode == inode) {
             table.unwatch(&key);
         }
+    }
+
+    /// The inodes that there are entries of.
+    pub(super) fn inodes(&self) -> Vec<u64> {
+        self.lock().entries.values().map(|entry| entry.position.inode).collect()
     }
 
     /// Writes the file anew without unwatched lines (pos_file_compaction_interval).
@@ -163,6 +161,7 @@ impl Table {
         let Some(open) = &self.file else { return Ok(()) };
         let bytes = open.file.read_from(0)?;
         let mut kept: Vec<(Key, PathBuf, Position)> = Vec::new();
+        let mut places: HashMap<Key, usize> = HashMap::new();
         for line in bytes.split_inclusive(|byte| *byte == b'\n') {
             let Some((path, position)) = parse_line(line) else {
                 let text = String::from_utf8_lossy(line);
@@ -173,7 +172,7 @@ impl Table {
                 continue;
             }
             let key = self.key(&path, position.inode);
-            if let Some(at) = kept.iter().position(|(other, _, _)| *other == key) {
+            if let Some(at) = places.get(&key).copied() {
                 let (_, old_path, old) = &kept[at];
                 let name = match &key {
                     Key::Path(path) => path.display().to_string(),
@@ -189,6 +188,7 @@ impl Table {
                 // Fluentd keeps the place of the first and the numbers of the last.
                 kept[at] = (key, path, position);
             } else {
+                places.insert(key.clone(), kept.len());
                 kept.push((key, path, position));
             }
         }

@@ -2,9 +2,10 @@
 
 use super::commits::{Settlement, Settlements};
 use super::events::Events;
-use super::file::{Group, Refused, TailedFile};
+use super::file::{Group, Opened, Refused, TailedFile};
 use super::group::Groups;
-use super::lines::{LineBuffer, Lines, READ_BYTES};
+use super::handle::is_out_of_files;
+use super::lines::{LINE_BYTES_MAX, LineBuffer, Lines, READ_BYTES, read_long_line};
 use super::settings::Settings;
 use logweir_engine::delivery::{EmitError, Origin, Receipt};
 use logweir_engine::event::EventStream;
@@ -19,6 +20,9 @@ use tokio::runtime::Handle;
 /// After a stop, an emit that waits for room is given up after this; its lines are read again after the restart.
 const EMIT_AFTER_STOP: Duration = Duration::from_secs(5);
 
+/// Without format_firstline, joined lines are parsed again with each line, up to this size.
+const PARSE_AGAIN_BYTES_MAX: usize = 1 << 20;
+
 /// How a turn ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Turn {
@@ -28,8 +32,12 @@ pub(super) enum Turn {
     End,
     /// It may not go on now: a limit, a full buffer.
     Wait,
-    /// The path does not lead to this file any more.
+    /// Its place has another file, or none.
     Gone,
+    /// It has other content than that which its offset is of.
+    Replaced,
+    /// The process may not open more files.
+    OutOfFiles,
 }
 
 /// What all files of a source share while they are read.
@@ -41,6 +49,8 @@ pub(super) struct Reader {
     pub(super) groups: Option<Groups>,
     buffer: LineBuffer,
     events: Events,
+    /// When an emit first waited after the stop.
+    stopped: Option<Instant>,
 }
 
 impl Reader {
@@ -52,7 +62,16 @@ impl Reader {
         groups: Option<Groups>,
     ) -> Self {
         let events = Events::new(settings.clone(), context.log.clone());
-        Self { settings, context, handle, settlements, groups, buffer: LineBuffer::new(), events }
+        Self {
+            settings,
+            context,
+            handle,
+            settlements,
+            groups,
+            buffer: LineBuffer::new(),
+            events,
+            stopped: None,
+        }
     }
 
     /// Reads at most one buffer full.
@@ -62,37 +81,40 @@ impl Reader {
         {
             return Turn::Wait;
         }
+        file.used = Instant::now();
         match file.open() {
-            Ok(true) => {}
-            Ok(false) => return Turn::Gone,
+            Ok(Opened::Open) => {}
+            Ok(_) => return Turn::Gone,
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Turn::Gone,
-            Err(error) => {
-                log_warn!(
-                    self.context.log,
-                    "cannot open a file; it is tried again",
-                    path = file.path,
-                    error = error.to_string()
-                );
-                return Turn::Wait;
+            Err(error) if is_out_of_files(&error) => {
+                file.at_end = false;
+                return Turn::OutOfFiles;
             }
+            Err(error) => return self.trouble(file, "cannot open a file; it is tried again", &error),
         }
         let turn = self.read(file);
         if self.settings.open_on_every_update {
             file.handle = None;
         }
         match turn {
-            Ok(turn) => turn,
+            Ok(turn) => {
+                file.has_trouble = false;
+                turn
+            }
             Err(error) => {
-                log_error!(
-                    self.context.log,
-                    "cannot read a file; it is tried again",
-                    path = file.path,
-                    error = error.to_string()
-                );
                 file.handle = None;
-                Turn::Wait
+                self.trouble(file, "cannot read a file; it is tried again", &error)
             }
         }
+    }
+
+    /// What lasts is said once.
+    fn trouble(&self, file: &mut TailedFile, message: &str, error: &io::Error) -> Turn {
+        if !std::mem::replace(&mut file.has_trouble, true) {
+            log_error!(self.context.log, message, path = file.place, error = error.to_string());
+        }
+        file.at_end = false;
+        Turn::Wait
     }
 
     fn read(&mut self, file: &mut TailedFile) -> io::Result<Turn> {
@@ -104,34 +126,73 @@ impl Reader {
         let bytes_allowed = file.throttle.allowance(now).unwrap_or(u64::MAX);
         if lines_allowed == 0 || bytes_allowed == 0 {
             log_debug!(self.context.log, "Reading Limit exceeded", path = file.path);
+            file.at_end = false;
             return Ok(Turn::Wait);
         }
-        self.buffer.begin(&file.partial);
-        let limit = usize::try_from(bytes_allowed).unwrap_or(READ_BYTES).min(READ_BYTES);
-        let Some(handle) = &file.handle else { return Ok(Turn::Gone) };
-        let read = self.buffer.fill(handle, file.read_at(), limit)?;
-        file.throttle.took(read as u64, now);
-        file.at_end = read < limit;
-        if read == 0 {
-            return Ok(Turn::End);
+        match file.verify(self.settings.source)? {
+            Opened::Open => {}
+            Opened::Elsewhere => return Ok(Turn::Gone),
+            Opened::Replaced => return Ok(Turn::Replaced),
         }
+        if file.seen >= READ_BYTES as u64 {
+            return self.read_long(file, bytes_allowed, now);
+        }
+        let limit =
+            usize::try_from(file.seen.saturating_add(bytes_allowed)).unwrap_or(READ_BYTES).min(READ_BYTES);
+        let Some(handle) = &file.handle else { return Ok(Turn::Gone) };
+        let read = self.buffer.fill(handle.file(), file.offset, limit)?;
+        let new = (read as u64).saturating_sub(file.seen);
+        file.at_end = read < limit;
+        if new == 0 {
+            return Ok(if file.at_end { Turn::End } else { Turn::More });
+        }
+        file.throttle.took(new, now);
         let held = std::mem::replace(&mut self.buffer, LineBuffer::new_empty());
         let (used, taken_all) = self.take_lines(file, held.held(), lines_allowed, now);
-        if taken_all {
-            file.keep_partial(&held.held()[used..], self.settings.max_line_size);
-        } else {
-            file.partial = Vec::new();
-            file.at_end = false;
-        }
+        file.seen = if taken_all { (read - used) as u64 } else { 0 };
         self.buffer = held;
         if !taken_all {
-            return Ok(if file.refused.is_some() || lines_allowed != u64::MAX {
-                Turn::Wait
-            } else {
-                Turn::More
-            });
+            file.at_end = false;
+            let must_wait = file.refused.is_some() || lines_allowed != u64::MAX;
+            return Ok(if must_wait { Turn::Wait } else { Turn::More });
         }
         Ok(if file.at_end { Turn::End } else { Turn::More })
+    }
+
+    /// A line that fills the buffer: its end is looked for; only then it is read as a whole, if it may be so long.
+    fn read_long(&mut self, file: &mut TailedFile, bytes_allowed: u64, now: Instant) -> io::Result<Turn> {
+        let limit = usize::try_from(bytes_allowed).unwrap_or(READ_BYTES).min(READ_BYTES);
+        let Some(handle) = &file.handle else { return Ok(Turn::Gone) };
+        let read = self.buffer.fill(handle.file(), file.read_at(), limit)?;
+        file.throttle.took(read as u64, now);
+        file.at_end = read < limit;
+        let Some(end) = memchr::memchr(b'\n', self.buffer.held()) else {
+            file.seen += read as u64;
+            return Ok(if file.at_end { Turn::End } else { Turn::More });
+        };
+        file.at_end = false;
+        let len = file.seen + end as u64 + 1;
+        if len > self.line_bytes_max() as u64 {
+            self.warn_too_long();
+            file.offset += len;
+            file.seen = 0;
+            let (stream, end) = (self.events.take(file.tag.clone()), file.settled());
+            let taken = self.emit(file, stream, end);
+            return Ok(if taken { Turn::More } else { Turn::Wait });
+        }
+        let len = usize::try_from(len).unwrap_or(usize::MAX);
+        let line = read_long_line(handle.file(), file.offset, len)?;
+        if line.len() < len {
+            // It was truncated under our hands, which the next look at it shows.
+            return Ok(Turn::End);
+        }
+        file.seen = 0;
+        self.take_lines(file, &line, 1, now);
+        Ok(if file.refused.is_some() { Turn::Wait } else { Turn::More })
+    }
+
+    fn line_bytes_max(&self) -> usize {
+        self.settings.max_line_size.unwrap_or(LINE_BYTES_MAX).min(LINE_BYTES_MAX)
     }
 
     /// Emits the lines of `held`, batch by batch. Answers how many bytes were used, and whether that was all lines.
@@ -142,30 +203,15 @@ impl Reader {
         allowed: u64,
         now: Instant,
     ) -> (usize, bool) {
-        let mut used = 0;
-        if file.skipped > 0 {
-            match memchr::memchr(b'\n', held) {
-                Some(end) => {
-                    self.warn_too_long();
-                    file.offset += file.skipped + end as u64 + 1;
-                    file.skipped = 0;
-                    used = end + 1;
-                }
-                None => return (0, true),
-            }
-        }
         let mut given = 0;
-        let mut lines = Lines::new(&held[used..]);
+        let mut lines = Lines::new(held);
         loop {
             let batch_limit = (self.settings.read_lines_limit as u64).min(allowed - given);
             let cut = file.next_cut();
-            let before = lines.taken();
             let count = self.take_batch(file, &mut lines, batch_limit, cut);
             if count == 0 {
-                used += lines.taken();
-                return (used, true);
+                return (lines.taken(), true);
             }
-            debug_assert!(lines.taken() > before);
             given += count;
             if let Some(groups) = &mut self.groups {
                 groups.took(&file.path, count, now);
@@ -173,7 +219,7 @@ impl Reader {
             let end = file.settled();
             let stream = self.events.take(file.tag.clone());
             if !self.emit(file, stream, end) || given >= allowed {
-                used += lines.taken();
+                let used = lines.taken();
                 let all = memchr::memchr(b'\n', &held[used..]).is_none() && file.refused.is_none();
                 return (used, all);
             }
@@ -194,13 +240,15 @@ impl Reader {
             let start = file.offset;
             file.offset += line.len() as u64;
             count += 1;
-            if self.settings.max_line_size.is_some_and(|max| line.len() > max) {
+            if line.len() > self.line_bytes_max() {
                 self.warn_too_long();
             } else {
                 let converted = self.settings.conversion.map(|conversion| conversion.convert(line));
                 self.line(file, converted.as_deref().unwrap_or(line), start);
             }
             if cut == Some(file.offset) {
+                // Batches have ended here before: so does the event.
+                self.end_group(file);
                 break;
             }
         }
@@ -220,6 +268,8 @@ impl Reader {
             group.since = now;
             if self.events.try_add(&group.text, &file.path) {
                 file.group = None;
+            } else if group.text.len() > PARSE_AGAIN_BYTES_MAX {
+                self.end_group(file);
             }
             return;
         }
@@ -231,6 +281,9 @@ impl Reader {
         } else if let Some(group) = &mut file.group {
             group.text.extend_from_slice(line);
             group.since = now;
+            if group.text.len() > LINE_BYTES_MAX {
+                self.end_group(file);
+            }
         } else {
             let text = inspect(&String::from_utf8_lossy(line));
             if self.settings.emit_unmatched_lines {
@@ -244,6 +297,17 @@ impl Reader {
 
     /// Emits the joined lines that wait, because no more came for a while or because reading ends.
     pub(super) fn flush_group(&mut self, file: &mut TailedFile) {
+        if file.group.is_none() || file.refused.is_some() {
+            return;
+        }
+        self.end_group(file);
+        let stream = self.events.take(file.tag.clone());
+        let end = file.offset;
+        self.emit(file, stream, end);
+    }
+
+    /// Makes an event of the joined lines that wait.
+    fn end_group(&mut self, file: &mut TailedFile) {
         let Some(group) = file.group.take() else { return };
         if !self.events.try_add(&group.text, &file.path) {
             let text = super::lines::chomp(&group.text);
@@ -254,9 +318,6 @@ impl Reader {
                 format!("got incomplete line at shutdown from {}: {line}", file.path.display())
             );
         }
-        let stream = self.events.take(file.tag.clone());
-        let end = file.offset;
-        self.emit(file, stream, end);
     }
 
     /// Emits a batch that ends at `end`. `false` if it was refused and waits in the file.
@@ -264,11 +325,11 @@ impl Reader {
         let receipt = if stream.is_empty() {
             None
         } else {
-            let origin = Origin::Tail { file: file.identity, end };
+            let origin = file.identity.map_or(Origin::None, |identity| Origin::Tail { file: identity, end });
             let mut receipt = Receipt::durable(origin);
             match self.emit_now(stream.clone(), &mut receipt) {
                 Ok(()) => Some(receipt),
-                Err(EmitError::BufferOverflow | EmitError::Shutdown) => {
+                Err(error) if may_be_repeated(&error) => {
                     file.refused = Some(Refused { stream, end });
                     return false;
                 }
@@ -276,32 +337,45 @@ impl Reader {
                 Err(_) => None,
             }
         };
+        self.settlements.push(Settlement::Advance {
+            reading: file.reading,
+            path: file.path.clone(),
+            inode: file.inode.number,
+            offset: end,
+            receipt,
+            has_entry: file.has_entry,
+            unsettled: file.unsettled.clone(),
+        });
         if file.has_entry {
-            self.settlements.push(Settlement::Advance {
-                reading: file.reading,
-                path: file.path.clone(),
-                inode: file.identity.ino,
-                offset: end,
-                receipt,
-            });
+            file.entry_end = end;
         }
         true
     }
 
-    fn emit_now(&self, stream: EventStream, receipt: &mut Receipt) -> Result<(), EmitError> {
+    fn emit_now(&mut self, stream: EventStream, receipt: &mut Receipt) -> Result<(), EmitError> {
         let stop = self.context.stop.clone();
+        let stopped = &mut self.stopped;
         self.handle.block_on(async {
             tokio::select! {
                 result = self.context.emit(stream, receipt) => result,
-                () = async { stop.cancelled().await; tokio::time::sleep(EMIT_AFTER_STOP).await } => {
-                    Err(EmitError::Shutdown)
-                }
+                () = async {
+                    stop.cancelled().await;
+                    // Of all files together.
+                    let until = *stopped.get_or_insert_with(Instant::now) + EMIT_AFTER_STOP;
+                    tokio::time::sleep_until(until.into()).await;
+                } => Err(EmitError::Shutdown),
             }
         })
     }
 
     fn warn_too_long(&self) {
-        let max = self.settings.max_line_size.unwrap_or(super::lines::LINE_BYTES_MAX);
+        let max = self.line_bytes_max();
         log_warn!(self.context.log, format!("received line length is longer than {max}"), limit = Shown(max));
     }
+}
+
+/// A full buffer, a disk that refuses, the end of the program: the lines are offered again, now or after the restart.
+fn may_be_repeated(error: &EmitError) -> bool {
+    matches!(error, EmitError::BufferOverflow | EmitError::Shutdown)
+        || error.class() == EmitError::BufferOverflow.class()
 }

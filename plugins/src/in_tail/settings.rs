@@ -47,6 +47,8 @@ pub(super) struct Settings {
     pub(super) binary: bool,
     pub(super) groups: Option<GroupRules>,
     pub(super) parser: Arc<dyn Parser>,
+    /// Tells this source from others that read the same files; the same after a restart.
+    pub(super) source: u32,
 }
 
 /// The tag with its `*`.
@@ -122,6 +124,10 @@ impl Settings {
             }
         }
         let parser = context.parser(params, None)?;
+        let source = match &pos_file {
+            Some(path) => crc32fast::hash(path.as_os_str().as_encoded_bytes()),
+            None => crc32fast::hash(context.id.text.as_bytes()),
+        };
         let permission = |configured: Option<u32>, default| configured.unwrap_or(default);
         Ok(Self {
             path: paths(params)?,
@@ -157,6 +163,7 @@ impl Settings {
             binary: !params.is_set("encoding"),
             groups: params.section("group").map(GroupRules::read).transpose()?,
             parser,
+            source,
         })
     }
 

@@ -78,7 +78,8 @@ pub(crate) async fn describe(cluster: &Cluster, name: &TableName) -> Result<Tabl
         Some(kind) => Deduplication::of(kind, &text(&engine, 1), &name.sql(), window),
         None => Deduplication::Unknown,
     };
-    Ok(Table { columns, zone, partition_key: text(&engine, 2), deduplication })
+    let keeps_rows = text(&engine, 0) == "MergeTree";
+    Ok(Table { columns, zone, partition_key: text(&engine, 2), deduplication, keeps_rows })
 }
 
 /// The window of tables that do not set their own; 0 if the server does not say.

@@ -7,38 +7,15 @@ use super::cells::{Block, Given, OnFault, RowFault};
 use super::keys::Keys;
 use super::layout::Layout;
 use super::rows::{RowEncoder, given};
+use super::source::{Position, Source};
 use super::value_at::end_at;
-use logweir_engine::buffer::Body;
 use logweir_engine::clickhouse::frame::Compression;
 use logweir_engine::event::EventTime;
-use logweir_engine::msgpack::{Entries, Entry, RecordView, Time, ValueRef};
-use std::collections::{BTreeSet, HashMap};
+use logweir_engine::msgpack::{Entries, Entry, Time};
+use std::collections::{BTreeSet, HashMap, HashSet};
+use std::io;
+use std::ops::ControlFlow;
 use std::sync::Arc;
-
-/// The entries of a chunk.
-#[derive(Clone, Copy)]
-pub(crate) struct Source<'a> {
-    /// What each append put in.
-    pub(crate) bodies: &'a [Body],
-    /// The tag of all entries, if the chunk knows it.
-    pub(crate) tag: Option<&'a [u8]>,
-    /// Whether entries bring their own tag, in their metadata.
-    pub(crate) tagged: bool,
-    /// Seconds since the epoch for entries without a time.
-    pub(crate) fallback_time: i64,
-}
-
-/// The key of the tag in the metadata of entries that bring their own.
-pub(crate) const TAG_KEY: &[u8] = b"tag";
-
-/// A place between entries.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Position {
-    body: usize,
-    offset: usize,
-    /// How many entries lie before it.
-    pub(crate) ordinal: usize,
-}
 
 /// Which entries go into an insert.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -46,7 +23,16 @@ pub(crate) enum Selection {
     /// From a place on, up to an ordinal (exclusive).
     Range { from: Position, to: usize },
     /// Entries from an order of their own, in that order's places `from..to`.
-    Picked { order: Arc<[u32]>, from: usize, to: usize },
+    Picked { order: Arc<[u32]>, from: usize, to: usize, why: Picked },
+}
+
+/// Why entries are picked. Inserts with different rows have different names, so the name says it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Picked {
+    /// They are all of a part, by partition.
+    ByPartition,
+    /// They are what a server lacks of a part that it has stored partly. Another attempt lacks fewer.
+    Missing,
 }
 
 /// What to encode.
@@ -100,110 +86,124 @@ impl Part {
         match &self.selection {
             Selection::Range { from, to } if from.ordinal == 0 && *to >= entries => given,
             Selection::Range { from, to } => format!("{given}-{}-{}", from.ordinal, (*to).min(entries)),
-            Selection::Picked { from, to, .. } => format!("{given}-p{from}-{to}"),
+            Selection::Picked { from, to, why: Picked::ByPartition, .. } => format!("{given}-p{from}-{to}"),
+            Selection::Picked { order, from, to, why: Picked::Missing } => {
+                format!("{given}-m{}-{}", order.get(*from).copied().unwrap_or_default(), to - from)
+            }
         }
     }
 
     /// Two halves; `None` for a single entry.
-    pub(crate) fn halves(&self, source: Source<'_>) -> Option<[Self; 2]> {
+    pub(crate) fn halves(&self, source: Source<'_>) -> io::Result<Option<[Self; 2]>> {
         let part = |selection| Self { given: self.given, selection };
-        match &self.selection {
+        Ok(match &self.selection {
             Selection::Range { from, to } => {
-                let to = (*to).min(from.ordinal + source.entries(*from).count());
+                let until = |to| {
+                    move |ordinal, _: &Entry<'_>| match ordinal < to {
+                        true => ControlFlow::Continue(()),
+                        false => ControlFlow::Break(()),
+                    }
+                };
+                let to = source.each(*from, until(*to))?.ordinal;
                 if to - from.ordinal < 2 {
-                    return None;
+                    return Ok(None);
                 }
-                let middle = source.advance(*from, (to - from.ordinal) / 2);
+                let middle = source.each(*from, until(from.ordinal + (to - from.ordinal) / 2))?;
                 Some([
                     part(Selection::Range { from: *from, to: middle.ordinal }),
                     part(Selection::Range { from: middle, to }),
                 ])
             }
-            Selection::Picked { order, from, to } => {
+            Selection::Picked { order, from, to, why } => {
                 if to - from < 2 {
-                    return None;
+                    return Ok(None);
                 }
                 let middle = from + (to - from) / 2;
-                let picked = |from, to| part(Selection::Picked { order: Arc::clone(order), from, to });
+                let picked =
+                    |from, to| part(Selection::Picked { order: Arc::clone(order), from, to, why: *why });
                 Some([picked(*from, middle), picked(middle, *to)])
+            }
+        })
+    }
+}
+
+impl Encoded {
+    /// The part that has only these rows of the block, by number.
+    pub(crate) fn missing(&self, source: Source<'_>, layout: &Layout, rows: &[u32]) -> io::Result<Part> {
+        let ordinals = self.ordinals(source, layout)?;
+        let order: Arc<[u32]> = rows.iter().filter_map(|row| ordinals.get(*row as usize).copied()).collect();
+        let to = order.len();
+        let selection = Selection::Picked { order, from: 0, to, why: Picked::Missing };
+        Ok(Part { given: self.part.given, selection })
+    }
+
+    /// The entries that are the rows of the block, in its order.
+    fn ordinals(&self, source: Source<'_>, layout: &Layout) -> io::Result<Vec<u32>> {
+        let refused: HashSet<u32> = self.faults.iter().map(|(ordinal, _)| *ordinal).collect();
+        match &self.part.selection {
+            Selection::Range { from, to } => {
+                let mut keys = layout.has_server_defaults().then(|| Keys::new(&layout.fields));
+                let mut ordinals = Vec::new();
+                source.each(*from, |ordinal, entry| {
+                    if ordinal >= *to {
+                        return ControlFlow::Break(());
+                    }
+                    let fits = |keys| given(layout, keys, entry.record) == self.part.given;
+                    if !refused.contains(&(ordinal as u32)) && keys.as_mut().is_none_or(fits) {
+                        ordinals.push(ordinal as u32);
+                    }
+                    ControlFlow::Continue(())
+                })?;
+                Ok(ordinals)
+            }
+            Selection::Picked { order, from, to, .. } => {
+                let mut picked = order[*from..*to].to_vec();
+                picked.sort_unstable();
+                Ok(picked.into_iter().filter(|ordinal| !refused.contains(ordinal)).collect())
             }
         }
     }
 }
 
-impl<'a> Source<'a> {
-    /// Entries from a place on, each with the place behind it.
-    fn entries(self, from: Position) -> impl Iterator<Item = (Entry<'a>, Position)> {
-        let mut ordinal = from.ordinal;
-        self.bodies
-            .iter()
-            .enumerate()
-            .skip(from.body)
-            .flat_map(move |(body, stored)| {
-                let start = if body == from.body { from.offset } else { 0 };
-                let mut entries = Entries::new(stored.bytes.get(start..).unwrap_or_default());
-                std::iter::from_fn(move || {
-                    let entry = entries.next()?;
-                    Some((entry, Position { body, offset: start + entries.position(), ordinal: 0 }))
-                })
-            })
-            .map(move |(entry, position)| {
-                ordinal += 1;
-                (entry, Position { ordinal, ..position })
-            })
-    }
-
-    fn advance(self, from: Position, count: usize) -> Position {
-        self.entries(from).take(count).last().map_or(from, |(_, behind)| behind)
-    }
-
-    /// The tag of an entry.
-    pub(crate) fn tag_of(self, entry: &Entry<'a>) -> Option<&'a [u8]> {
-        let own = entry.metadata.filter(|_| self.tagged).and_then(|metadata| {
-            RecordView::new(metadata).get(TAG_KEY).and_then(|raw| ValueRef::read(raw).ok()?.bytes())
-        });
-        own.or(self.tag)
-    }
-
-    /// The entries with these ordinals, which rise.
-    pub(crate) fn pick(self, ordinals: &[u32]) -> impl Iterator<Item = (u32, Entry<'a>)> {
-        let mut wanted = ordinals.iter().copied().peekable();
-        self.entries(Position::default()).filter_map(move |(entry, behind)| {
-            let ordinal = (behind.ordinal - 1) as u32;
-            wanted.next_if_eq(&ordinal).map(|ordinal| (ordinal, entry))
-        })
-    }
-}
-
 /// The sets of columns with a server-side default that entries of the chunk give; one insert for each is needed.
-pub(crate) fn groups(source: Source<'_>, layout: &Layout) -> BTreeSet<Given> {
+pub(crate) fn groups(source: Source<'_>, layout: &Layout) -> io::Result<BTreeSet<Given>> {
     if !layout.has_server_defaults() {
-        return BTreeSet::from([0]);
+        return Ok(BTreeSet::from([0]));
     }
     let mut keys = Keys::new(&layout.fields);
-    source.entries(Position::default()).map(|(entry, _)| given(layout, &mut keys, entry.record)).collect()
+    let mut groups = BTreeSet::new();
+    source.each(Position::default(), |_, entry| {
+        groups.insert(given(layout, &mut keys, entry.record));
+        ControlFlow::Continue(())
+    })?;
+    Ok(groups)
 }
 
 /// Encodes a part, or as much of it as the limits allow.
-pub(crate) fn encode(source: Source<'_>, layout: &Layout, part: &Part, options: &EncodeOptions) -> Encoded {
+pub(crate) fn encode(
+    source: Source<'_>,
+    layout: &Layout,
+    part: &Part,
+    options: &EncodeOptions,
+) -> io::Result<Encoded> {
     let rows =
         RowEncoder::new(layout, part.given, options.compression, options.on_fault, source.fallback_time);
     let mut run = Run { rows, faults: Vec::new(), count: 0, bytes: 0, rest: None };
     match &part.selection {
         Selection::Range { from, to } if !layout.has_server_defaults() => {
-            run.add_all(source, *from, *to, options);
+            run.add_all(source, *from, *to, options)?;
         }
         Selection::Range { from, to } => {
             let mut keys = Keys::new(&layout.fields);
             let wanted = |_: usize, record: &[u8]| given(layout, &mut keys, record) == part.given;
-            run.add_some(source, *from, *to, options, wanted);
+            run.add_some(source, *from, *to, options, wanted)?;
         }
-        Selection::Picked { order, from, to } => {
+        Selection::Picked { order, from, to, .. } => {
             let mut picked = vec![false; order.iter().max().map_or(0, |last| *last as usize + 1)];
             order[*from..*to].iter().for_each(|ordinal| picked[*ordinal as usize] = true);
             let no_limit = EncodeOptions { rows_max: usize::MAX, bytes_max: usize::MAX, ..*options };
             let wanted = |ordinal: usize, _: &[u8]| picked[ordinal];
-            run.add_some(source, Position::default(), picked.len(), &no_limit, wanted);
+            run.add_some(source, Position::default(), picked.len(), &no_limit, wanted)?;
         }
     }
     let Run { mut rows, faults, rest, .. } = run;
@@ -216,7 +216,7 @@ pub(crate) fn encode(source: Source<'_>, layout: &Layout, part: &Part, options: 
         *unknown.entry(String::from_utf8_lossy(name).into_owned()).or_default() += count;
     });
     let replaced = rows.take_replaced();
-    Encoded { block: rows.finish(), part, rest, faults, unknown, replaced }
+    Ok(Encoded { block: rows.finish(), part, rest, faults, unknown, replaced })
 }
 
 /// A part while it is encoded. Refused rows count for the limits, so that the parts of a chunk do not depend on the table.
@@ -231,18 +231,27 @@ struct Run<'a> {
 impl Run<'_> {
     /// Adds each entry. Entries as Fluentd and Logweir write them (`92 d7 00`, eight bytes of time, a map) are read once:
     /// where one ends is known when its row is.
-    fn add_all(&mut self, source: Source<'_>, from: Position, to: usize, options: &EncodeOptions) {
-        let mut behind = from;
-        for (body, stored) in source.bodies.iter().enumerate().skip(from.body) {
-            let bytes = &stored.bytes[..];
-            let mut at = if body == from.body { from.offset } else { 0 };
-            while at < bytes.len() && behind.ordinal < to {
+    fn add_all(
+        &mut self,
+        source: Source<'_>,
+        from: Position,
+        to: usize,
+        options: &EncodeOptions,
+    ) -> io::Result<()> {
+        let mut bodies = source.bodies(from)?;
+        let mut ordinal = from.ordinal;
+        while let Some((start, bytes)) = bodies.next()? {
+            let mut at = start.offset;
+            while at < bytes.len() {
+                if ordinal >= to {
+                    return Ok(());
+                }
                 if self.is_full(options) {
-                    self.rest = Some(behind);
-                    return;
+                    self.rest = Some(Position { offset: at, ordinal, ..start });
+                    return Ok(());
                 }
                 let end = match event_at(bytes, at) {
-                    Some((time, record)) => match self.add(bytes, record, time, source.tag, behind.ordinal) {
+                    Some((time, record)) => match self.add(bytes, record, time, source.tag, ordinal) {
                         Some(end) => end,
                         None => match end_at(bytes, record) {
                             Some(end) => end,
@@ -252,15 +261,16 @@ impl Run<'_> {
                     None => {
                         let mut entries = Entries::new(&bytes[at..]);
                         let Some(entry) = entries.next() else { break };
-                        self.add(entry.record, 0, entry.time, source.tag_of(&entry), behind.ordinal);
+                        self.add(entry.record, 0, entry.time, source.tag_of(&entry), ordinal);
                         at + entries.position()
                     }
                 };
                 self.bytes += end - at;
                 at = end;
-                behind = Position { body, offset: at, ordinal: behind.ordinal + 1 };
+                ordinal += 1;
             }
         }
+        Ok(())
     }
 
     /// Adds the entries that are `wanted`, by ordinal and record.
@@ -271,19 +281,23 @@ impl Run<'_> {
         to: usize,
         options: &EncodeOptions,
         mut wanted: impl FnMut(usize, &[u8]) -> bool,
-    ) {
-        let mut behind = from;
-        for (entry, next) in source.entries(from).take_while(|(_, next)| next.ordinal <= to) {
-            if self.is_full(options) {
-                self.rest = Some(behind);
-                return;
+    ) -> io::Result<()> {
+        let mut is_full = false;
+        let end = source.each(from, |ordinal, entry| {
+            is_full = self.is_full(options);
+            if ordinal >= to || is_full {
+                return ControlFlow::Break(());
             }
-            behind = next;
-            if wanted(next.ordinal - 1, entry.record) {
+            if wanted(ordinal, entry.record) {
                 self.bytes += entry.raw.len();
-                self.add(entry.record, 0, entry.time, source.tag_of(&entry), next.ordinal - 1);
+                self.add(entry.record, 0, entry.time, source.tag_of(entry), ordinal);
             }
+            ControlFlow::Continue(())
+        })?;
+        if is_full && end.ordinal < to {
+            self.rest = Some(end);
         }
+        Ok(())
     }
 
     /// Adds one entry; answers where its record ends, unless it is refused.
@@ -327,24 +341,33 @@ fn event_at(bytes: &[u8], at: usize) -> Option<(Time, usize)> {
 
 /// The entries of a part in the order of the values of one column, so that halves of the order lie in few partitions.
 /// `None` if the column's values have no fixed width.
-pub(crate) fn sorted(source: Source<'_>, layout: &Layout, part: &Part, column: usize) -> Option<Arc<[u32]>> {
-    let only = layout.only(column)?;
+pub(crate) fn sorted(
+    source: Source<'_>,
+    layout: &Layout,
+    part: &Part,
+    column: usize,
+) -> io::Result<Option<Arc<[u32]>>> {
+    let Some(only) = layout.only(column) else { return Ok(None) };
     let mut rows = RowEncoder::new(&only, 0, Compression::None, OnFault::UseDefault, source.fallback_time);
     let mut keys = layout.has_server_defaults().then(|| Keys::new(&layout.fields));
-    let Selection::Range { from, to } = &part.selection else { return None };
+    let Selection::Range { from, to } = &part.selection else { return Ok(None) };
     let mut ordinals = Vec::new();
-    for (entry, next) in source.entries(*from).take_while(|(_, next)| next.ordinal <= *to) {
-        if keys.as_mut().is_some_and(|keys| given(layout, keys, entry.record) != part.given) {
-            continue;
+    source.each(*from, |ordinal, entry| {
+        if ordinal >= *to {
+            return ControlFlow::Break(());
         }
-        if rows.push(entry.record, 0, entry.time, source.tag_of(&entry)).is_ok() {
-            ordinals.push((next.ordinal - 1) as u32);
+        let is_other = |keys| given(layout, keys, entry.record) != part.given;
+        if !keys.as_mut().is_some_and(is_other)
+            && rows.push(entry.record, 0, entry.time, source.tag_of(entry)).is_ok()
+        {
+            ordinals.push(ordinal as u32);
         }
-    }
+        ControlFlow::Continue(())
+    })?;
     let body = rows.finish().body.concat();
-    let width = match only.columns[0].width()? {
-        width if body.len() >= width * ordinals.len() => width,
-        _ => return None,
+    let width = match only.columns[0].width() {
+        Some(width) if body.len() >= width * ordinals.len() => width,
+        _ => return Ok(None),
     };
     let values = &body[body.len() - width * ordinals.len()..];
     let mut order: Vec<(u64, u32)> = values
@@ -357,5 +380,5 @@ pub(crate) fn sorted(source: Source<'_>, layout: &Layout, part: &Part, column: u
         })
         .collect();
     order.sort_unstable();
-    Some(order.into_iter().map(|(_, ordinal)| ordinal).collect())
+    Ok(Some(order.into_iter().map(|(_, ordinal)| ordinal).collect()))
 }

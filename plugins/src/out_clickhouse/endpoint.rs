@@ -121,9 +121,18 @@ impl Endpoint {
         self.run(self.client.query_raw(sql), format).await
     }
 
-    /// Runs a statement that the server writes into its query log.
-    pub(crate) async fn query_logged(&self, sql: &str, format: &str) -> Result<Bytes, Failure> {
-        self.run(self.client.query_raw(sql).with_setting("log_queries", "1"), format).await
+    /// Runs a statement with settings.
+    pub(crate) async fn query_with(
+        &self,
+        sql: &str,
+        format: &str,
+        settings: &[(&'static str, String)],
+    ) -> Result<Bytes, Failure> {
+        let mut query = self.client.query_raw(sql);
+        for (name, value) in settings {
+            query = query.with_setting(*name, value);
+        }
+        self.run(query, format).await
     }
 
     async fn run(&self, query: clickhouse::query::Query, format: &str) -> Result<Bytes, Failure> {

@@ -14,6 +14,7 @@
 //! | What does an insert look like on the wire? | [`cells`], [`logweir_engine::clickhouse::frame`] |
 //! | Which inserts does a chunk need? | [`encode`], [`writer`] |
 //! | What happens when one fails? | [`writer`], [`sender`], [`server_error`] |
+//! | Was an insert stored whose answer is lost? | [`trace`] |
 //! | What does the table look like, and who makes it? | [`describe`], [`table`], [`create_table`], [`target`] |
 //! | Who runs the embedded store? | [`embedded`] |
 
@@ -35,11 +36,13 @@ mod refused;
 mod rows;
 mod sender;
 mod server_error;
+mod source;
 mod table;
 mod tagged;
 mod target;
 #[cfg(test)]
 mod tests;
+mod trace;
 mod type_name;
 mod value_at;
 mod writer;

@@ -2,16 +2,20 @@
 
 use super::cells::RowFault;
 use super::column::json_preview;
-use super::encode::Source;
 use super::layout::Layout;
+use super::source::Source;
 use logweir_engine::delivery::{Origin, Receipt};
 use logweir_engine::event::Tag;
-use logweir_engine::msgpack::{RecordView, ValueRef};
+use logweir_engine::msgpack::{Entry, RecordView, ValueRef};
+use logweir_engine::output::blocking;
 use logweir_engine::route::{ErrorEvent, ErrorEvents};
 use std::collections::BTreeMap;
+use std::io;
 
 /// The longest piece of a value that a message quotes.
 const PREVIEW_BYTES_MAX: usize = 100;
+/// Refused rows in memory at a time.
+const EVENTS_MAX: usize = 10_000;
 
 /// Why a row was refused, and by whom.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -25,33 +29,40 @@ pub(crate) enum Refusal {
 /// Refused rows by the ordinal of their entry.
 pub(crate) type Refused = BTreeMap<u32, Refusal>;
 
-/// Sends refused rows to `@ERROR`, and waits until they are as durable as the buffers behind it promise.
+/// Sends refused rows to `@ERROR`, and waits until they are as durable as the buffers behind it promise. An error says
+/// that the chunk could not be read.
 pub(crate) async fn dead_letter(
     refused: &Refused,
     source: Source<'_>,
     layout: &Layout,
     fallback_tag: &Tag,
     errors: &ErrorEvents,
-) {
+) -> io::Result<()> {
     let ordinals: Vec<u32> = refused.keys().copied().collect();
     let mut receipt = Receipt::durable(Origin::None);
-    for (ordinal, entry) in source.pick(&ordinals) {
-        let Some(refusal) = refused.get(&ordinal) else { continue };
-        let (class, message) = match refusal {
-            Refusal::Column(fault) => ("ClickHouse::ColumnError", describe(fault, layout, entry.record)),
-            Refusal::Server(message) => ("ClickHouse::ServerError", message.clone()),
+    for ordinals in ordinals.chunks(EVENTS_MAX) {
+        let mut events = Vec::with_capacity(ordinals.len());
+        let collect = |ordinal, entry: &Entry<'_>| {
+            let (class, message) = match &refused[&ordinal] {
+                Refusal::Column(fault) => ("ClickHouse::ColumnError", describe(fault, layout, entry.record)),
+                Refusal::Server(message) => ("ClickHouse::ServerError", message.clone()),
+            };
+            events.push(ErrorEvent {
+                tag: source.tag_of(entry).map_or_else(|| fallback_tag.clone(), Tag::from_wire),
+                time: entry.time,
+                record: bytes::Bytes::copy_from_slice(entry.record),
+                class: class.to_owned(),
+                message,
+            });
         };
-        let event = ErrorEvent {
-            tag: source.tag_of(&entry).map_or_else(|| fallback_tag.clone(), Tag::from_wire),
-            time: entry.time,
-            record: bytes::Bytes::copy_from_slice(entry.record),
-            class: class.to_owned(),
-            message,
-        };
-        errors.emit(event, &mut receipt).await;
+        blocking(|| source.pick(ordinals, collect))?;
+        for event in events {
+            errors.emit(event, &mut receipt).await;
+        }
     }
     // A failure has been logged where it happened; the row is refused all the same.
     let _ = receipt.committed().await;
+    Ok(())
 }
 
 /// `column "status" (UInt8): 300 is out of range`

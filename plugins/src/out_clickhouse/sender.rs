@@ -3,15 +3,18 @@
 //! | the table's engine | an insert whose answer was lost |
 //! |---|---|
 //! | deduplicates by token | is sent again, to any server: the token keeps it from being stored twice |
-//! | does not | is sent again only if the server that got it has no trace of its success in `system.query_log` |
+//! | does not | is sent again only if, and as far as, the server has no [`trace`](super::trace) of it |
 //!
 //! An insert's query id is its token, so a server refuses to run it twice at the same time.
 
+use super::cells::Block;
 use super::cluster::{Cluster, ClusterError};
 use super::endpoint::{Endpoint, Failure};
 use super::server_error::Remedy;
-use super::table::{Deduplication, literal};
-use bytes::Bytes;
+use super::table::Deduplication;
+use super::target::Target;
+use super::trace::{Trace, trace};
+use logweir_engine::io::Timestamp;
 use logweir_engine::log_warn;
 use logweir_engine::telemetry::PluginLog;
 use std::collections::HashSet;
@@ -21,7 +24,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 /// Since when servers know insert_deduplication_token.
 const TOKEN_SINCE: (u32, u32) = (22, 2);
 /// Since when they know async_insert.
-const ASYNC_SINCE: (u32, u32) = (21, 11);
+pub(crate) const ASYNC_SINCE: (u32, u32) = (21, 11);
 /// Since when they read JSON with the same path twice.
 const JSON_SINCE: (u32, u32) = (24, 8);
 
@@ -29,20 +32,27 @@ const JSON_SINCE: (u32, u32) = (24, 8);
 pub(crate) struct Insert<'a> {
     /// `INSERT INTO ... FORMAT Native`.
     pub(crate) sql: &'a str,
-    /// The body.
-    pub(crate) body: &'a [Bytes],
+    /// The rows.
+    pub(crate) block: &'a Block,
+    /// Where they go.
+    pub(crate) target: &'a Target,
     /// Whether the body is in compressed frames.
     pub(crate) compressed: bool,
     /// The name of this insert, for ever.
     pub(crate) token: &'a str,
-    /// What the table makes of a repeated insert.
-    pub(crate) deduplication: &'a Deduplication,
-    /// Whether a column is of type JSON.
-    pub(crate) has_json: bool,
     /// Where to begin among servers that are equally well.
     pub(crate) start: usize,
-    /// `YYYY-MM-DD` before which the insert cannot have been sent.
-    pub(crate) not_before: &'a str,
+    /// Before this the insert cannot have been sent.
+    pub(crate) chunk_created: Timestamp,
+}
+
+/// How an insert ended well.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Sent {
+    /// It is stored.
+    Whole,
+    /// An earlier attempt stored some of its partitions. These rows of the block are not stored.
+    Without(Vec<u32>),
 }
 
 /// Inserts that may have been stored although no server said so.
@@ -81,16 +91,6 @@ pub(crate) struct Sender {
     warned: AtomicBool,
 }
 
-/// What a server's query log knows of an insert.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Trace {
-    Stored,
-    Running,
-    None,
-    /// The server keeps no log, or does not show it.
-    Unknown,
-}
-
 impl Sender {
     /// Sends to `cluster` with these settings of the user's.
     pub(crate) fn new(
@@ -105,33 +105,43 @@ impl Sender {
 
     /// Sends an insert until a server has stored it or none is left to try. `doubts` holds those that may
     /// have been stored before.
-    pub(crate) async fn send(&self, insert: &Insert<'_>, doubts: &mut Doubts) -> Result<(), ClusterError> {
-        let safe = *insert.deduplication == Deduplication::Engine && self.deduplicate;
+    pub(crate) async fn send(&self, insert: &Insert<'_>, doubts: &mut Doubts) -> Result<Sent, ClusterError> {
+        let safe = insert.target.table.deduplication == Deduplication::Engine && self.deduplicate;
         let mut last = None;
         for endpoint in self.cluster.ordered(insert.start) {
             let doubted = doubts.has(insert.token);
             if !safe && doubted {
-                match self.trace(&endpoint, insert).await {
+                match trace(&endpoint, insert).await {
                     Trace::Stored => {
                         doubts.settle(insert.token);
-                        return Ok(());
+                        return Ok(Sent::Whole);
                     }
+                    Trace::Partly(missing) => return Ok(Sent::Without(missing)),
                     Trace::Running => {
                         let failure = Failure::Lost(format!("insert {} is still running", insert.token));
                         return Err(ClusterError { url: endpoint.url().to_owned(), failure });
                     }
+                    Trace::NoAnswer(failure) => {
+                        let elsewhere = matches!(failure, Failure::Unreached(_));
+                        let error = ClusterError { url: endpoint.url().to_owned(), failure };
+                        if !elsewhere {
+                            return Err(error);
+                        }
+                        last = Some(error);
+                        continue;
+                    }
                     Trace::None => {}
-                    Trace::Unknown => self.warn_unknown(&endpoint),
+                    Trace::Unknown(why) => self.warn_unknown(&endpoint, &why),
                 }
             }
             // Until the server has answered, it may be that it stored the insert and we do not live to hear of it.
             doubts.raise(insert.token);
             let settings = self.settings(&endpoint, insert);
-            let outcome = endpoint.insert(insert.sql, &settings, &self.settings, insert.body).await;
+            let outcome = endpoint.insert(insert.sql, &settings, &self.settings, &insert.block.body).await;
             let failure = match outcome {
                 Ok(()) => {
                     doubts.settle(insert.token);
-                    return Ok(());
+                    return Ok(Sent::Whole);
                 }
                 Err(failure) => failure,
             };
@@ -176,52 +186,27 @@ impl Sender {
             settings.push(("async_insert", u8::from(self.async_insert).to_string()));
             settings.push(("wait_for_async_insert", "1".to_owned()));
         }
-        if insert.has_json && version >= JSON_SINCE {
+        if insert.target.has_json && version >= JSON_SINCE {
             settings.push(("type_json_skip_duplicated_paths", "1".to_owned()));
         }
-        if *insert.deduplication == Deduplication::Unknown {
+        if insert.target.table.deduplication == Deduplication::Unknown {
             // A Distributed table answers when its shards have the rows.
             settings.push(("insert_distributed_sync", "1".to_owned()));
         }
-        if *insert.deduplication != Deduplication::Engine || !self.deduplicate {
+        if insert.target.table.deduplication != Deduplication::Engine || !self.deduplicate {
             settings.push(("log_queries", "1".to_owned()));
         }
         settings
     }
 
-    /// Whether a server has stored the insert before.
-    async fn trace(&self, endpoint: &Endpoint, insert: &Insert<'_>) -> Trace {
-        let id = literal(insert.token);
-        // Logged itself, so that a server that keeps a log has one.
-        let count = async |sql: &str| {
-            let answer = endpoint.query_logged(sql, "TabSeparated").await.ok()?;
-            std::str::from_utf8(&answer).ok()?.trim().parse::<u64>().ok()
-        };
-        match count(&format!("SELECT count() FROM system.processes WHERE query_id = {id}")).await {
-            Some(0) => {}
-            Some(_) => return Trace::Running,
-            None => return Trace::Unknown,
-        }
-        // What is logged is shown after some seconds, or at once on request, if the user may request it.
-        let flushed = endpoint.query("SYSTEM FLUSH LOGS", "TabSeparated").await.is_ok();
-        let finished = format!(
-            "SELECT count() FROM system.query_log WHERE event_date >= toDate({}) AND query_id = {id} AND toUInt8(type) = 2",
-            literal(insert.not_before)
-        );
-        match count(&finished).await {
-            Some(0) if flushed => Trace::None,
-            Some(0) | None => Trace::Unknown,
-            Some(_) => Trace::Stored,
-        }
-    }
-
-    fn warn_unknown(&self, endpoint: &Endpoint) {
+    fn warn_unknown(&self, endpoint: &Endpoint, why: &str) {
         if !self.warned.swap(true, Ordering::Relaxed) {
             log_warn!(
                 self.log,
                 "an insert whose answer was lost is sent again and may be stored twice: the table does not deduplicate, \
-                 and system.query_log does not say",
-                url = endpoint.url()
+                 and the server does not say whether it stored it",
+                url = endpoint.url(),
+                reason = why
             );
         }
     }

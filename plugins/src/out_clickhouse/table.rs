@@ -14,6 +14,8 @@ pub(crate) struct Table {
     pub(crate) partition_key: String,
     /// Whether an insert that is repeated with its token is stored once.
     pub(crate) deduplication: Deduplication,
+    /// Whether rows stay as they were inserted, in parts that can be looked at.
+    pub(crate) keeps_rows: bool,
 }
 
 /// A column as the server describes it.

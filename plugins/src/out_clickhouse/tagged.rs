@@ -3,7 +3,7 @@
 //! Chunks hold entries of all tags unless `tag` is a chunk key. Where a column wants the tag, and one insert for each tag
 //! is not wanted, it is put into the entry's metadata.
 
-use super::encode::TAG_KEY;
+use super::source::TAG_KEY;
 use logweir_engine::event::Tag;
 use logweir_engine::msgpack::{Time, write_entry, write_map_len, write_str};
 use logweir_engine::plugin::{ChunkFormatter, FormatError};

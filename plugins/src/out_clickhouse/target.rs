@@ -163,7 +163,7 @@ impl Targets {
             )),
             Deduplication::Unsupported => self.warn_once(&format!(
                 "{name}: this server cannot recognise a repeated insert into such a table; when an answer is lost, \
-                 system.query_log is asked whether the insert was stored"
+                 it is asked whether the insert was stored"
             )),
             Deduplication::Engine | Deduplication::Unknown => {}
         }

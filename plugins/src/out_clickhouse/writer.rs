@@ -4,22 +4,25 @@ use super::cells::Given;
 use super::cluster::{Cluster, ClusterError};
 use super::config::{Config, RowErrors};
 use super::describe::TableName;
-use super::encode::{EncodeOptions, Encoded, Part, Position, Selection, Source, encode, groups, sorted};
+use super::encode::{EncodeOptions, Encoded, Part, Picked, Selection, encode, groups, sorted};
 use super::endpoint::Failure;
 use super::refused::{Refusal, Refused, dead_letter, describe};
-use super::sender::{Doubts, Insert, Sender};
+use super::sender::{Doubts, Insert, Sender, Sent};
 use super::server_error::{Remedy, ServerError};
+use super::source::{Position, Source};
 use super::table::quoted;
 use super::target::{Target, TargetError, Targets};
 use logweir_engine::buffer::{Chunk, ChunkId};
 use logweir_engine::event::Tag;
 use logweir_engine::io::Timestamp;
 use logweir_engine::log_warn;
+use logweir_engine::msgpack::Entry;
 use logweir_engine::output::blocking;
 use logweir_engine::plugin::WriteError;
 use logweir_engine::route::ErrorEvents;
 use logweir_engine::telemetry::PluginLog;
 use std::collections::{HashMap, HashSet};
+use std::io;
 use std::sync::{Arc, Mutex, PoisonError};
 
 /// So many inserts of one chunk may be refused for their data before the chunk is given up. Finding one bad row among a
@@ -50,6 +53,8 @@ struct Progress {
     stored: HashMap<(Given, usize), Option<Position>>,
     /// Inserts that were stored although their part was divided.
     stored_tokens: HashSet<String>,
+    /// Inserts of which a server was found to have a part.
+    partly_stored: HashSet<String>,
     /// Inserts that may have been stored although no server said so.
     doubts: Doubts,
     refused: Refused,
@@ -68,6 +73,12 @@ enum Problem {
     Schema(String),
     /// It will never work.
     Never(String),
+}
+
+impl From<io::Error> for Problem {
+    fn from(error: io::Error) -> Self {
+        Self::Later("IOError", format!("cannot read the chunk: {error}"))
+    }
 }
 
 impl From<Problem> for WriteError {
@@ -89,7 +100,7 @@ struct Job<'a> {
     id: &'a str,
     entries: usize,
     start: usize,
-    not_before: &'a str,
+    created: Timestamp,
 }
 
 impl Writer {
@@ -138,10 +149,8 @@ impl Writer {
         };
         let progress = self.progress(chunk.id());
         let mut progress = progress.lock().await;
-        let bodies = blocking(|| chunk.bodies())
-            .map_err(|error| WriteError::retry("IOError", format!("cannot read the chunk: {error}")))?;
         let source = Source {
-            bodies: &bodies,
+            chunk,
             tag: chunk.metadata().tag.as_ref().map(|tag| tag.as_str().as_bytes()),
             tagged: chunk.is_formatted(),
             fallback_time: chunk.created().secs(),
@@ -161,7 +170,6 @@ impl Writer {
         progress: &mut Progress,
     ) -> Result<(), WriteError> {
         let id = chunk.id().hex();
-        let not_before = day_before(chunk.created());
         let mut refreshed = false;
         loop {
             let target = match &progress.target {
@@ -182,11 +190,11 @@ impl Writer {
                 id: &id,
                 entries: usize::try_from(chunk.records()).unwrap_or(usize::MAX),
                 start: usize::from(chunk.id().0[15]),
-                not_before: &not_before,
+                created: chunk.created(),
             };
             match self.insert_chunk(job, progress).await {
                 Ok(()) => {
-                    self.settle(job, progress).await;
+                    self.settle(job, progress).await.map_err(Problem::from)?;
                     return Ok(());
                 }
                 Err(Problem::Schema(message)) if !refreshed => {
@@ -209,7 +217,7 @@ impl Writer {
 
     /// All inserts of a chunk.
     async fn insert_chunk(&self, job: Job<'_>, progress: &mut Progress) -> Result<(), Problem> {
-        let groups = blocking(|| groups(job.source, &job.target.layout));
+        let groups = blocking(|| groups(job.source, &job.target.layout))?;
         if self.config.row_errors == RowErrors::FailChunk {
             self.refuse_faulty_chunk(job, &groups)?;
         }
@@ -221,7 +229,7 @@ impl Writer {
                     continue;
                 }
                 let part = Part { given, selection: Selection::Range { from, to: usize::MAX } };
-                let encoded = self.encode(job, &part, progress);
+                let encoded = self.encode(job, &part, progress)?;
                 let rest = encoded.rest;
                 let (unknown, replaced) = (encoded.unknown.clone(), encoded.replaced);
                 self.insert_part(job, encoded, progress).await?;
@@ -236,18 +244,18 @@ impl Writer {
         Ok(())
     }
 
-    fn encode(&self, job: Job<'_>, part: &Part, progress: &mut Progress) -> Encoded {
+    fn encode(&self, job: Job<'_>, part: &Part, progress: &mut Progress) -> Result<Encoded, Problem> {
         let options = EncodeOptions {
             compression: self.config.compression,
             on_fault: self.config.row_errors.on_fault(),
             rows_max: self.config.rows_max,
             bytes_max: self.config.bytes_max,
         };
-        let encoded = blocking(|| encode(job.source, &job.target.layout, part, &options));
+        let encoded = blocking(|| encode(job.source, &job.target.layout, part, &options))?;
         for (ordinal, fault) in &encoded.faults {
             progress.refused.insert(*ordinal, Refusal::Column(*fault));
         }
-        encoded
+        Ok(encoded)
     }
 
     /// One part of a chunk, divided as far as the server demands.
@@ -266,10 +274,21 @@ impl Writer {
             if progress.stored_tokens.contains(&token) {
                 continue;
             }
-            let Err(error) = self.send(job, &encoded, &token, progress).await else {
-                progress.rows += encoded.block.rows as u64;
-                progress.stored_tokens.insert(token);
-                continue;
+            let error = match self.send(job, &encoded, &token, progress).await {
+                Ok(Sent::Whole) => {
+                    progress.rows += encoded.block.rows as u64;
+                    progress.stored_tokens.insert(token);
+                    continue;
+                }
+                Ok(Sent::Without(rows)) => {
+                    let missing = blocking(|| encoded.missing(job.source, &job.target.layout, &rows))?;
+                    if progress.partly_stored.insert(token) {
+                        progress.rows += (encoded.block.rows - rows.len()) as u64;
+                    }
+                    waiting.push(self.encode(job, &missing, progress)?);
+                    continue;
+                }
+                Err(error) => error,
             };
             let Failure::Refused(refusal) = &error.failure else {
                 return Err(Problem::Later("ClickHouse::ConnectionError", error.to_string()));
@@ -282,7 +301,7 @@ impl Writer {
                             "the server refuses too many rows of this chunk, lastly: {error}"
                         )));
                     }
-                    let halves = blocking(|| encoded.part.halves(job.source));
+                    let halves = blocking(|| encoded.part.halves(job.source))?;
                     if halves.is_none() {
                         self.refuse_rows(job, &encoded.part, refusal, progress);
                         continue;
@@ -290,14 +309,14 @@ impl Writer {
                     halves
                 }
                 Remedy::FewerPartitions => {
-                    let part = self.by_partition(job, &encoded.part);
-                    blocking(|| part.halves(job.source))
+                    let part = self.by_partition(job, &encoded.part)?;
+                    blocking(|| part.halves(job.source))?
                 }
                 _ => None,
             };
             let Some(halves) = halves else { return Err(problem(&error, refusal)) };
             for half in halves.iter().rev() {
-                waiting.push(self.encode(job, half, progress));
+                waiting.push(self.encode(job, half, progress)?);
             }
         }
         Ok(())
@@ -309,7 +328,7 @@ impl Writer {
         encoded: &Encoded,
         token: &str,
         progress: &mut Progress,
-    ) -> Result<(), ClusterError> {
+    ) -> Result<Sent, ClusterError> {
         let columns: Vec<String> = encoded
             .block
             .columns
@@ -319,13 +338,12 @@ impl Writer {
         let sql = format!("INSERT INTO {} ({}) FORMAT Native", job.target.name.sql(), columns.join(", "));
         let insert = Insert {
             sql: &sql,
-            body: &encoded.block.body,
+            block: &encoded.block,
+            target: job.target,
             compressed: self.config.compression.framed(),
             token,
-            deduplication: &job.target.table.deduplication,
-            has_json: job.target.has_json,
             start: job.start,
-            not_before: job.not_before,
+            chunk_created: job.created,
         };
         let outcome = self.sender.send(&insert, &mut progress.doubts).await;
         let bytes: usize = encoded.block.body.iter().map(bytes::Bytes::len).sum();
@@ -338,20 +356,23 @@ impl Writer {
     }
 
     /// The part in the order of the column that decides on partitions, if that is a point in time.
-    fn by_partition(&self, job: Job<'_>, part: &Part) -> Part {
+    fn by_partition(&self, job: Job<'_>, part: &Part) -> io::Result<Part> {
         let layout = &job.target.layout;
         let words = job.target.table.partition_key.split(|c: char| !c.is_alphanumeric() && c != '_');
         let column = words
             .filter_map(|word| layout.columns.iter().position(|column| column.name == word))
             .find(|index| layout.columns[*index].width().is_some());
-        let order = column.and_then(|column| blocking(|| sorted(job.source, layout, part, column)));
-        match order {
+        let order = column.map(|column| blocking(|| sorted(job.source, layout, part, column))).transpose()?;
+        Ok(match order.flatten() {
             Some(order) => {
                 let to = order.len();
-                Part { given: part.given, selection: Selection::Picked { order, from: 0, to } }
+                Part {
+                    given: part.given,
+                    selection: Selection::Picked { order, from: 0, to, why: Picked::ByPartition },
+                }
             }
             None => part.clone(),
-        }
+        })
     }
 
     /// The server refuses a part that cannot be divided.
@@ -362,7 +383,7 @@ impl Writer {
                 let to = (*to).min(job.entries);
                 progress.refused.extend((from.ordinal..to).map(|ordinal| refuse(ordinal as u32)));
             }
-            Selection::Picked { order, from, to } => {
+            Selection::Picked { order, from, to, .. } => {
                 progress.refused.extend(order[*from..*to].iter().map(|ordinal| refuse(*ordinal)));
             }
         }
@@ -378,11 +399,12 @@ impl Writer {
             let mut scratch = Progress::default();
             let mut next = Some(Part::all(*given));
             while let Some(part) = next {
-                let encoded = self.encode(job, &part, &mut scratch);
+                let encoded = self.encode(job, &part, &mut scratch)?;
                 if let Some((ordinal, fault)) = encoded.faults.first() {
-                    let entry = job.source.pick(&[*ordinal]).next();
-                    let record = entry.map(|(_, entry)| entry.record).unwrap_or_default();
-                    let message = describe(fault, &job.target.layout, record);
+                    let mut message = String::new();
+                    let describe =
+                        |_, entry: &Entry<'_>| message = describe(fault, &job.target.layout, entry.record);
+                    blocking(|| job.source.pick(&[*ordinal], describe))?;
                     return Err(Problem::Never(format!("row {ordinal}: {message}")));
                 }
                 next = encoded
@@ -394,7 +416,7 @@ impl Writer {
     }
 
     /// After the last insert: refused rows go their way, and everything is counted.
-    async fn settle(&self, job: Job<'_>, progress: &mut Progress) {
+    async fn settle(&self, job: Job<'_>, progress: &mut Progress) -> io::Result<()> {
         let id = || self.plugin_id.to_string();
         metrics::counter!("logweir_clickhouse_rows_total", "plugin_id" => id()).increment(progress.rows);
         metrics::counter!("logweir_clickhouse_replaced_values_total", "plugin_id" => id())
@@ -410,7 +432,7 @@ impl Writer {
             ));
         }
         if progress.refused.is_empty() {
-            return;
+            return Ok(());
         }
         match self.config.row_errors {
             RowErrors::Drop => log_warn!(
@@ -421,9 +443,10 @@ impl Writer {
             ),
             _ => {
                 let tag = Tag::new(&format!("clickhouse.{}", job.target.name));
-                dead_letter(&progress.refused, job.source, &job.target.layout, &tag, &self.errors).await;
+                dead_letter(&progress.refused, job.source, &job.target.layout, &tag, &self.errors).await?;
             }
         }
+        Ok(())
     }
 
     fn progress(&self, id: ChunkId) -> Arc<tokio::sync::Mutex<Progress>> {
@@ -454,12 +477,4 @@ fn problem(error: &ClusterError, refusal: &ServerError) -> Problem {
         Remedy::Schema | Remedy::Table => Problem::Schema(error.to_string()),
         _ => Problem::Later("ClickHouse::ServerError", error.to_string()),
     }
-}
-
-/// The day before a moment, as SQL writes it: servers may be in any time zone.
-fn day_before(moment: Timestamp) -> String {
-    let second = moment.secs().saturating_sub(86_400);
-    jiff::Timestamp::from_second(second)
-        .map(|stamp| stamp.strftime("%Y-%m-%d").to_string())
-        .unwrap_or_default()
 }

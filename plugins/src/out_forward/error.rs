@@ -19,6 +19,9 @@ pub(super) enum SendError {
     /// The node did not acknowledge the chunk; a log line has said how.
     #[error("{0}")]
     NoAck(&'static str),
+    /// The chunk's file does not hold what it should.
+    #[error("the chunk's file is damaged")]
+    Damaged,
     /// No node is available.
     #[error("no nodes are available")]
     NoNodes,
@@ -36,6 +39,7 @@ impl From<SendError> for WriteError {
             SendError::Handshake(_) | SendError::NoAck(_) => {
                 Self::retry("Fluent::Plugin::ForwardOutput::ConnectionClosedError", message)
             }
+            SendError::Damaged => Self::retry("IOError", message),
             SendError::NoNodes => Self::retry("Fluent::Plugin::ForwardOutput::NoNodesAvailable", message),
             SendError::Unsendable(_) => Self::reject("Fluent::UnrecoverableError", message),
         }

@@ -55,7 +55,7 @@ impl Node {
     }
 
     /// Delivers a message.
-    pub(super) async fn send(&self, message: &Message) -> Result<(), SendError> {
+    pub(super) async fn send(&self, message: &Message<'_>) -> Result<(), SendError> {
         let mut reused = self.take_idle();
         loop {
             let was_reused = reused.is_some();
@@ -177,17 +177,18 @@ impl Node {
         self.idle().clear();
     }
 
-    async fn deliver(&self, stream: &mut Stream, message: &Message) -> Result<(), DeliveryError> {
+    async fn deliver(&self, stream: &mut Stream, message: &Message<'_>) -> Result<(), DeliveryError> {
         message.write(stream, self.settings.send_timeout).await?;
         let wait_max = self.settings.ack_timeout.unwrap_or_default();
         message.confirm(stream, wait_max, self.settings.read_bytes).await
     }
 
     /// Logs why a chunk was not delivered, and gives the node up if it is to blame.
-    fn failed(&self, error: DeliveryError, message: &Message) -> SendError {
+    fn failed(&self, error: DeliveryError, message: &Message<'_>) -> SendError {
         let (host, port) = (&self.server.host, self.server.port);
         match error {
             DeliveryError::Io(error) => SendError::Io(error),
+            DeliveryError::Damaged => SendError::Damaged,
             DeliveryError::NoAck => {
                 let text = "no response from node. regard it as unavailable.";
                 log_warn!(self.log, text, host = host, port = port);

@@ -10,7 +10,7 @@ use futures_util::future::BoxFuture;
 use logweir_engine::buffer::Chunk;
 use logweir_engine::plugin::{BufferedOutput, StartError, WriteError, WriteFuture};
 use logweir_engine::telemetry::{Level, PluginLog};
-use logweir_engine::{log_event, log_info, log_trace, log_warn};
+use logweir_engine::{log_error, log_event, log_info, log_trace, log_warn};
 use std::sync::{Arc, Mutex, PoisonError};
 use tokio::task::JoinSet;
 
@@ -76,12 +76,13 @@ impl Forward {
 
 impl Nodes {
     /// Delivers a message to the first node that takes it.
-    pub(super) async fn send(&self, message: &Message) -> Result<(), SendError> {
+    pub(super) async fn send(&self, message: &Message<'_>) -> Result<(), SendError> {
         let mut last = SendError::NoNodes;
         for index in self.balancer.order() {
             let Some(node) = self.all.get(index).filter(|node| node.is_available()) else { continue };
             match node.send(message).await {
-                Ok(()) => return Ok(()),
+                // Another node would get no more of it.
+                result @ (Ok(()) | Err(SendError::Damaged)) => return result,
                 Err(error) => last = error,
             }
             if !node.is_available() {
@@ -127,7 +128,12 @@ impl BufferedOutput for Forward {
                 return Ok(());
             }
             let wants_ack = nodes.settings.ack_timeout.is_some();
-            let message = Message::new(chunk, nodes.settings.compress, wants_ack)?;
+            let compress = nodes.settings.compress;
+            let sent = nodes.send(&Message::new(chunk, compress, wants_ack)?).await;
+            let Err(SendError::Damaged) = sent else { return sent.map_err(WriteError::from) };
+            let text = "the chunk's file is damaged. what is whole of it is sent";
+            log_error!(nodes.log, text, chunk = chunk.id(), path = chunk.path().unwrap_or_default());
+            let message = Message::gathered(chunk, compress, wants_ack)?;
             nodes.send(&message).await.map_err(WriteError::from)
         })
     }

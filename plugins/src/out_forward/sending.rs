@@ -13,29 +13,38 @@ use super::error::SendError;
 use bytes::Bytes;
 use flate2::write::GzEncoder;
 use futures_util::FutureExt;
-use logweir_engine::buffer::{Body, Chunk, ChunkId, Compression};
+use logweir_engine::buffer::{Body, BodyReader, Chunk, ChunkId, Compression};
 use logweir_engine::msgpack::{Reader, write_map_len, write_str, write_u64};
 use logweir_engine::net::Stream;
+use logweir_engine::output::blocking;
 use std::io::{self, IoSlice, Write};
 use std::time::Duration;
 use tokio::io::AsyncWriteExt;
-use tokio::runtime::{Handle, RuntimeFlavor};
 
-/// A message that is ready to be written, any number of times.
-#[derive(Debug)]
-pub(super) struct Message {
+/// A message that can be written any number of times.
+pub(super) struct Message<'a> {
     pub(super) id: ChunkId,
     head: Vec<u8>,
-    bodies: Vec<Bytes>,
+    entries: Entries<'a>,
     options: Vec<u8>,
     /// The text of the `chunk` option, if an ack is wanted.
     chunk: Option<String>,
+}
+
+/// Where the entries come from when the message is written.
+enum Entries<'a> {
+    /// They are in memory.
+    Held(Vec<Bytes>),
+    /// They are read from the chunk's file piece by piece.
+    Read(&'a Chunk),
 }
 
 /// How a chunk failed to be delivered on a connection.
 #[derive(Debug)]
 pub(super) enum DeliveryError {
     Io(io::Error),
+    /// The chunk's file does not hold what it should: the message could not be written to its end.
+    Damaged,
     /// No ack came in time.
     NoAck,
     /// The node closed the connection instead of acknowledging.
@@ -51,10 +60,38 @@ const ACK_BYTES_MAX: usize = 4096;
 
 /// With more bodies than this, they are put together first: a system call takes a thousand, but each has its cost.
 const SLICES_MAX: usize = 64;
+/// Entries that are read from a file are sent when there are so many bytes of them.
+const PIECE_BYTES: usize = 256 << 10;
 
-impl Message {
-    /// The message of a chunk that is tagged. Reads the chunk's file, and compresses if need be: not quick.
-    pub(super) fn new(chunk: &Chunk, compress: Compression, wants_ack: bool) -> Result<Self, SendError> {
+impl<'a> Message<'a> {
+    /// The message of a chunk that is tagged. A chunk in a file is read when the message is written, if it can be sent as it
+    /// is stored.
+    pub(super) fn new(chunk: &'a Chunk, compress: Compression, wants_ack: bool) -> Result<Self, SendError> {
+        if chunk.is_in_memory() || chunk.compression() != Some(compress) {
+            return Self::gathered(chunk, compress, wants_ack);
+        }
+        Self::of(chunk, Entries::Read(chunk), chunk.size(), compress, wants_ack)
+    }
+
+    /// The message of what is whole of a chunk, held in memory. Reads the chunk's file, and compresses if need be: not
+    /// quick.
+    pub(super) fn gathered(
+        chunk: &'a Chunk,
+        compress: Compression,
+        wants_ack: bool,
+    ) -> Result<Self, SendError> {
+        let bodies = blocking(|| payload(chunk, compress))?;
+        let length = bodies.iter().map(|body| body.len() as u64).sum();
+        Self::of(chunk, Entries::Held(bodies), length, compress, wants_ack)
+    }
+
+    fn of(
+        chunk: &Chunk,
+        entries: Entries<'a>,
+        length: u64,
+        compress: Compression,
+        wants_ack: bool,
+    ) -> Result<Self, SendError> {
         if chunk.is_formatted() {
             return Err(SendError::Unsendable(
                 "the chunk holds formatted text, not events; forward cannot be the secondary of this output"
@@ -63,8 +100,6 @@ impl Message {
         }
         let tag = chunk.metadata().tag.as_ref();
         let tag = tag.ok_or_else(|| SendError::Unsendable("the chunk has no tag".to_owned()))?;
-        let bodies = blocking(|| payload(chunk, compress))?;
-        let length: usize = bodies.iter().map(Bytes::len).sum();
         let length = u32::try_from(length).map_err(|_| {
             SendError::Unsendable(format!("the chunk has {length} bytes; a message has at most 4 GiB"))
         })?;
@@ -74,23 +109,36 @@ impl Message {
         head.extend_from_slice(&length.to_be_bytes());
         let text = wants_ack.then(|| encode64(&chunk.id().0));
         let options = options(chunk.records(), compress, text.as_deref());
-        Ok(Self { id: chunk.id(), head, bodies, options, chunk: text })
+        Ok(Self { id: chunk.id(), head, entries, options, chunk: text })
     }
 
     /// Writes the message. `stall_max` is the longest time in which no byte is taken.
     pub(super) async fn write(&self, stream: &mut Stream, stall_max: Duration) -> Result<(), DeliveryError> {
-        let parts = std::iter::once(&self.head[..])
-            .chain(self.bodies.iter().map(|body| &body[..]))
-            .chain(std::iter::once(&self.options[..]));
-        let mut slices: Vec<IoSlice<'_>> = parts.map(IoSlice::new).collect();
-        let mut rest = &mut slices[..];
-        IoSlice::advance_slices(&mut rest, 0);
-        while !rest.is_empty() {
-            let written = within(Some(stall_max), stream.write_vectored(rest)).await?;
-            if written == 0 {
-                return Err(DeliveryError::Io(io::ErrorKind::WriteZero.into()));
+        match &self.entries {
+            Entries::Held(bodies) => {
+                let parts = std::iter::once(&self.head[..])
+                    .chain(bodies.iter().map(|body| &body[..]))
+                    .chain(std::iter::once(&self.options[..]));
+                write_slices(stream, parts, stall_max).await?;
             }
-            IoSlice::advance_slices(&mut rest, written);
+            Entries::Read(chunk) => {
+                let mut reader = blocking(|| chunk.reader())?;
+                let mut piece = self.head.clone();
+                let (mut left, mut at_end) = (chunk.size(), false);
+                while !at_end {
+                    let head = piece.len();
+                    at_end = !blocking(|| fill(&mut reader, &mut piece))?;
+                    left = left.checked_sub((piece.len() - head) as u64).ok_or(DeliveryError::Damaged)?;
+                    if at_end {
+                        if left > 0 {
+                            return Err(DeliveryError::Damaged);
+                        }
+                        piece.extend_from_slice(&self.options);
+                    }
+                    write_slices(stream, std::iter::once(&piece[..]), stall_max).await?;
+                    piece.clear();
+                }
+            }
         }
         Ok(within(Some(stall_max), stream.flush()).await?)
     }
@@ -134,6 +182,34 @@ impl Message {
             )),
         }
     }
+}
+
+/// Appends bodies to `piece` until it is full; answers whether there may be more.
+fn fill(reader: &mut BodyReader, piece: &mut Vec<u8>) -> io::Result<bool> {
+    while piece.len() < PIECE_BYTES {
+        if reader.append_next(piece)?.is_none() {
+            return Ok(false);
+        }
+    }
+    Ok(true)
+}
+
+async fn write_slices(
+    stream: &mut Stream,
+    parts: impl Iterator<Item = &[u8]>,
+    stall_max: Duration,
+) -> Result<(), DeliveryError> {
+    let mut slices: Vec<IoSlice<'_>> = parts.map(IoSlice::new).collect();
+    let mut rest = &mut slices[..];
+    IoSlice::advance_slices(&mut rest, 0);
+    while !rest.is_empty() {
+        let written = within(Some(stall_max), stream.write_vectored(rest)).await?;
+        if written == 0 {
+            return Err(DeliveryError::Io(io::ErrorKind::WriteZero.into()));
+        }
+        IoSlice::advance_slices(&mut rest, written);
+    }
+    Ok(())
 }
 
 impl From<io::Error> for DeliveryError {
@@ -243,14 +319,6 @@ fn encode64(bytes: &[u8]) -> String {
     out
 }
 
-/// Runs what takes long without holding up the other tasks of this thread.
-fn blocking<T>(work: impl FnOnce() -> T) -> T {
-    match Handle::try_current().map(|handle| handle.runtime_flavor()) {
-        Ok(RuntimeFlavor::MultiThread) => tokio::task::block_in_place(work),
-        _ => work(),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -265,7 +333,8 @@ mod tests {
         let chunk = Chunk::in_memory(metadata, Bytes::from_static(entry), 1);
         let message = Message::new(&chunk, Compression::None, true).unwrap();
         let mut bytes = message.head.clone();
-        bytes.extend(message.bodies.concat());
+        let Entries::Held(bodies) = &message.entries else { panic!("it is in memory") };
+        bytes.extend(bodies.concat());
         bytes.extend_from_slice(&message.options);
         let id = encode64(&chunk.id().0);
         assert_eq!((id.len(), id.as_bytes()[24]), (25, b'\n'));
@@ -303,6 +372,7 @@ mod tests {
     #[test]
     fn a_chunk_without_a_tag_is_refused_for_good() {
         let chunk = Chunk::in_memory(Metadata::default(), Bytes::from_static(b"\x92\x05\x80"), 1);
-        assert!(matches!(Message::new(&chunk, Compression::None, false), Err(SendError::Unsendable(_))));
+        let message = Message::new(&chunk, Compression::None, false);
+        assert!(matches!(message.map(|_| ()), Err(SendError::Unsendable(_))));
     }
 }

@@ -4,7 +4,7 @@ use super::PLUGIN;
 use super::output::Forward;
 use super::settings::Settings;
 use crate::in_forward;
-use crate::testing::{Behaviour, Pipeline, Sink, build_error, with_params};
+use crate::testing::{Behaviour, Pipeline, Sink, build_error, file_chunk, with_params};
 use bytes::Bytes;
 use logweir_engine::buffer::{Chunk, Metadata};
 use logweir_engine::event::Tag;
@@ -179,6 +179,42 @@ async fn chunks_arrive_at_in_forward_in_every_form() {
         }
         output.shutdown().await;
     }
+    receiver.pipeline.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn chunks_in_files_are_sent_as_they_are_read() {
+    let receiver = Receiver::start("").await;
+    let mut events = 0;
+    for parameters in ["require_ack_response true", "compress gzip"] {
+        let output = output(&format!("{parameters}\n{}", server(receiver.port))).await;
+        // Bodies of less, and of more, than is sent at a time.
+        for (appends, count) in [(1, 1), (700, 3), (3, 40_000)] {
+            let dir = tempfile::tempdir().unwrap();
+            let (_buffer, chunk) = file_chunk(dir.path(), &vec![ENTRY.repeat(count); appends], count);
+            output.write(&chunk).await.unwrap();
+            events += appends * count;
+            receiver.expect(events).await;
+        }
+        output.shutdown().await;
+    }
+    receiver.pipeline.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_whole_of_a_damaged_file_is_sent() {
+    let receiver = Receiver::start("").await;
+    let output = output(&format!("require_ack_response true\n{}", server(receiver.port))).await;
+    let dir = tempfile::tempdir().unwrap();
+    let (_buffer, chunk) = file_chunk(dir.path(), &vec![ENTRY.repeat(1000); 5], 1000);
+    let path = chunk.path().unwrap();
+    let mut bytes = std::fs::read(&path).unwrap();
+    let middle = bytes.len() / 2;
+    bytes[middle] ^= 1;
+    std::fs::write(&path, bytes).unwrap();
+    output.write(&chunk).await.unwrap();
+    receiver.expect(4 * 1000).await;
+    output.shutdown().await;
     receiver.pipeline.stop().await;
 }
 

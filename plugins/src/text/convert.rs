@@ -234,7 +234,7 @@ fn write_truncated(value: f64, out: &mut Vec<u8>) {
 }
 
 /// Ruby's String#to_f.
-fn leading_float(text: &[u8]) -> f64 {
+pub(crate) fn leading_float(text: &[u8]) -> f64 {
     let text = text.trim_ascii_start();
     let mut number = String::with_capacity(24);
     let mut at = 0;

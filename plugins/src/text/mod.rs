@@ -13,7 +13,7 @@ mod split;
 #[cfg(test)]
 pub(crate) mod testing;
 
-pub(crate) use convert::Converter;
+pub(crate) use convert::{Converter, leading_float};
 pub(crate) use fields::Fields;
 pub(crate) use newline::{ADD_NEWLINE, NEWLINE, Newline};
 pub(crate) use params::{Defaults, format_params, parse_params};

@@ -2,7 +2,7 @@
 
 use super::frame::{FrameHeader, body_crc};
 use super::header::Header;
-use super::scan::{Found, Rest, Scan};
+use super::scan::{Found, Rest, Scan, Walk};
 use crate::buffer::chunk::NewFrame;
 use crate::buffer::{Body, ChunkFiles, ChunkId, ChunkState};
 use crate::io::{Access, File, Fs};
@@ -215,15 +215,14 @@ impl FileContent {
 
     /// Visits the frames.
     pub(crate) fn frames(&self, visit: impl FnMut(Found<'_>) -> io::Result<()>) -> io::Result<Rest> {
-        let (file, len) = {
-            let inner = self.lock();
-            let file = match &inner.file {
-                Some(file) => Arc::clone(file),
-                None => self.fs.open(&inner.path, Access::Read)?,
-            };
-            (file, inner.len)
-        };
+        let (file, len) = self.readable()?;
         Scan { file: &*file, id: self.id, start: self.start, end: len }.bodies(visit)
+    }
+
+    /// A walk over the frames that are in it now, from the one at this offset on, or from the first one.
+    pub(crate) fn walk(&self, offset: u64) -> io::Result<Walk<Arc<dyn File>>> {
+        let (file, len) = self.readable()?;
+        Ok(Walk::new(file, self.id, self.start.max(offset)..len))
     }
 
     /// The bodies that are whole.
@@ -246,6 +245,16 @@ impl FileContent {
 
     pub(crate) fn path(&self) -> PathBuf {
         self.lock().path.clone()
+    }
+
+    /// The file and how many of its bytes count.
+    fn readable(&self) -> io::Result<(Arc<dyn File>, u64)> {
+        let inner = self.lock();
+        let file = match &inner.file {
+            Some(file) => Arc::clone(file),
+            None => self.fs.open(&inner.path, Access::Read)?,
+        };
+        Ok((file, inner.len))
     }
 
     fn writable(&self, inner: &mut Inner) -> io::Result<Arc<dyn File>> {

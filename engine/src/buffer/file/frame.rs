@@ -23,6 +23,7 @@
 
 use crate::buffer::{ChunkId, Compression};
 use crc32fast::Hasher;
+use std::collections::HashSet;
 
 /// What every frame begins with. The first byte occurs in no UTF-8 text.
 pub(crate) const MAGIC: [u8; 4] = *b"\xf8LWF";
@@ -117,6 +118,12 @@ pub(crate) fn body_crc(sequence: u64, id: ChunkId, body: &[u8]) -> u32 {
     let mut hasher = body_hasher(sequence, id);
     hasher.update(body);
     hasher.finalize()
+}
+
+/// Whether the frames of one append are all there; each is given as which part it is and how many there are.
+pub(crate) fn are_whole(parts: impl Iterator<Item = (u16, u16)> + Clone) -> bool {
+    let there: HashSet<u16> = parts.clone().map(|(part, _)| part).collect();
+    parts.clone().all(|(_, parts)| there.len() >= usize::from(parts))
 }
 
 fn header_crc(id: ChunkId, bytes: &[u8]) -> u32 {

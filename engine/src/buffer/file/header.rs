@@ -88,6 +88,8 @@ impl Header {
     }
 }
 
+/// How much of a file is read to find its header, at first.
+pub(crate) const HEAD_BYTES: u64 = 64 << 10;
 /// How much of a file [`Header::find`] must be given.
 pub(crate) const FIND_BYTES: usize = 2 * (METADATA_BYTES_MAX + FIXED_BYTES);
 

@@ -8,7 +8,7 @@ use crate::buffer::ChunkId;
 use crate::io::File;
 use bytes::Bytes;
 use std::io;
-use std::ops::Range;
+use std::ops::{Deref, Range};
 
 /// How much is read at a time.
 const WINDOW_BYTES: usize = 256 << 10;
@@ -41,91 +41,126 @@ pub(crate) struct Rest {
     pub(crate) end: u64,
 }
 
-impl Scan<'_> {
+impl<'a> Scan<'a> {
     /// Visits the whole frames in order, with their bodies.
     pub(crate) fn bodies(&self, mut visit: impl FnMut(Found<'_>) -> io::Result<()>) -> io::Result<Rest> {
-        self.walk(true, &mut visit)
+        let mut walk = self.walk();
+        loop {
+            let mut body = Vec::new();
+            let Some((offset, header)) = walk.next(Some(&mut body))? else { return Ok(walk.rest) };
+            let origin = walk.origin(offset, &header)?;
+            visit(Found { offset, header, origin, body: body.into() })?;
+        }
     }
 
     /// Visits the whole frames in order, without their bodies, whose checksums are verified all the same.
     pub(crate) fn headers(&self, mut visit: impl FnMut(Found<'_>)) -> io::Result<Rest> {
-        self.walk(false, &mut |found| {
-            visit(found);
-            Ok(())
-        })
+        let mut walk = self.walk();
+        while let Some((offset, header)) = walk.next(None)? {
+            let origin = walk.origin(offset, &header)?;
+            visit(Found { offset, header, origin, body: Bytes::new() });
+        }
+        Ok(walk.rest)
     }
 
-    fn walk(&self, bodies: bool, visit: &mut dyn FnMut(Found<'_>) -> io::Result<()>) -> io::Result<Rest> {
-        let mut window = Window { file: self.file, bytes: Vec::new(), start: 0, end: self.end };
-        let mut rest = Rest { damaged: Vec::new(), end: self.start };
-        let mut at = self.start;
-        while at < self.end {
-            let Some(header) = FrameHeader::read(self.id, window.get(at, HEADER_BYTES_MAX)?) else {
-                let next = self.resynchronise(&mut window, at + 1)?;
-                rest.damage(at..next);
-                at = next;
+    fn walk(&self) -> Walk<&'a dyn File> {
+        Walk::new(self.file, self.id, self.start..self.end)
+    }
+}
+
+/// Goes from frame to frame.
+pub(crate) struct Walk<F> {
+    window: Window<F>,
+    id: ChunkId,
+    at: u64,
+    rest: Rest,
+}
+
+impl<F: Deref<Target: File>> Walk<F> {
+    /// Frames lie in `range` of the file.
+    pub(crate) fn new(file: F, id: ChunkId, range: Range<u64>) -> Self {
+        let window = Window { file, bytes: Vec::new(), start: 0, end: range.end };
+        Self { window, id, at: range.start, rest: Rest { damaged: Vec::new(), end: range.start } }
+    }
+
+    /// The next whole frame and where it begins; its body is appended to `body`.
+    pub(crate) fn next(&mut self, mut body: Option<&mut Vec<u8>>) -> io::Result<Option<(u64, FrameHeader)>> {
+        while self.at < self.window.end {
+            let at = self.at;
+            let Some(header) = FrameHeader::read(self.id, self.window.get(at, HEADER_BYTES_MAX)?) else {
+                self.at = self.resynchronise(at + 1)?;
+                self.rest.damage(at..self.at);
                 continue;
             };
             let next = at + header.frame_bytes();
-            if next > self.end {
-                rest.damage(at..self.end);
+            if next > self.window.end {
+                self.at = self.window.end;
+                self.rest.damage(at..self.at);
                 break;
             }
-            let body_at = next - u64::from(header.body_bytes);
-            let body = self.body(&mut window, &header, body_at, bodies)?;
-            match body {
-                Some(body) => {
-                    let head = window.get(at, HEADER_BYTES_MAX)?;
-                    let origin = &head[HEADER_BYTES..HEADER_BYTES + usize::from(header.origin_bytes)];
-                    visit(Found { offset: at, header, origin, body })?;
-                    rest.end = next;
-                }
-                None => rest.damage(at..next),
+            self.at = next;
+            if self.body_is_whole(&header, next - u64::from(header.body_bytes), body.as_deref_mut())? {
+                self.rest.end = next;
+                return Ok(Some((at, header)));
             }
-            at = next;
+            self.rest.damage(at..next);
         }
-        Ok(rest)
+        Ok(None)
     }
 
-    /// The body if its checksum is right; what it holds does not matter in a void frame.
-    fn body(
-        &self,
-        window: &mut Window<'_>,
+    /// The origin in a frame that [`Self::next`] has just answered.
+    fn origin(&mut self, offset: u64, header: &FrameHeader) -> io::Result<&[u8]> {
+        let head = self.window.get(offset, HEADER_BYTES + usize::from(header.origin_bytes))?;
+        Ok(head.get(HEADER_BYTES..).unwrap_or_default())
+    }
+
+    /// Whether the checksum is right; what a void frame holds does not matter.
+    fn body_is_whole(
+        &mut self,
         header: &FrameHeader,
         at: u64,
-        keep: bool,
-    ) -> io::Result<Option<Bytes>> {
+        out: Option<&mut Vec<u8>>,
+    ) -> io::Result<bool> {
         if header.void {
-            return Ok(Some(Bytes::new()));
+            return Ok(true);
         }
         let mut hasher = frame::body_hasher(header.sequence, self.id);
         let length = header.body_bytes as usize;
-        if keep {
-            let mut body = vec![0; length];
-            window.copy(at, &mut body)?;
-            hasher.update(&body);
-            return Ok((hasher.finalize() == header.body_crc).then(|| body.into()));
+        if let Some(out) = out {
+            let before = out.len();
+            out.reserve(length);
+            out.resize(before + length, 0);
+            self.window.copy(at, &mut out[before..])?;
+            hasher.update(&out[before..]);
+            let is_whole = hasher.finalize() == header.body_crc;
+            if !is_whole {
+                out.truncate(before);
+            }
+            return Ok(is_whole);
         }
         let mut done = 0;
         while done < length {
-            let piece = window.get(at + done as u64, (length - done).min(WINDOW_BYTES))?;
+            let piece = self.window.get(at + done as u64, (length - done).min(WINDOW_BYTES))?;
             if piece.is_empty() {
-                return Ok(None);
+                return Ok(false);
             }
             hasher.update(piece);
             done += piece.len();
         }
-        Ok((hasher.finalize() == header.body_crc).then(Bytes::new))
+        Ok(hasher.finalize() == header.body_crc)
     }
 
     /// Where the next sound header begins, from `at` on; the end if there is none.
-    fn resynchronise(&self, window: &mut Window<'_>, mut at: u64) -> io::Result<u64> {
-        while at < self.end {
-            let piece = window.get(at, WINDOW_BYTES)?;
+    fn resynchronise(&mut self, mut at: u64) -> io::Result<u64> {
+        while at < self.window.end {
+            let piece = self.window.get(at, WINDOW_BYTES)?;
+            if piece.is_empty() {
+                break; // the file has become shorter meanwhile
+            }
             match memchr::memmem::find(piece, &frame::MAGIC) {
                 Some(found) => {
                     at += found as u64;
-                    if FrameHeader::read(self.id, window.get(at, HEADER_BYTES_MAX)?).is_some() {
+                    if FrameHeader::read(self.id, self.window.get(at, HEADER_BYTES_MAX)?).is_some() {
                         return Ok(at);
                     }
                     at += 1;
@@ -134,7 +169,7 @@ impl Scan<'_> {
                 None => at += (piece.len().saturating_sub(frame::MAGIC.len() - 1)).max(1) as u64,
             }
         }
-        Ok(self.end)
+        Ok(self.window.end)
     }
 }
 
@@ -147,15 +182,41 @@ impl Rest {
     }
 }
 
+/// A range of a file; shorter where the file ends.
+pub(crate) fn read(file: &dyn File, range: Range<u64>) -> io::Result<Vec<u8>> {
+    let mut bytes = vec![0; usize::try_from(range.end - range.start).map_err(io::Error::other)?];
+    let read = file.read_at(&mut bytes, range.start)?;
+    bytes.truncate(read);
+    Ok(bytes)
+}
+
+/// Whether there are only zeros, as a file system leaves them where it had no time to write.
+pub(crate) fn is_zero(file: &dyn File, range: Range<u64>) -> io::Result<bool> {
+    let mut buffer = vec![0; 64 << 10];
+    let mut at = range.start;
+    while at < range.end {
+        let wanted = buffer.len().min(usize::try_from(range.end - at).unwrap_or(usize::MAX));
+        let read = file.read_at(&mut buffer[..wanted], at)?;
+        if buffer[..read].iter().any(|byte| *byte != 0) {
+            return Ok(false);
+        }
+        if read == 0 {
+            break;
+        }
+        at += read as u64;
+    }
+    Ok(true)
+}
+
 /// A part of a file in memory.
-struct Window<'a> {
-    file: &'a dyn File,
+struct Window<F> {
+    file: F,
     bytes: Vec<u8>,
     start: u64,
     end: u64,
 }
 
-impl Window<'_> {
+impl<F: Deref<Target: File>> Window<F> {
     /// Up to `length` bytes from `at` on; fewer where the file ends.
     fn get(&mut self, at: u64, length: usize) -> io::Result<&[u8]> {
         let length = usize::try_from(self.end.saturating_sub(at)).unwrap_or(usize::MAX).min(length);
@@ -171,14 +232,21 @@ impl Window<'_> {
         Ok(&self.bytes[from..self.bytes.len().min(from + length)])
     }
 
-    /// Fills `out` from `at` on; what the file does not have is zero. Large pieces do not pass through the window.
+    /// Fills `out` from `at` on; what the file does not have stays as it is. What is not in the window yet does not pass
+    /// through it, unless little is wanted.
     fn copy(&mut self, at: u64, out: &mut [u8]) -> io::Result<()> {
-        if out.len() > WINDOW_BYTES / 4 {
-            self.file.read_at(out, at)?;
+        if out.len() <= WINDOW_BYTES / 4 {
+            let piece = self.get(at, out.len())?;
+            out[..piece.len()].copy_from_slice(piece);
             return Ok(());
         }
-        let piece = self.get(at, out.len())?;
-        out[..piece.len()].copy_from_slice(piece);
+        let held = at.checked_sub(self.start).and_then(|from| self.bytes.get(usize::try_from(from).ok()?..));
+        let held = held.unwrap_or_default();
+        let (front, back) = out.split_at_mut(held.len().min(out.len()));
+        front.copy_from_slice(&held[..front.len()]);
+        if !back.is_empty() {
+            self.file.read_at(back, at + front.len() as u64)?;
+        }
         Ok(())
     }
 }

@@ -70,7 +70,7 @@ fn gone(result: io::Result<()>) -> io::Result<()> {
 }
 
 /// How the content is compressed, by its first bytes: no entry and no text begins so.
-fn compression_of(bytes: &[u8]) -> Compression {
+pub(crate) fn compression_of(bytes: &[u8]) -> Compression {
     match bytes {
         [0x1f, 0x8b, 0x08, ..] => Compression::Gzip,
         [0x28, 0xb5, 0x2f, 0xfd, ..] => Compression::Zstd,
@@ -83,10 +83,13 @@ pub(crate) fn count_records(file: &dyn File, formatted: bool) -> io::Result<u64>
     let bytes = file.read_from(0)?;
     let bytes = crate::buffer::compress::inflate(&bytes, compression_of(&bytes))?;
     Ok(match formatted {
-        true => {
-            let lines = memchr::memchr_iter(b'\n', &bytes).count();
-            (lines + usize::from(bytes.last().is_some_and(|last| *last != b'\n'))) as u64
-        }
+        true => count_lines(&bytes),
         false => Entries::new(&bytes).count() as u64,
     })
+}
+
+/// Lines of formatted text; the last one need not end.
+pub(crate) fn count_lines(text: &[u8]) -> u64 {
+    let lines = memchr::memchr_iter(b'\n', text).count();
+    (lines + usize::from(text.last().is_some_and(|last| *last != b'\n'))) as u64
 }

@@ -11,14 +11,13 @@
 use crate::buffer::{ChunkId, Metadata, Variable};
 use crate::event::Tag;
 use crate::io::Timestamp;
-#[cfg(test)]
-use crate::msgpack::write_bin;
-use crate::msgpack::{ReadError, Reader, ValueRef, write_i64, write_map_len, write_nil, write_str};
+use crate::msgpack::{
+    ReadError, Reader, ValueRef, write_bin, write_i64, write_map_len, write_nil, write_str,
+};
 use bytes::Bytes;
 use std::sync::Arc;
 
 /// Fluentd's magic of a `.meta` file.
-#[cfg(test)]
 const MAGIC: [u8; 2] = [0xc1, 0x00];
 
 /// A `.meta` file.
@@ -47,7 +46,6 @@ impl Meta {
     }
 
     /// Writes a `.meta` file as Fluentd does.
-    #[cfg(test)]
     pub(crate) fn write(&self) -> Vec<u8> {
         let mut map = Vec::with_capacity(128);
         write_map_len(&mut map, 8);

@@ -2,14 +2,12 @@
 
 use super::Found;
 use crate::buffer::chunk::Content;
-use crate::buffer::files::{ChunkName, decode_key, meta_path};
-use crate::buffer::fluentd::{FluentdContent, Meta, count_records, remove};
+use crate::buffer::files::{ChunkName, meta_path};
+use crate::buffer::fluentd::{FluentdContent, Meta, count_records, metadata_of_key, remove};
 use crate::buffer::store::FileStore;
-use crate::buffer::{Chunk, ChunkState, Metadata, SingleKey, Variable};
-use crate::event::Tag;
+use crate::buffer::{Chunk, ChunkState, Metadata};
 use crate::io::{File, FileStat};
 use crate::log_error;
-use crate::msgpack::write_str;
 use crate::telemetry::Shown;
 use std::io;
 use std::path::Path;
@@ -50,7 +48,10 @@ pub(super) fn found(
         },
     };
     let state = if meta.is_some() || single.is_some() { name.state } else { ChunkState::Queued };
-    let meta = meta.unwrap_or_else(|| Meta { metadata: metadata(single, &name.key), ..Meta::default() });
+    let meta = meta.unwrap_or_else(|| Meta {
+        metadata: single.map(|single| metadata_of_key(single, &name.key)).unwrap_or_default(),
+        ..Meta::default()
+    });
     let records = match meta.records {
         Some(records) => records,
         None if store.settings.count_records => {
@@ -67,20 +68,6 @@ pub(super) fn found(
     chunk.count(stat.len, records);
     chunk.set_found(0, meta.modified.unwrap_or(stat.modified));
     Ok(Some(Found { chunk: Arc::new(chunk), state, appendable: false }))
-}
-
-fn metadata(single: Option<&SingleKey>, key: &str) -> Metadata {
-    let text = decode_key(key);
-    match single {
-        None => Metadata::default(),
-        Some(SingleKey::Tag) => Metadata { tag: Some(Tag::from_wire(&text)), ..Metadata::default() },
-        Some(SingleKey::Field(name)) => {
-            let mut value = Vec::new();
-            write_str(&mut value, &text);
-            let variables = [Variable { name: name.clone(), value: value.into() }];
-            Metadata { variables: Some(variables.into()), ..Metadata::default() }
-        }
-    }
 }
 
 /// To the backup directory, in whatever shape it is.

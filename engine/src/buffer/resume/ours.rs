@@ -4,12 +4,13 @@ use super::Found;
 use crate::buffer::buffer::Damaged;
 use crate::buffer::chunk::Content;
 use crate::buffer::file::FileContent;
-use crate::buffer::file::frame::{FrameHeader, HEADER_BYTES};
+use crate::buffer::file::frame::{self, FrameHeader, HEADER_BYTES};
 use crate::buffer::file::header::{self, Header};
 use crate::buffer::file::origin::Mark;
-use crate::buffer::file::scan::{self, Scan};
+use crate::buffer::file::scan::{self, Scan, is_zero, read};
 use crate::buffer::files::ChunkName;
 use crate::buffer::marks::Marks;
+use crate::buffer::settings::Compressions;
 use crate::buffer::store::FileStore;
 use crate::buffer::{Chunk, ChunkId, ChunkState};
 use crate::io::{Access, File, Timestamp};
@@ -53,6 +54,7 @@ struct OurFile {
     end: u64,
     records: u64,
     bytes: u64,
+    compressions: Compressions,
     last_sequence: u64,
     at: u32,
     is_damaged: bool,
@@ -79,8 +81,6 @@ struct FoundMark {
     is_divided: bool,
 }
 
-/// How much of a file is read to find its header, at first.
-const HEAD_BYTES: u64 = 64 << 10;
 /// From so many entries on, lists of frames are thinned out.
 const LIST_MAX: usize = 200_000;
 
@@ -112,10 +112,10 @@ impl<'a> OurFiles<'a> {
         len: u64,
         has_meta: bool,
     ) -> io::Result<Looked> {
-        let mut head = read(&**file, 0..len.min(HEAD_BYTES))?;
+        let mut head = read(&**file, 0..len.min(header::HEAD_BYTES))?;
         let mut found = Header::find(&head);
         let may_be_ours = !has_meta || head.starts_with(&header::MAGIC);
-        if found == header::Found::Nothing && len > HEAD_BYTES && may_be_ours {
+        if found == header::Found::Nothing && len > header::HEAD_BYTES && may_be_ours {
             head = read(&**file, 0..len.min(header::FIND_BYTES as u64))?;
             found = Header::find(&head);
         }
@@ -194,6 +194,7 @@ impl<'a> OurFiles<'a> {
             end: start,
             records: 0,
             bytes: 0,
+            compressions: Compressions::default(),
             last_sequence: 0,
             at: 0,
             is_damaged: false,
@@ -227,6 +228,7 @@ impl<'a> OurFiles<'a> {
         ours.last_sequence = ours.last_sequence.max(header.sequence);
         ours.records += u64::from(header.records);
         ours.bytes += u64::from(header.body_bytes);
+        ours.compressions.add(header.compression);
         ours.at = header.at;
         if header.parts > 1 {
             ours.is_marked = true;
@@ -348,8 +350,7 @@ impl<'a> OurFiles<'a> {
         }
         let mut voided = HashSet::new();
         for (sequence, parts) in sets {
-            let there: HashSet<u16> = parts.iter().map(|part| part.part).collect();
-            if parts.iter().all(|part| there.len() >= usize::from(part.parts)) {
+            if frame::are_whole(parts.iter().map(|part| (part.part, part.parts))) {
                 continue;
             }
             voided.insert(sequence);
@@ -461,6 +462,7 @@ impl OurFile {
         let content = FileContent::found(store.fs(), self.path, id, self.start, self.end, self.state);
         let chunk = Chunk::new(id, metadata, created, formatted, Content::File(content));
         chunk.count(self.bytes, self.records);
+        chunk.add_compressions(self.compressions);
         chunk.set_found(self.last_sequence, Timestamp::from_secs(i64::from(self.at)));
         if self.is_marked {
             chunk.set_marked();
@@ -483,29 +485,4 @@ fn void(store: &FileStore, ours: &OurFile, offset: u64) -> io::Result<Option<Fra
     FrameHeader { void: true, ..header }.write(ours.header.id, origin, &mut bytes);
     file.write_at(&[IoSlice::new(&bytes)], offset)?;
     Ok(Some(header))
-}
-
-fn read(file: &dyn File, range: Range<u64>) -> io::Result<Vec<u8>> {
-    let mut bytes = vec![0; usize::try_from(range.end - range.start).map_err(io::Error::other)?];
-    let read = file.read_at(&mut bytes, range.start)?;
-    bytes.truncate(read);
-    Ok(bytes)
-}
-
-/// Whether there are only zeros, as a file system leaves them where it had no time to write.
-fn is_zero(file: &dyn File, range: Range<u64>) -> io::Result<bool> {
-    let mut buffer = vec![0; 64 << 10];
-    let mut at = range.start;
-    while at < range.end {
-        let wanted = buffer.len().min(usize::try_from(range.end - at).unwrap_or(usize::MAX));
-        let read = file.read_at(&mut buffer[..wanted], at)?;
-        if buffer[..read].iter().any(|byte| *byte != 0) {
-            return Ok(false);
-        }
-        if read == 0 {
-            break;
-        }
-        at += read as u64;
-    }
-    Ok(true)
 }

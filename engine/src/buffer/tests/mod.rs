@@ -3,6 +3,7 @@
 mod crash;
 mod damage;
 mod fluentd;
+mod inspect;
 mod limits;
 mod recovery;
 mod replays;

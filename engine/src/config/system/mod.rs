@@ -69,9 +69,24 @@ pub struct System {
     pub log: LogSection,
     /// `labels` of `<metrics>`.
     pub metrics_labels: Vec<(String, String)>,
+    /// How the program was called, for monitoring.
+    pub program: Program,
     /// Where each setting comes from: `default`, `FILE:LINE:COLUMN`, an environment variable or an option. Settings
     /// that nothing sets are not in it.
     pub origins: BTreeMap<String, String>,
+}
+
+/// How the program was called.
+#[derive(Clone, Debug, Default)]
+pub struct Program {
+    /// The Fluentd version whose behaviour is kept.
+    pub version: &'static str,
+    /// The configuration file.
+    pub config_path: PathBuf,
+    /// The file with the process id, if the program went to the background.
+    pub pid_file: Option<PathBuf>,
+    /// The log file, if there is one.
+    pub log_path: Option<PathBuf>,
 }
 
 /// `<log>` of `<system>`
@@ -188,6 +203,7 @@ impl System {
                 rotate_size: layers.int("log.rotate_size").and_then(|size| u64::try_from(size).ok()),
             },
             metrics_labels: Vec::new(),
+            program: Program::default(),
             origins,
         }
     }
@@ -281,6 +297,7 @@ impl Default for System {
             dir_permission: None,
             log: LogSection::default(),
             metrics_labels: Vec::new(),
+            program: Program::default(),
             origins: BTreeMap::new(),
         }
     }

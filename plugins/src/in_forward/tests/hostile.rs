@@ -91,7 +91,7 @@ async fn a_flood_of_connections_from_one_peer_locks_nobody_out() {
     let mut other = Peer(socket.connect(server.address).await.unwrap());
     other.send(&packed_mode("other", &entry(1), &option(&[("chunk", "o")]))).await;
     other.expect(&ack("o")).await;
-    assert!(server.server.connections.len() <= 5);
+    assert!(server.server.net.connections() <= 5);
     server.stop().await;
 }
 
@@ -114,8 +114,7 @@ async fn a_connection_that_must_go_does_not_wait_for_a_blocked_buffer() {
 #[tokio::test(start_paused = true)]
 async fn a_message_that_trickles_in_is_given_up() {
     use super::super::decoder::{Decoder, Sizes};
-    use super::super::error::ConnectionError;
-    use super::super::reading::{Fill, Reading};
+    use logweir_engine::net::{Fill, ReadFailure, Reading};
     use tokio_util::sync::CancellationToken;
     let sizes = Sizes { message_max: 1 << 20, chunk_max: None };
     let pool = logweir_engine::net::MemoryPool::new(1 << 20);
@@ -138,10 +137,10 @@ async fn a_message_that_trickles_in_is_given_up() {
             if decoder.next(&mut reading.buffer).unwrap().is_some() {
                 break true;
             }
-            match reading.fill(&decoder).await {
+            match reading.fill(decoder.progress()).await {
                 Ok(Fill::More) => {}
                 Ok(other) => panic!("{other:?}"),
-                Err(ConnectionError::TooSlow(_)) => break false,
+                Err(ReadFailure::TooSlow(_)) => break false,
                 Err(other) => panic!("{other:?}"),
             }
         };
@@ -154,15 +153,14 @@ async fn a_message_that_trickles_in_is_given_up() {
 #[tokio::test(start_paused = true)]
 async fn a_client_that_does_not_shake_hands_is_given_up() {
     use super::super::decoder::{Decoder, Sizes};
-    use super::super::error::ConnectionError;
-    use super::super::reading::Reading;
+    use logweir_engine::net::{ReadFailure, Reading};
     use tokio_util::sync::CancellationToken;
     let pool = logweir_engine::net::MemoryPool::new(1 << 20);
     let (_theirs, ours) = tokio::io::duplex(64);
     let mut reading = Reading::new(ours, pool.lease(), true, CancellationToken::new());
     let decoder = Decoder::new(Sizes { message_max: 1 << 20, chunk_max: None }, false);
     let begin = tokio::time::Instant::now();
-    assert!(matches!(reading.fill(&decoder).await, Err(ConnectionError::TooSlow(_))));
+    assert!(matches!(reading.fill(decoder.progress()).await, Err(ReadFailure::TooSlow(_))));
     assert!(begin.elapsed() < Duration::from_secs(40));
 }
 

@@ -183,10 +183,10 @@ async fn an_insert_whose_answer_is_lost_is_stored_once_by_a_server_that_cannot_d
     while let Err(error) = plugin.write(&chunk).await {
         assert!(matches!(error, WriteError::Retry { .. }), "{error:?}");
         attempts += 1;
-        assert!(attempts < 10, "{error:?}");
+        assert!(attempts < 100, "{error:?}");
     }
-    // Three inserts, of each of which the first answer was lost.
-    assert_eq!(attempts, 3);
+    // Three inserts, of each of which the first answer was lost. One that is still running is asked after again.
+    assert!(attempts >= 3, "{attempts}");
     assert_eq!(server.query("SELECT count(), sum(n) FROM lost.t"), "25\t300");
 }
 
@@ -239,10 +239,13 @@ async fn retries_send_the_same_bytes_under_the_same_name_to_the_next_server() {
     let dead = free_port();
     let (plugin, _) =
         plugin(&format!("host 127.0.0.1:{dead},127.0.0.1:{},127.0.0.1:{}\ntable t", busy.port, well.port));
-    for n in 0..4 {
-        plugin.write(&chunk(&[json!({"n": n, "day": "2024-01-15"})])).await.unwrap();
+    // Which server is first is up to the id of the chunk.
+    let mut written = 0;
+    while busy.inserts().is_empty() && written < 1000 {
+        plugin.write(&chunk(&[json!({"n": written, "day": "2024-01-15"})])).await.unwrap();
+        written += 1;
     }
-    assert_eq!(well.inserts().len(), 4);
+    assert_eq!(well.inserts().len(), written);
     for (target, body) in busy.inserts() {
         let token = parameter(&target, "insert_deduplication_token");
         let same = well

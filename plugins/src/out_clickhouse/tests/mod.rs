@@ -1,5 +1,6 @@
 //! The encoder against real engines: Debian's server over HTTP, the current engine through libchdb.
 
+mod doubts;
 mod engines;
 mod misbehaving;
 mod plugin;

@@ -1,14 +1,18 @@
 //! Keeps the log readable, and the disk free, when peers send rubbish.
 
-use super::limits::{LOG_LINES_MAX, LOG_WINDOW};
-use logweir_engine::log_warn;
-use logweir_engine::telemetry::PluginLog;
+use crate::log_warn;
+use crate::telemetry::PluginLog;
 use std::sync::{Mutex, PoisonError};
-use std::time::Instant;
+use std::time::{Duration, Instant};
+
+/// Log lines about bad input in each [`WINDOW`]: what peers send must not fill the disk with log.
+const LINES_MAX: u32 = 50;
+/// See [`LINES_MAX`].
+const WINDOW: Duration = Duration::from_secs(10);
 
 /// Decides whether a line about bad input may be logged.
 #[derive(Debug)]
-pub(super) struct Quiet {
+pub struct Quiet {
     window: Mutex<Window>,
 }
 
@@ -27,16 +31,16 @@ impl Default for Quiet {
 
 impl Quiet {
     /// Whether one more line may be logged now. Says how many were left out when the next window begins.
-    pub(super) fn allows(&self, log: &PluginLog) -> bool {
+    pub fn allows(&self, log: &PluginLog) -> bool {
         let mut window = self.window.lock().unwrap_or_else(PoisonError::into_inner);
-        if window.begin.elapsed() >= LOG_WINDOW {
+        if window.begin.elapsed() >= WINDOW {
             let left_out = window.left_out;
             *window = Window { begin: Instant::now(), lines: 0, left_out: 0 };
             if left_out > 0 {
                 log_warn!(log, "messages about bad input were left out of the log", count = left_out);
             }
         }
-        if window.lines < LOG_LINES_MAX {
+        if window.lines < LINES_MAX {
             window.lines += 1;
             return true;
         }
@@ -54,8 +58,8 @@ mod tests {
         let quiet = Quiet::default();
         let log = PluginLog::program();
         let logged = (0..10_000).filter(|_| quiet.allows(&log)).count();
-        assert_eq!(logged, LOG_LINES_MAX as usize);
-        quiet.window.lock().unwrap().begin = Instant::now().checked_sub(LOG_WINDOW).unwrap();
+        assert_eq!(logged, LINES_MAX as usize);
+        quiet.window.lock().unwrap().begin = Instant::now().checked_sub(WINDOW).unwrap();
         assert!(quiet.allows(&log));
     }
 }

@@ -1,25 +1,36 @@
 //! How a connection's bytes come in: buffers that fit the traffic, memory from the common pool, time limits, and the
 //! end.
 
-use super::decoder::Decoder;
-use super::error::ConnectionError;
-use super::limits::{DRAIN_MAX, HANDSHAKE_WAIT_MAX, MESSAGE_RATE_MIN, MESSAGE_WAIT_BASE, READ_BYTES};
+use super::{HANDSHAKE_WAIT_MAX, Lease};
 use bytes::BytesMut;
 use futures_util::FutureExt;
-use logweir_engine::net::Lease;
 use std::io;
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncReadExt};
 use tokio::time::{Instant, timeout_at};
 use tokio_util::sync::CancellationToken;
 
+/// A message may take this long to arrive, plus what it takes at [`MESSAGE_RATE_MIN`]. Time in which we do not read
+/// (back-pressure) does not count.
+const MESSAGE_WAIT_BASE: Duration = Duration::from_secs(60);
+
+/// Bytes per second that a peer must deliver while one of its messages is incomplete.
+const MESSAGE_RATE_MIN: u64 = 4 * 1024;
+
+/// After the program was told to stop, what peers have sent already is still read for this long at most.
+const DRAIN_MAX: Duration = Duration::from_secs(5);
+
+/// Bytes that are read at once, from the first value to the last: doubled when a read fills the buffer. Large reads cost
+/// less per byte; small ones pin less memory for peers that send little.
+const READ_BYTES: (usize, usize) = (4 * 1024, 256 * 1024);
+
 /// The receiving side of a connection.
-pub(super) struct Reading<R> {
+pub struct Reading<R> {
     stream: R,
     /// What was read and not decoded yet.
-    pub(super) buffer: BytesMut,
+    pub buffer: BytesMut,
     /// What the buffer and the message in work take from the pool.
-    pub(super) lease: Lease,
+    pub lease: Lease,
     /// How much the next read asks for.
     read_bytes: usize,
     /// Until when the handshake must be done, while it is not.
@@ -30,9 +41,35 @@ pub(super) struct Reading<R> {
     stopping: Option<Instant>,
 }
 
+/// What its reader knows of the message that the buffer holds the beginning of.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Progress {
+    /// How long the message will be at least.
+    pub known_bytes: u64,
+    /// Bytes of the message that have arrived and are not in the buffer.
+    pub received_bytes: u64,
+    /// Whether the message is being skipped, so that an empty buffer does not mean that there is none.
+    pub is_skipping: bool,
+    /// Whether its peer may take as long as it likes for the rest. Meant for messages so small that all connections may
+    /// hold one.
+    pub is_patient: bool,
+}
+
+/// Why nothing more is read.
+#[derive(Debug, thiserror::Error)]
+pub enum ReadFailure {
+    /// The connection broke.
+    #[error("{0}")]
+    Read(#[from] io::Error),
+    /// A message, or the handshake, took too long.
+    #[error("{0}")]
+    TooSlow(&'static str),
+}
+
 /// What a read brought.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Fill {
+pub enum Fill {
+    /// Bytes, or the first sign of the end.
     More,
     /// The peer has closed its side.
     Ended,
@@ -42,7 +79,7 @@ pub(super) enum Fill {
 
 impl<R: AsyncRead + Unpin> Reading<R> {
     /// `stop` ends the reading once everything that has arrived is read.
-    pub(super) fn new(stream: R, lease: Lease, needs_handshake: bool, stop: CancellationToken) -> Self {
+    pub fn new(stream: R, lease: Lease, needs_handshake: bool, stop: CancellationToken) -> Self {
         Self {
             stream,
             buffer: BytesMut::new(),
@@ -56,24 +93,24 @@ impl<R: AsyncRead + Unpin> Reading<R> {
     }
 
     /// The peer may send events from now on.
-    pub(super) fn handshake_done(&mut self) {
+    pub fn handshake_done(&mut self) {
         self.handshake = None;
     }
 
     /// A message is complete: the next one has the whole time again.
-    pub(super) fn message_done(&mut self) {
+    pub fn message_done(&mut self) {
         self.waited = Duration::ZERO;
     }
 
     /// The stream, when reading is over.
-    pub(super) fn into_stream(self) -> R {
+    pub fn into_stream(self) -> R {
         self.stream
     }
 
     /// Reads more bytes behind those of the buffer.
-    pub(super) async fn fill(&mut self, decoder: &Decoder) -> Result<Fill, ConnectionError> {
-        let partial = !self.buffer.is_empty() || decoder.is_skipping();
-        self.make_room(decoder.known_bytes()).await;
+    pub async fn fill(&mut self, progress: Progress) -> Result<Fill, ReadFailure> {
+        let partial = !self.buffer.is_empty() || progress.is_skipping;
+        self.make_room(progress.known_bytes).await;
         let mut read = self.stream.read_buf(&mut self.buffer).now_or_never();
         if read.is_none() {
             if self.stop.is_cancelled() {
@@ -83,8 +120,10 @@ impl<R: AsyncRead + Unpin> Reading<R> {
                 // Thousands of connections are idle; each keeps little.
                 self.buffer = BytesMut::with_capacity(READ_BYTES.0);
                 self.lease.shrink_to(0);
+            } else if progress.is_patient {
+                self.compact();
             }
-            read = self.wait(decoder, partial).await?;
+            read = self.wait(progress, partial && !progress.is_patient).await?;
         }
         let Some(read) = read else { return Ok(Fill::More) };
         let count = match read {
@@ -107,14 +146,14 @@ impl<R: AsyncRead + Unpin> Reading<R> {
     /// look is taken at what has arrived.
     async fn wait(
         &mut self,
-        decoder: &Decoder,
-        partial: bool,
-    ) -> Result<Option<io::Result<usize>>, ConnectionError> {
+        progress: Progress,
+        is_limited: bool,
+    ) -> Result<Option<io::Result<usize>>, ReadFailure> {
         let begin = Instant::now();
-        let received = decoder.received_bytes() + self.buffer.len() as u64;
+        let received = progress.received_bytes + self.buffer.len() as u64;
         let (until, too_slow) = match self.handshake {
             Some(until) => (Some(until), "the handshake takes too long"),
-            None if partial => {
+            None if is_limited => {
                 let allowed = MESSAGE_WAIT_BASE + Duration::from_secs(received / MESSAGE_RATE_MIN);
                 (Some(begin + allowed.saturating_sub(self.waited)), "a message takes too long to arrive")
             }
@@ -125,7 +164,7 @@ impl<R: AsyncRead + Unpin> Reading<R> {
                 None => Ok(self.stream.read_buf(&mut self.buffer).await),
                 Some(until) => timeout_at(until, self.stream.read_buf(&mut self.buffer))
                     .await
-                    .map_err(|_| ConnectionError::TooSlow(too_slow)),
+                    .map_err(|_| ReadFailure::TooSlow(too_slow)),
             }
         };
         let read = tokio::select! {
@@ -159,6 +198,18 @@ impl<R: AsyncRead + Unpin> Reading<R> {
         }
     }
 
+    /// Moves a small message out of a large buffer, which would be pinned for as long as its peer likes.
+    fn compact(&mut self) {
+        let length = self.buffer.len();
+        if self.buffer.capacity() > 2 * (length + READ_BYTES.0) {
+            let mut buffer = BytesMut::with_capacity(length + READ_BYTES.0);
+            buffer.extend_from_slice(&self.buffer);
+            self.buffer = buffer;
+            self.read_bytes = READ_BYTES.0;
+            self.lease.shrink_to(self.buffer.capacity());
+        }
+    }
+
     fn adapt(&mut self, count: usize) {
         let (least, most) = READ_BYTES;
         if count >= self.read_bytes {
@@ -166,5 +217,35 @@ impl<R: AsyncRead + Unpin> Reading<R> {
         } else if count < self.read_bytes / 4 {
             self.read_bytes = (self.read_bytes / 2).max(least);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::MemoryPool;
+    use super::*;
+    use tokio::io::AsyncWriteExt;
+
+    #[tokio::test(start_paused = true)]
+    async fn a_patient_message_waits_for_ever_and_pins_little() {
+        let pool = MemoryPool::new(1 << 20);
+        let (mut theirs, ours) = tokio::io::duplex(1 << 20);
+        let mut reading = Reading::new(ours, pool.lease(), false, CancellationToken::new());
+        let burst = vec![b'x'; 600_000];
+        theirs.write_all(&burst).await.unwrap();
+        while reading.buffer.len() < burst.len() {
+            assert_eq!(reading.fill(Progress::default()).await.unwrap(), Fill::More);
+        }
+        // All but a few bytes are messages that were taken out.
+        drop(reading.buffer.split_to(burst.len() - 10));
+        let patient = Progress { is_patient: true, ..Progress::default() };
+        let waiting = tokio::time::timeout(Duration::from_secs(100_000), reading.fill(patient)).await;
+        assert!(waiting.is_err(), "no limit of time");
+        assert!(pool.leased() <= 2 * READ_BYTES.0 as u64, "{} bytes are pinned", pool.leased());
+        theirs.write_all(b"end").await.unwrap();
+        assert_eq!(reading.fill(patient).await.unwrap(), Fill::More);
+        assert_eq!(&reading.buffer[..], b"xxxxxxxxxxend");
+        let failure = reading.fill(Progress::default()).await;
+        assert!(matches!(failure, Err(ReadFailure::TooSlow(_))), "{failure:?}");
     }
 }
