@@ -36,6 +36,8 @@ pub fn run(registry: Registry) -> ExitCode {
         Ok(Command::Buffer(command)) => commands::buffer(command, &registry),
         Ok(Command::ShowPlugin(name)) => commands::show_plugin(&name, &registry),
         Ok(Command::Setup(dir)) => commands::setup(&dir),
+        Ok(Command::Query(options)) => commands::query(&options),
+        Ok(Command::Store(options)) => commands::store(options),
         Ok(Command::Version) => {
             println!("{}", cli::version_text(&program));
             ExitCode::SUCCESS

@@ -2,6 +2,7 @@
 //! runtime of outputs. Plugins reach the world only through [`plugin`].
 
 pub mod buffer;
+pub mod clickhouse;
 pub mod config;
 pub mod delivery;
 pub mod event;

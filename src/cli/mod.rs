@@ -2,8 +2,12 @@
 
 mod buffer;
 mod options;
+mod query;
+mod store;
 mod usage;
 
 pub use buffer::{BufferCommand, BufferSource, ChunkForm, ExportOptions};
 pub use options::{Command, Options, UsageError, parse};
+pub use query::QueryOptions;
+pub use store::{StoreOptions, StoreUser};
 pub use usage::{FLUENTD_VERSION, USAGE, version_text};

@@ -1,6 +1,6 @@
 //! Arguments to values. Later options win over earlier ones, as in Fluentd.
 
-use super::BufferCommand;
+use super::{BufferCommand, QueryOptions, StoreOptions};
 use lexopt::prelude::*;
 use std::ffi::OsString;
 use std::path::PathBuf;
@@ -27,6 +27,10 @@ pub enum Command {
     ShowPlugin(String),
     /// `--setup DIR`: install a sample configuration.
     Setup(PathBuf),
+    /// `store`: the embedded store, in this process.
+    Store(StoreOptions),
+    /// `query`: ask the store or a server.
+    Query(QueryOptions),
     /// `--version`
     Version,
     /// `--help`
@@ -102,6 +106,8 @@ pub fn parse(args: impl IntoIterator<Item = OsString>) -> Result<Command, UsageE
         Some("run") => parse_run(&args[1..]),
         Some("check") => parse_check(&args[1..]),
         Some("config") => parse_show_config(&args[1..]),
+        Some("query") => super::query::parse(&args[1..]),
+        Some("store") => super::store::parse(&args[1..]),
         Some("buffer") => super::buffer::parse(&args[1..]),
         Some("doc") => match args.get(1).and_then(|word| word.to_str()) {
             Some(plugin) => Ok(Command::ShowPlugin(plugin.to_owned())),

@@ -21,6 +21,8 @@ Usage: logweir [run] [OPTIONS]              run a Fluentd configuration
        logweir buffer cat PATH|CHUNK-ID...  the records in chunks
        logweir buffer export PATH --to DIR  chunks as files of Fluentd's, for a way back
        logweir doc KIND:PLUGIN              the parameters of a plugin, such as input:tail
+       logweir query [SQL] [OPTIONS]        ask the embedded store or a ClickHouse server; without SQL: a prompt
+       logweir store --path DIR [OPTIONS]   the embedded ClickHouse, with ClickHouse's HTTP interface
 
 Options of run and check (Fluentd's):
     -c, --config PATH                config file (default: $FLUENT_CONF, or /etc/fluent/fluent.conf)
@@ -43,6 +45,21 @@ Options of run and check (Fluentd's):
         --show-plugin-config=PLUGIN  same as doc
     -s, --setup [DIR]                write a sample configuration
         --version, -h, --help
+Options of store:
+        --path DIR                   where its data is
+        --listen ADDRESS:PORT        default: 127.0.0.1:8123
+        --user NAME                  a user; without any there is `default`, without a password
+        --readonly-user NAME         a user who may only read
+        --password-file FILE         the password of the user before it: the file's first line
+        --memory SIZE                what the engine may use, such as 2g (default: half of the machine's)
+        --libchdb FILE               the ClickHouse engine (default: $LOGWEIR_LIBCHDB, or the usual folders)
+        --end-with-parent            stop when the process that started it ends
+Options of query:
+    -c, --config PATH                take the server from the first clickhouse output of this configuration
+        --url URL                    the server (default: http://127.0.0.1:8123)
+    -d, --database NAME, -u, --user NAME, --password-file FILE
+    -f, --file FILE                  statements from a file
+        --format FORMAT              default: PrettyCompact in a terminal, else TabSeparated
 Options of buffer (PATH: a directory, a chunk file, or a `path` of a <buffer> with a star):
     -c, --config PATH                every file buffer of a configuration; also what is looked at without a PATH
         --json                       list: one document; cat: one object a line

@@ -10,4 +10,5 @@ mod inputs;
 mod logweir;
 mod program;
 mod servio;
+mod store;
 mod tail;

@@ -2,10 +2,10 @@
 
 use super::column::{Column, Sink, write_varint};
 use super::fault::Fault;
-use super::frame::Compression;
 use super::layout::{Absent, Layout};
 use super::value_at::end_at;
 use bytes::Bytes;
+use logweir_engine::clickhouse::frame::Compression;
 use logweir_engine::msgpack::ValueRef;
 
 /// What becomes of a value that its column cannot hold.

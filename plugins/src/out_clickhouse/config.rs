@@ -2,10 +2,11 @@
 
 use super::cells::OnFault;
 use super::create_table::{EXTRA_COLUMN, TableOptions};
+use super::embedded::StoreOptions;
 use super::endpoint::Access;
-use super::frame::Compression;
 use super::layout::{ColumnOptions, Source};
 use jiff::tz::TimeZone;
+use logweir_engine::clickhouse::frame::Compression;
 use logweir_engine::config::{Diagnostic, Params};
 use logweir_engine::msgpack::{Accessor, PathPart};
 use logweir_engine::net::tls::{ClientOptions, ClientParameters, TlsClient, protocol_versions};
@@ -24,6 +25,10 @@ pub(crate) static PARAMS: &[Param] = &[
     Param::new("urls", ParamKind::Array, "Servers as URLs, instead of host and port").aliases(&["url", "endpoints"]),
     Param::new("scheme", ParamKind::Enum(&["http", "https"]), "Whether connections use TLS"),
     Param::new("ssl", ParamKind::Bool, "The same as scheme https").aliases(&["secure", "use_ssl", "tls"]),
+    Param::new("embedded", ParamKind::Bool, "Run the embedded store and use it; a path without a host means the same"),
+    Param::new("path", ParamKind::String, "The embedded store's directory"),
+    Param::new("libchdb", ParamKind::String, "The embedded store's engine; default: the usual library folders"),
+    Param::new("memory", ParamKind::Size, "What the embedded store may use; default: half of the machine's"),
     Param::new("database", ParamKind::String, "The database; may have placeholders").default("default").aliases(&["db"]),
     Param::new("table", ParamKind::String, "The table; may have placeholders").required(),
     Param::new("user", ParamKind::String, "The user").default("default").aliases(&["username"]),
@@ -113,6 +118,8 @@ impl RowErrors {
 pub(crate) struct Config {
     /// Servers.
     pub(crate) urls: Vec<String>,
+    /// The store that is run for this, if it is.
+    pub(crate) embedded: Option<StoreOptions>,
     /// How to reach them.
     pub(crate) access: Access,
     /// Database.
@@ -148,7 +155,11 @@ pub(crate) struct Config {
 impl Config {
     /// Checks what the tables cannot check.
     pub(crate) fn new(params: &Params, keys: &Arc<ChunkKeys>, log: &PluginLog) -> Result<Self, Diagnostic> {
-        let urls = urls(params)?;
+        let embedded = StoreOptions::new(params)?;
+        let urls = match &embedded {
+            Some(store) => vec![store.url()],
+            None => urls(params)?,
+        };
         let create = create(params)?;
         let mut columns = columns(params)?;
         let makes_default_table = create.as_ref().is_some_and(|table| table.columns.is_empty());
@@ -163,6 +174,7 @@ impl Config {
         });
         Ok(Self {
             urls,
+            embedded,
             access: access(params)?,
             database: template(params, "database", keys, log)?,
             table: template(params, "table", keys, log)?,
@@ -198,6 +210,14 @@ fn at_least(params: &Params, name: &str, least: i64) -> Result<usize, Diagnostic
     }
 }
 
+/// The port, or this one.
+pub(crate) fn port(params: &Params, default: u16) -> Result<u16, Diagnostic> {
+    match params.int("port") {
+        None => Ok(default),
+        Some(port) => u16::try_from(port).map_err(|_| params.error("port", format!("no port: {port}"))),
+    }
+}
+
 /// The servers' URLs, without a path.
 fn urls(params: &Params) -> Result<Vec<String>, Diagnostic> {
     let tls = params.bool("ssl") || params.word("scheme") == Some("https");
@@ -205,11 +225,7 @@ fn urls(params: &Params) -> Result<Vec<String>, Diagnostic> {
         return Err(params.error("ssl", "ssl true and scheme http contradict each other"));
     }
     let scheme = if tls { "https" } else { "http" };
-    let port = match params.int("port") {
-        None if tls => 8443,
-        None => 8123,
-        Some(port) => u16::try_from(port).map_err(|_| params.error("port", format!("no port: {port}")))?,
-    };
+    let port = port(params, if tls { 8443 } else { 8123 })?;
     let listed = params.array("urls").unwrap_or_default();
     let (name, hosts) = if listed.is_empty() {
         ("host", params.string("host").split(',').map(|host| host.trim().to_owned()).collect())

@@ -3,7 +3,7 @@
 use super::cluster::{Cluster, ClusterError};
 use super::endpoint::{Endpoint, Failure};
 use super::server_error::{Remedy, ServerError};
-use super::table::{ColumnDefault, Deduplication, Table, TableColumn, literal, quoted};
+use super::table::{ColumnDefault, Deduplication, Table, TableColumn, WINDOW, literal, quoted};
 use jiff::tz::TimeZone;
 use serde_json::Value;
 use std::sync::Arc;
@@ -70,13 +70,23 @@ pub(crate) async fn describe(cluster: &Cluster, name: &TableName) -> Result<Tabl
     .await
     .unwrap_or_default();
     let engine = engine.into_iter().next().unwrap_or_default();
-    let has_window = endpoint.version().is_some_and(|version| version >= WINDOW_SINCE);
+    let window = match endpoint.version().is_some_and(|version| version >= WINDOW_SINCE) {
+        true => Some(default_window(&endpoint).await),
+        false => None,
+    };
     let deduplication = match engine.first().and_then(Value::as_str) {
-        Some(kind) => Deduplication::of(kind, &text(&engine, 1), &name.sql(), has_window),
+        Some(kind) => Deduplication::of(kind, &text(&engine, 1), &name.sql(), window),
         None => Deduplication::Unknown,
     };
     let keeps_rows = text(&engine, 0) == "MergeTree";
     Ok(Table { columns, zone, partition_key: text(&engine, 2), deduplication, keeps_rows })
+}
+
+/// The window of tables that do not set their own; 0 if the server does not say.
+async fn default_window(endpoint: &Arc<Endpoint>) -> u64 {
+    let sql = format!("SELECT value FROM system.merge_tree_settings WHERE name = '{WINDOW}'");
+    let answer = ask(endpoint, &sql).await.unwrap_or_default();
+    answer.first().map(|row| text(row, 0)).and_then(|value| value.parse().ok()).unwrap_or_default()
 }
 
 /// Whether the error says that the table or its database is missing.

@@ -4,12 +4,12 @@
 //! restart, has the same bytes. So nothing but the description of an insert has to be kept for a retry.
 
 use super::cells::{Block, Given, OnFault, RowFault};
-use super::frame::Compression;
 use super::keys::Keys;
 use super::layout::Layout;
 use super::rows::{RowEncoder, given};
 use super::source::{Position, Source};
 use super::value_at::end_at;
+use logweir_engine::clickhouse::frame::Compression;
 use logweir_engine::event::EventTime;
 use logweir_engine::msgpack::{Entries, Entry, Time};
 use std::collections::{BTreeSet, HashMap, HashSet};

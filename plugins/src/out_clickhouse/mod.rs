@@ -11,11 +11,12 @@
 //! | What are the parameters? | [`config`] |
 //! | How does a value become a column's bytes? | [`column`], one file a family of types |
 //! | Which field goes into which column? | [`layout`], [`keys`], [`rows`] |
-//! | What does an insert look like on the wire? | [`cells`], [`frame`] |
+//! | What does an insert look like on the wire? | [`cells`], [`logweir_engine::clickhouse::frame`] |
 //! | Which inserts does a chunk need? | [`encode`], [`writer`] |
 //! | What happens when one fails? | [`writer`], [`sender`], [`server_error`] |
 //! | Was an insert stored whose answer is lost? | [`trace`] |
 //! | What does the table look like, and who makes it? | [`describe`], [`table`], [`create_table`], [`target`] |
+//! | Who runs the embedded store? | [`embedded`] |
 
 mod cells;
 mod cluster;
@@ -23,10 +24,10 @@ mod column;
 mod config;
 mod create_table;
 mod describe;
+mod embedded;
 mod encode;
 mod endpoint;
 mod fault;
-mod frame;
 mod keys;
 mod layout;
 #[cfg(test)]
@@ -47,13 +48,15 @@ mod value_at;
 mod writer;
 
 use config::{Config, PARAMS, SECTIONS};
+use embedded::{Embedded, StoreOptions};
 use futures_util::future::BoxFuture;
 use logweir_engine::buffer::Chunk;
 use logweir_engine::config::{Diagnostic, Params};
 use logweir_engine::plugin::{
     BufferDefaults, BufferSupport, BufferedOutput, Build, BuildContext, ChunkFormatter, Compat, Descriptor,
-    Kind, OutputPlugin, StartError, WriteFuture,
+    Kind, OutputPlugin, StartError, WriteError, WriteFuture,
 };
+use logweir_engine::telemetry::PluginLog;
 use std::sync::{Arc, Mutex, PoisonError};
 use tagged::Tagged;
 use writer::Writer;
@@ -87,6 +90,10 @@ const BUFFER: BufferSupport = BufferSupport::Always(BufferDefaults {
 struct ClickHouse {
     writer: Arc<Writer>,
     formatter: Option<Tagged>,
+    /// The store that this process runs, from the start to the shutdown.
+    store: Mutex<Option<Arc<Embedded>>>,
+    store_options: Option<StoreOptions>,
+    log: PluginLog,
     /// The first look at the table.
     looking: Mutex<Option<tokio::task::JoinHandle<()>>>,
 }
@@ -95,9 +102,16 @@ fn build(params: &Params, context: &mut BuildContext<'_>) -> Result<OutputPlugin
     let keys = context.chunk_keys(params, BUFFER)?;
     let config = Config::new(params, &keys, &context.log)?;
     let formatter = config.keeps_tag.then_some(Tagged);
+    let store_options = config.embedded.clone();
     let writer = Writer::new(config, context.errors.clone(), context.log.clone(), context.id.text.clone());
-    let looking = Mutex::new(None);
-    Ok(OutputPlugin::Buffered(Box::new(ClickHouse { writer: Arc::new(writer), formatter, looking })))
+    Ok(OutputPlugin::Buffered(Box::new(ClickHouse {
+        writer: Arc::new(writer),
+        formatter,
+        store: Mutex::default(),
+        store_options,
+        log: context.log.clone(),
+        looking: Mutex::default(),
+    })))
 }
 
 impl BufferedOutput for ClickHouse {
@@ -106,20 +120,51 @@ impl BufferedOutput for ClickHouse {
     }
 
     fn write<'a>(&'a self, chunk: &'a Chunk) -> WriteFuture<'a> {
-        Box::pin(self.writer.write(chunk))
+        let store = self.store.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        Box::pin(async move {
+            if let Some(store) = store
+                && !store.ready().await
+            {
+                return Err(WriteError::retry("ClickHouse::StoreError", store.is_away()));
+            }
+            self.writer.write(chunk).await
+        })
     }
 
     fn start(&self) -> BoxFuture<'_, Result<(), StartError>> {
+        let store = match &self.store_options {
+            Some(options) => match Embedded::start(options, &self.log) {
+                Ok(store) => Some(store),
+                Err(error) => return Box::pin(std::future::ready(Err(error))),
+            },
+            None => None,
+        };
+        *self.store.lock().unwrap_or_else(PoisonError::into_inner) = store.clone();
         let writer = Arc::clone(&self.writer);
-        let task = tokio::spawn(async move { writer.look_ahead().await });
+        let task = tokio::spawn(async move {
+            if let Some(store) = store
+                && !store.ready().await
+            {
+                return;
+            }
+            writer.look_ahead().await;
+        });
         *self.looking.lock().unwrap_or_else(PoisonError::into_inner) = Some(task);
         Box::pin(std::future::ready(Ok(())))
     }
 
     fn shutdown(&self) -> BoxFuture<'_, ()> {
-        if let Some(task) = self.looking.lock().unwrap_or_else(PoisonError::into_inner).take() {
-            task.abort();
-        }
-        Box::pin(std::future::ready(()))
+        let looking = self.looking.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let store = self.store.lock().unwrap_or_else(PoisonError::into_inner).take();
+        Box::pin(async move {
+            if let Some(looking) = looking {
+                looking.abort();
+                // It holds the store, too.
+                let _ = looking.await;
+            }
+            if let Some(store) = store {
+                Embedded::release(store).await;
+            }
+        })
     }
 }

@@ -2,10 +2,10 @@
 
 use super::cells::{Block, Cells, Given, OnFault, RowFault};
 use super::fault::Fault;
-use super::frame::Compression;
 use super::keys::{Action, Keys, Place, Spread};
 use super::layout::{Absent, Layout};
 use super::value_at::{end_at, read_at};
+use logweir_engine::clickhouse::frame::Compression;
 use logweir_engine::event::EventTime;
 use logweir_engine::msgpack::{
     Reader, RecordView, Time, ValueRef, write_array_len, write_map_len, write_nil,

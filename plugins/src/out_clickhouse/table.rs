@@ -51,6 +51,9 @@ impl ColumnDefault {
     }
 }
 
+/// How many inserts a MergeTree table without replicas remembers.
+pub(crate) const WINDOW: &str = "non_replicated_deduplication_window";
+
 /// What the engine makes of an insert that it has already seen.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Deduplication {
@@ -68,26 +71,23 @@ pub(crate) enum Deduplication {
 }
 
 impl Deduplication {
-    /// From `engine` and `engine_full` of `system.tables`. `has_window` says that this server has the setting
-    /// `non_replicated_deduplication_window` (21.4 and later).
-    pub(crate) fn of(engine: &str, engine_full: &str, name: &str, has_window: bool) -> Self {
-        const WINDOW: &str = "non_replicated_deduplication_window";
+    /// From `engine` and `engine_full` of `system.tables`. `default_window` is the server's value of [`WINDOW`] for tables that
+    /// do not set it; `None` before 21.4, which has no such setting.
+    pub(crate) fn of(engine: &str, engine_full: &str, name: &str, default_window: Option<u64>) -> Self {
         if !engine.ends_with("MergeTree") {
             return Self::Unknown;
         }
         if engine.starts_with("Replicated") || engine.starts_with("Shared") {
             return Self::Engine;
         }
-        if !has_window {
-            return Self::Unsupported;
-        }
+        let Some(default_window) = default_window else { return Self::Unsupported };
         let window = engine_full.split(WINDOW).nth(1).map(|rest| {
             let digits = rest.trim_start_matches([' ', '=']);
             digits.chars().take_while(char::is_ascii_digit).collect::<String>()
         });
-        match window.and_then(|digits| digits.parse::<u64>().ok()) {
-            Some(1..) => Self::Engine,
-            _ => Self::Off { remedy: format!("ALTER TABLE {name} MODIFY SETTING {WINDOW} = 10000") },
+        match window.and_then(|digits| digits.parse::<u64>().ok()).unwrap_or(default_window) {
+            1.. => Self::Engine,
+            0 => Self::Off { remedy: format!("ALTER TABLE {name} MODIFY SETTING {WINDOW} = 10000") },
         }
     }
 }
@@ -122,7 +122,7 @@ mod tests {
 
     #[test]
     fn what_engines_make_of_repeated_inserts() {
-        let of = |engine, full| Deduplication::of(engine, full, "`d`.`t`", true);
+        let of = |engine, full| Deduplication::of(engine, full, "`d`.`t`", Some(0));
         assert_eq!(of("ReplicatedMergeTree", ""), Deduplication::Engine);
         assert_eq!(of("SharedReplacingMergeTree", ""), Deduplication::Engine);
         assert_eq!(of("Distributed", ""), Deduplication::Unknown);
@@ -133,7 +133,11 @@ mod tests {
                 "ALTER TABLE `d`.`t` MODIFY SETTING non_replicated_deduplication_window = 10000".to_owned();
             assert_eq!(of("MergeTree", full), Deduplication::Off { remedy });
         }
-        assert_eq!(Deduplication::of("MergeTree", "", "t", false), Deduplication::Unsupported);
+        // The server's configuration may set a window for all tables, and a table may turn it off.
+        assert_eq!(Deduplication::of("MergeTree", "MergeTree", "t", Some(9)), Deduplication::Engine);
+        let off = "MergeTree SETTINGS non_replicated_deduplication_window = 0";
+        assert!(matches!(Deduplication::of("MergeTree", off, "t", Some(9)), Deduplication::Off { .. }));
+        assert_eq!(Deduplication::of("MergeTree", "", "t", None), Deduplication::Unsupported);
     }
 
     #[test]

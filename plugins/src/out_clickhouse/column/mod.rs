@@ -25,10 +25,10 @@ mod wide;
 pub(crate) use stream::{Sink, Stream, write_varint};
 
 use super::fault::Fault;
-use super::frame::Compression;
 use super::type_name::Type;
 use super::value_at::read_at;
 use jiff::tz::TimeZone;
+use logweir_engine::clickhouse::frame::Compression;
 use logweir_engine::msgpack::ValueRef;
 
 /// How deep columns follow containers in containers; what is deeper is refused.

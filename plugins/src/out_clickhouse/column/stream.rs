@@ -4,8 +4,8 @@
 //! same, a [`Stream`] that has grown is sealed: compressed into frames of its own, which are only put in order when
 //! the block is finished. Values are compressed while they are still in the processor's cache.
 
-use crate::out_clickhouse::frame::{Compression, frame};
 use bytes::Bytes;
+use logweir_engine::clickhouse::frame::{Compression, frame};
 
 /// A stream is sealed when it holds this much. LZ4 looks back 64 KiB, so larger frames gain little.
 const SEAL_BYTES: usize = 256 * 1024;
@@ -125,7 +125,7 @@ pub(crate) fn write_varint(out: &mut Vec<u8>, mut value: u64) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::out_clickhouse::frame::tests::unframe;
+    use logweir_engine::clickhouse::frame::unframe;
 
     #[test]
     fn sealed_and_unsealed_bytes_come_out_in_order() {
@@ -150,7 +150,7 @@ mod tests {
                 assert!(stream.raw.is_empty() && stream.sealed.is_empty());
             }
             let body: Vec<u8> = sink.into_body().concat();
-            let body = if compression.framed() { unframe(&body) } else { body };
+            let body = if compression.framed() { unframe(&body).unwrap() } else { body };
             assert!(body == expected);
         }
     }

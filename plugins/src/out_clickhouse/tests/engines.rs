@@ -1,11 +1,11 @@
 //! A table in a real ClickHouse, and rows on their way into it.
 
 use crate::out_clickhouse::cells::{Block, OnFault, RowFault};
-use crate::out_clickhouse::frame::Compression;
 use crate::out_clickhouse::layout::{ColumnOptions, Layout};
 use crate::out_clickhouse::rows::RowEncoder;
 use crate::out_clickhouse::table::{ColumnDefault, Deduplication, Table, TableColumn, quoted};
 use jiff::tz::TimeZone;
+use logweir_engine::clickhouse::frame::Compression;
 use logweir_engine::msgpack::Entries;
 use logweir_testing::{ClickHouse, Libchdb, http_request};
 use std::sync::atomic::{AtomicU32, Ordering};

@@ -2,7 +2,7 @@
 //! Debian's cannot be made to do.
 
 use super::plugin::{chunk, database, plugin};
-use crate::out_clickhouse::frame::tests::unframe;
+use logweir_engine::clickhouse::frame::unframe;
 use logweir_engine::plugin::WriteError;
 use logweir_testing::{ClickHouse, free_port};
 use serde_json::{Value, json};
@@ -113,7 +113,7 @@ fn described(query: &str) -> Option<Answer> {
 
 /// The rows of a body of `n UInt32, day Date`.
 fn rows(body: &[u8]) -> Vec<(u32, u16)> {
-    let body = unframe(body);
+    let body = unframe(body).unwrap();
     let (count, start) = match body[1..] {
         [low, high, ..] if low >= 0x80 => (usize::from(low & 0x7f) | usize::from(high) << 7, 3),
         [low, ..] => (usize::from(low), 2),

@@ -1,0 +1,3 @@
+//! What Logweir and its embedded store share of ClickHouse's wire formats.
+
+pub mod frame;
