@@ -105,7 +105,8 @@ fn what_float_takes() {
 
 #[test]
 fn a_time_that_comes_again_is_the_same() {
-    let formats: [(Option<&str>, &[(&str, Option<i64>)]); 4] = [
+    type Texts<'t> = &'t [(&'t str, Option<i64>)];
+    let formats: [(Option<&str>, Texts<'_>); 4] = [
         (
             Some("%d/%b/%Y:%H:%M:%S %z"),
             &[
