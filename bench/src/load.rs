@@ -10,7 +10,7 @@ use logweir_engine::json::{ReadOptions, to_msgpack};
 use logweir_engine::msgpack::{
     Time, write_array_len, write_bin, write_entry, write_map_len, write_str, write_u64,
 };
-use std::io::{Read, Write};
+use std::io::{IoSlice, Read, Write};
 use std::net::TcpStream;
 use std::sync::Arc;
 
@@ -87,8 +87,7 @@ fn send_all(messages: &[Message], port: u16) -> std::io::Result<()> {
     socket.set_nodelay(true)?;
     let mut waiting = std::collections::VecDeque::new();
     for message in messages {
-        socket.write_all(&message.body)?;
-        socket.write_all(&message.options)?;
+        write_both(&mut socket, &message.body, &message.options)?;
         waiting.push_back(&message.ack);
         if waiting.len() >= IN_FLIGHT {
             expect(&mut socket, waiting.pop_front())?;
@@ -98,6 +97,13 @@ fn send_all(messages: &[Message], port: u16) -> std::io::Result<()> {
         expect(&mut socket, waiting.pop_front())?;
     }
     Ok(())
+}
+
+/// In one packet, if they fit: a real client sends a message with one call, too.
+fn write_both(socket: &mut TcpStream, first: &[u8], second: &[u8]) -> std::io::Result<()> {
+    let written = socket.write_vectored(&[IoSlice::new(first), IoSlice::new(second)])?;
+    socket.write_all(first.get(written..).unwrap_or_default())?;
+    socket.write_all(second.get(written.saturating_sub(first.len())..).unwrap_or_default())
 }
 
 fn expect(socket: &mut TcpStream, ack: Option<&Vec<u8>>) -> std::io::Result<()> {

@@ -40,6 +40,7 @@ pub use skip::{DEPTH_MAX, ScanError, ScanErrorKind, skip};
 pub use splice::Splicer;
 pub use time::Time;
 pub use value::Value;
+pub(crate) use view::key_name;
 pub use view::{Pairs, RecordView};
 pub use write::{
     BIG_INT_EXT, add_fields, big_int_digits, write_array_len, write_big_int, write_bin, write_bool,

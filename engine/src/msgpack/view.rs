@@ -119,6 +119,18 @@ pub struct Pairs<'a> {
     left: usize,
 }
 
+impl Pairs<'_> {
+    /// Offset in the map of the next pair.
+    pub fn position(&self) -> usize {
+        self.at
+    }
+
+    /// Number of pairs still to come, as the header says.
+    pub fn left(&self) -> usize {
+        self.left
+    }
+}
+
 impl<'a> Iterator for Pairs<'a> {
     type Item = (&'a [u8], &'a [u8]);
 
@@ -138,7 +150,7 @@ impl<'a> Iterator for Pairs<'a> {
 
 /// The bytes of a raw key if it is a string or a byte array.
 #[inline]
-pub(super) fn key_name(raw: &[u8]) -> Option<&[u8]> {
+pub(crate) fn key_name(raw: &[u8]) -> Option<&[u8]> {
     match raw {
         [0xa0..=0xbf, name @ ..] => Some(name),
         [0xd9 | 0xc4, _, name @ ..] => Some(name),

@@ -1,6 +1,6 @@
 //! One field of a raw record: where it lies, and taking it out.
 
-use crate::msgpack::{Reader, ValueRef};
+use crate::msgpack::{RecordView, key_name};
 use std::ops::Range;
 
 /// Where a field lies in a raw record.
@@ -13,23 +13,18 @@ pub struct FieldPlace {
 }
 
 impl FieldPlace {
-    /// The field with the key `key` of a raw record, which may be followed by anything.
+    /// The field with the key `key` of a raw record that has been scanned, which may be followed by anything.
     pub fn find(record: &[u8], key: &[u8]) -> Option<Self> {
-        let mut reader = Reader::new(record);
-        let fields = reader.read_map_len().ok()?;
-        for _ in 0..fields {
-            let start = reader.position();
-            let is_it = match reader.read_value().ok()? {
-                ValueRef::Str(name) | ValueRef::Bin(name) => name == key,
-                _ => false,
-            };
-            let value_start = reader.position();
-            reader.skip().ok()?;
-            if is_it {
-                return Some(Self { value: value_start..reader.position(), start, fields });
+        let mut pairs = RecordView::new(record).iter();
+        let fields = pairs.left();
+        loop {
+            let start = pairs.position();
+            let (name, value) = pairs.next()?;
+            if key_name(name) == Some(key) {
+                let end = pairs.position();
+                return Some(Self { value: end - value.len()..end, start, fields });
             }
         }
-        None
     }
 
     /// Takes the field out of the record at `at` in `buffer`, in which it was found. The map's header keeps its size, so that
@@ -49,7 +44,7 @@ impl FieldPlace {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::msgpack::{write_i64, write_map_len, write_str};
+    use crate::msgpack::{Reader, ValueRef, write_i64, write_map_len, write_str};
 
     #[test]
     fn fields_go_whatever_the_size_of_the_header() {
