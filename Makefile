@@ -15,8 +15,12 @@ help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):[^#]*## /\1\t/' | expand -t 16
 
 .PHONY: setup
-setup: ## install what tests and the quickstart need (Debian packages, Python and npm packages)
+setup: ## install what tests and the quickstart need (Debian, Python and npm packages, libchdb.so)
 	tools/setup test
+
+.PHONY: libchdb
+libchdb: ## fetch the ClickHouse engine of the embedded store (npm's @chdb/lib-linux-x64-gnu) into the cache
+	tools/fetch-libchdb
 
 .PHONY: build
 build: ## build the program with optimisations
@@ -24,7 +28,7 @@ build: ## build the program with optimisations
 	cargo build --release --locked
 
 .PHONY: run
-run: build ## run the quickstart: sample logs into a ClickHouse, and queries on them
+run: build ## run the quickstart: sample logs into the embedded store, and queries on them
 	tools/quickstart
 
 .PHONY: test

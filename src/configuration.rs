@@ -13,7 +13,7 @@ use logweir_engine::{log_error, log_info, log_warn};
 use std::path::{Path, PathBuf};
 
 /// Fluentd's default path.
-const DEFAULT_CONFIG_PATH: &str = "/etc/fluent/fluent.conf";
+pub(crate) const DEFAULT_CONFIG_PATH: &str = "/etc/fluent/fluent.conf";
 
 /// Where the configuration is, how to read it, and what of it runs.
 pub(crate) struct Configuration {

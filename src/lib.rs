@@ -27,6 +27,9 @@ pub fn run(registry: Registry) -> ExitCode {
     let program = args.next().unwrap_or_default();
     let program =
         Path::new(&program).file_name().and_then(|name| name.to_str()).unwrap_or("logweir").to_owned();
+    if commands::is_first_start(&program, args.len() > 0) {
+        return commands::first_start(registry);
+    }
     match cli::parse(args) {
         Ok(Command::Run(options)) => commands::run(*options, registry),
         Ok(Command::Check(options)) => commands::check(*options, registry),

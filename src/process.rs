@@ -62,8 +62,8 @@ pub(crate) fn raise_open_files() {
     let _ = setrlimit(Resource::Nofile, limit);
 }
 
-/// Runs a loaded configuration until a signal ends it.
-pub(crate) async fn run(mut configuration: Configuration, loaded: Loaded) -> ExitCode {
+/// Runs a loaded configuration until a signal ends it; prints `page` once it runs.
+pub(crate) async fn run(mut configuration: Configuration, loaded: Loaded, page: Option<String>) -> ExitCode {
     let log = PluginLog::program();
     let mut signals = match Signals::listen() {
         Ok(signals) => signals,
@@ -88,6 +88,9 @@ pub(crate) async fn run(mut configuration: Configuration, loaded: Loaded) -> Exi
     let own_log = own_log::Forwarder::start();
     own_log.route_to(running.log_router.clone());
     log_info!(log, "fluentd worker is now running", worker = 0u32);
+    if let Some(page) = page {
+        telemetry::print_raw(page.as_bytes());
+    }
     loop {
         match signals.next().await {
             Request::Stop(name) => {

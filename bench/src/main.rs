@@ -4,7 +4,7 @@
 //! bench                              every scenario, this checkout's release binary
 //! bench --scenario forward-null      one of them
 //! bench --peer fluent-bit='fluent-bit -c,bench/configs/fluent-bit'    another program beside it, in the same run
-//! bench write-logs --dir D --rate 200 --seconds 30                    sample log files for the quickstart
+//! bench write-logs --dir D --rate 200 --seconds 30                    sample log files, for in_tail
 //! ```
 
 mod arguments;

@@ -14,7 +14,8 @@ pub fn version_text(program: &str) -> String {
 
 /// `--help`
 pub const USAGE: &str = "\
-Usage: logweir [run] [OPTIONS]              run a Fluentd configuration
+Usage: logweir                              without a configuration: take logs into the embedded store, and say how
+       logweir [run] [OPTIONS]              run a Fluentd configuration
        logweir check FILE [OPTIONS]         check one and print every problem with its place
        logweir config FILE [--json]         print its parse tree, secrets masked (--show-secrets: not)
        logweir buffer list [PATH...]        the chunks of file buffers

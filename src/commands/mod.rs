@@ -2,6 +2,7 @@
 
 mod buffer;
 mod check;
+mod first_start;
 mod query;
 mod run;
 mod setup;
@@ -11,6 +12,7 @@ mod store;
 
 pub(crate) use buffer::buffer;
 pub(crate) use check::check;
+pub(crate) use first_start::{first_start, is_first_start};
 pub(crate) use query::query;
 pub(crate) use run::run;
 pub(crate) use setup::setup;

@@ -9,6 +9,11 @@ use logweir_engine::{log_error, log_info};
 use std::process::ExitCode;
 
 pub(crate) fn run(options: Options, registry: Registry) -> ExitCode {
+    run_and_say(options, registry, None)
+}
+
+/// Runs, and prints `page` when everything is started.
+pub(super) fn run_and_say(options: Options, registry: Registry, page: Option<String>) -> ExitCode {
     telemetry::listen_to_libraries();
     let log = PluginLog::program();
     if let Some(pid_file) = options.daemonize.clone() {
@@ -40,7 +45,7 @@ pub(crate) fn run(options: Options, registry: Registry) -> ExitCode {
             return ExitCode::FAILURE;
         }
     };
-    let code = runtime.block_on(process::run(configuration, loaded));
+    let code = runtime.block_on(process::run(configuration, loaded, page));
     // What still runs holds nothing that must be finished: every buffer is closed.
     runtime.shutdown_background();
     code

@@ -5,6 +5,8 @@ use std::path::{Path, PathBuf};
 /// Names a file, above all else but an option.
 const VARIABLE: &str = "LOGWEIR_LIBCHDB";
 const FILE: &str = "libchdb.so";
+/// What npm calls it, by machine: x86_64, aarch64.
+const PACKAGES: [&str; 2] = ["@chdb/lib-linux-x64-gnu", "@chdb/lib-linux-arm64-gnu"];
 /// Folders in which packages put it.
 const FOLDERS: [&str; 7] = [
     "/usr/lib/logweir",
@@ -41,8 +43,10 @@ impl Location {
                 Err(format!("{named_by} says {}, which does not exist", path.display()))
             }
             Self::Nowhere => Err(format!(
-                "the embedded store needs {FILE}, the ClickHouse engine as a library: take it from npm's package \
-                 @chdb/lib-linux-x64-gnu (or -arm64-gnu) and put it into /usr/local/lib, or name it with --libchdb or {VARIABLE}"
+                "the embedded store needs {FILE}, the ClickHouse engine as a library: `make libchdb` in Logweir's checkout \
+                 fetches it; or take it from npm's package {} and put it into /usr/local/lib, or name it with --libchdb or \
+                 {VARIABLE}",
+                if cfg!(target_arch = "aarch64") { PACKAGES[1] } else { PACKAGES[0] }
             )),
         }
     }
@@ -85,6 +89,10 @@ mod tests {
         assert_eq!(find_library(Some((file.path(), "--libchdb"))), Location::Found(file.path().to_owned()));
         let gone = find_library(Some((Path::new("/nonexistent/libchdb.so"), "--libchdb")));
         assert_eq!(gone.file().unwrap_err(), "--libchdb says /nonexistent/libchdb.so, which does not exist");
-        assert!(Location::Nowhere.file().unwrap_err().contains("@chdb/lib-linux-x64-gnu"));
+        let nowhere = Location::Nowhere.file().unwrap_err();
+        assert!(
+            nowhere.contains("`make libchdb`") && nowhere.contains("npm's package @chdb/lib-linux-"),
+            "{nowhere}"
+        );
     }
 }

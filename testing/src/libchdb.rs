@@ -1,7 +1,7 @@
 //! The current ClickHouse engine in this process.
 //!
 //! The library comes from npm's `@chdb/lib-linux-x64-gnu` and lies in a cache directory outside the repository;
-//! `testing/fetch-libchdb.sh` puts it there. The engine takes one directory a process, so there is one, shared.
+//! `tools/fetch-libchdb` puts it there. The engine takes one directory a process, so there is one, shared.
 
 use logweir_store::find_library;
 use logweir_store::library::{Connection, Library};
@@ -21,7 +21,7 @@ impl Libchdb {
         SHARED.get_or_init(Self::open).as_ref()
     }
 
-    /// Where the library lies: `$LOGWEIR_LIBCHDB`, else where Logweir looks for it, the cache that `testing/fetch-libchdb.sh`
+    /// Where the library lies: `$LOGWEIR_LIBCHDB`, else where Logweir looks for it, the cache that `tools/fetch-libchdb`
     /// fills included. `None` (after a line on stderr) where it has not been fetched; with `LOGWEIR_REQUIRE_LIBCHDB` set, as in
     /// CI, that is a failure.
     pub fn path() -> Option<PathBuf> {
@@ -29,7 +29,7 @@ impl Libchdb {
             Ok(path) => Some(path),
             Err(reason) => {
                 assert!(std::env::var_os("LOGWEIR_REQUIRE_LIBCHDB").is_none(), "{reason}");
-                eprintln!("not run: {reason}; testing/fetch-libchdb.sh fetches it");
+                eprintln!("not run: {reason}; tools/fetch-libchdb fetches it");
                 None
             }
         }

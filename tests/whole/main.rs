@@ -6,8 +6,10 @@
 
 mod buffer;
 mod clients;
+mod first_start;
 mod inputs;
 mod logweir;
+mod machine;
 mod program;
 mod servio;
 mod store;

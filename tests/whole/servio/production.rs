@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::logweir::{BINARY, words};
+use crate::machine::{INSIDE, in_a_machine_of_its_own};
 use logweir_testing::Options;
 use std::collections::{BTreeMap, BTreeSet};
 use std::process::{Command, Stdio};
@@ -45,7 +46,7 @@ fn reads_the_variables_of_its_environment_file() {
 /// As in the container: the user of the image, /var/log its own, the log folders below it others' and not writable.
 #[test]
 fn runs_as_the_image_s_user_and_keeps_what_the_table_refuses() {
-    if std::env::var_os(example::INSIDE).is_some() {
+    if std::env::var_os(INSIDE).is_some() {
         let var_log = Path::new("/var/log");
         for folder in ["servio", "postgresql"] {
             fs::create_dir(var_log.join(folder)).unwrap();
@@ -79,7 +80,7 @@ fn runs_as_the_image_s_user_and_keeps_what_the_table_refuses() {
         let child =
             command.stdin(Stdio::null()).stdout(log.try_clone().unwrap()).stderr(log).spawn().unwrap();
         keeps_what_is_refused(Logweir::adopt(var_log, child), var_log, &server);
-    } else if !example::in_a_machine_of_its_own(
+    } else if !in_a_machine_of_its_own(
         "servio::production::runs_as_the_image_s_user_and_keeps_what_the_table_refuses",
     ) {
         let dir = tempfile::tempdir().unwrap();
@@ -130,7 +131,10 @@ fn the_compose_file_mounts_what_the_configuration_needs() {
     let compose = YamlLoader::load_from_str(&conf_text("compose.yaml")).unwrap().remove(0);
     let logweir = &compose["services"]["logweir"];
     let folder = conf("");
-    assert!(folder.join(logweir["build"].as_str().unwrap()).join("Dockerfile").is_file());
+    let build = &logweir["build"];
+    let dockerfile = folder.join(build["context"].as_str().unwrap()).join("Dockerfile");
+    let target = format!(" AS {}\n", build["target"].as_str().unwrap());
+    assert!(fs::read_to_string(dockerfile).unwrap().contains(&target), "no{target}in the Dockerfile");
     let env_file = logweir["env_file"].as_str().unwrap();
     assert!(folder.join(env_file).is_file() && env_file == "servio.env");
     let depends: Vec<&str> = strings(&logweir["depends_on"]);
