@@ -7,7 +7,6 @@ use std::path::PathBuf;
 /// `--help`
 pub(crate) const USAGE: &str = "\
 Usage: bench [OPTIONS]                 run scenarios and print a table
-       bench write-logs --dir DIR      write sample log files (app, api, worker, db)
 
     --scenario NAME[,NAME]   only these (default: all; --list names them)
     --records N              records per run (default 1000000; tail and ClickHouse scenarios take half)
@@ -18,17 +17,11 @@ Usage: bench [OPTIONS]                 run scenarios and print a table
     --peer NAME=COMMAND,DIR  another program: COMMAND CONFIG is started with DIR/SCENARIO.conf
     --json FILE              the figures as JSON
     --list                   the scenarios
-write-logs:
-    --dir DIR                where
-    --rate N                 lines per second over all files (default 100)
-    --seconds N              for how long (default 60)
-    --lines N                instead: that many lines at once
 ";
 
 /// What to do.
 pub(crate) enum Command {
     Run(Options),
-    WriteLogs(LogOptions),
     Help,
 }
 
@@ -52,24 +45,11 @@ pub(crate) struct Peer {
     pub(crate) configs: PathBuf,
 }
 
-/// Of `write-logs`.
-pub(crate) struct LogOptions {
-    pub(crate) dir: PathBuf,
-    pub(crate) rate: usize,
-    pub(crate) seconds: u64,
-    pub(crate) lines: Option<usize>,
-}
-
 pub(crate) fn parse(args: impl Iterator<Item = OsString>) -> Result<Command, String> {
-    let args: Vec<OsString> = args.collect();
-    let parsed = match args.first().and_then(|arg| arg.to_str()) {
-        Some("write-logs") => parse_logs(&args[1..]),
-        _ => parse_run(&args),
-    };
-    parsed.map_err(|error| error.to_string())
+    parse_run(args).map_err(|error| error.to_string())
 }
 
-fn parse_run(args: &[OsString]) -> Result<Command, lexopt::Error> {
+fn parse_run(args: impl Iterator<Item = OsString>) -> Result<Command, lexopt::Error> {
     let mut options = Options {
         scenarios: Vec::new(),
         records: 1_000_000,
@@ -108,20 +88,4 @@ fn parse_peer(text: &str) -> Result<Peer, String> {
     let (command, configs) = rest.rsplit_once(',').ok_or_else(wanted)?;
     let command = command.split_whitespace().map(str::to_owned).collect();
     Ok(Peer { name: name.to_owned(), command, configs: PathBuf::from(configs) })
-}
-
-fn parse_logs(args: &[OsString]) -> Result<Command, lexopt::Error> {
-    let mut options = LogOptions { dir: PathBuf::from("."), rate: 100, seconds: 60, lines: None };
-    let mut parser = lexopt::Parser::from_args(args);
-    while let Some(arg) = parser.next()? {
-        match arg {
-            Long("dir") => options.dir = parser.value()?.into(),
-            Long("rate") => options.rate = parser.value()?.parse()?,
-            Long("seconds") => options.seconds = parser.value()?.parse()?,
-            Long("lines") => options.lines = Some(parser.value()?.parse()?),
-            Short('h') | Long("help") => return Ok(Command::Help),
-            other => return Err(other.unexpected()),
-        }
-    }
-    Ok(Command::WriteLogs(options))
 }

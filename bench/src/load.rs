@@ -2,7 +2,7 @@
 //! ack of its message before the last few are out.
 
 use crate::logs::now;
-use crate::record::{KINDS, json};
+use crate::record::json;
 use flate2::Compression;
 use flate2::write::GzEncoder;
 use logweir_engine::event::EventTime;
@@ -121,7 +121,7 @@ fn entries(first: u64, count: usize) -> Vec<Vec<u8>> {
     let timestamp = now();
     (0..count as u64)
         .map(|n| {
-            let text = json(first + n, &KINDS[0], &timestamp);
+            let text = json(first + n, &timestamp);
             let (mut record, mut entry) = (Vec::new(), Vec::new());
             // The text is JSON of our own making.
             let _ = to_msgpack(text.as_bytes(), &mut record, ReadOptions::default());

@@ -1,57 +1,11 @@
-//! Log files: at once for tail scenarios, at a rate for the quickstart.
+//! Log files for tail scenarios.
 
-use crate::arguments::LogOptions;
-use crate::record::{KINDS, json};
+use crate::record::json;
 use crate::scenario::Lines;
-use std::fs::{File, OpenOptions};
+use std::fs::File;
 use std::io::{BufWriter, Write};
 use std::path::Path;
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
-
-/// Turns of the writer per second.
-const TURNS_PER_SECOND: usize = 10;
-
-/// `write-logs`
-pub(crate) fn write(options: &LogOptions) -> Result<(), String> {
-    std::fs::create_dir_all(&options.dir).map_err(|e| format!("{}: {e}", options.dir.display()))?;
-    let files: Result<Vec<File>, String> = KINDS
-        .iter()
-        .map(|kind| {
-            let path = options.dir.join(format!("{}.log", kind.service));
-            OpenOptions::new()
-                .create(true)
-                .append(true)
-                .open(&path)
-                .map_err(|e| format!("{}: {e}", path.display()))
-        })
-        .collect();
-    let files = files?;
-    let per_turn = (options.rate / TURNS_PER_SECOND).max(1);
-    let turns =
-        options.lines.map_or(options.seconds as usize * TURNS_PER_SECOND, |lines| lines.div_ceil(per_turn));
-    let started = Instant::now();
-    let mut number = 0;
-    for turn in 0..turns {
-        let mut texts = [const { String::new() }; KINDS.len()];
-        for _ in 0..per_turn {
-            if options.lines.is_some_and(|lines| number as usize >= lines) {
-                break;
-            }
-            let which = number as usize % KINDS.len();
-            texts[which].push_str(&json(number, &KINDS[which], &now()));
-            texts[which].push('\n');
-            number += 1;
-        }
-        for (mut file, text) in files.iter().zip(&texts) {
-            file.write_all(text.as_bytes()).map_err(|e| e.to_string())?;
-        }
-        if options.lines.is_none() {
-            let due = Duration::from_millis((turn as u64 + 1) * 1000 / TURNS_PER_SECOND as u64);
-            std::thread::sleep(due.saturating_sub(started.elapsed()));
-        }
-    }
-    Ok(())
-}
+use std::time::{SystemTime, UNIX_EPOCH};
 
 /// One file of `count` lines.
 pub(crate) fn write_file(path: &Path, lines: Lines, count: usize) -> std::io::Result<()> {
@@ -59,7 +13,7 @@ pub(crate) fn write_file(path: &Path, lines: Lines, count: usize) -> std::io::Re
     let timestamp = now();
     for number in 0..count as u64 {
         match lines {
-            Lines::Json | Lines::None => out.write_all(json(number, &KINDS[0], &timestamp).as_bytes())?,
+            Lines::Json | Lines::None => out.write_all(json(number, &timestamp).as_bytes())?,
             Lines::Nginx => write!(out, "{} \"-\"", access(number))?,
             Lines::Apache2 => out.write_all(access(number).as_bytes())?,
             Lines::Cri => write!(out, "{timestamp} stdout F {}", access(number))?,

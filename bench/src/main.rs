@@ -4,7 +4,6 @@
 //! bench                              every scenario, this checkout's release binary
 //! bench --scenario forward-null      one of them
 //! bench --peer fluent-bit='fluent-bit -c,bench/configs/fluent-bit'    another program beside it, in the same run
-//! bench write-logs --dir D --rate 200 --seconds 30                    sample log files, for in_tail
 //! ```
 
 mod arguments;
@@ -24,7 +23,6 @@ use std::process::ExitCode;
 fn main() -> ExitCode {
     let result = match parse(std::env::args_os().skip(1)) {
         Ok(Command::Run(options)) => run::run(&options),
-        Ok(Command::WriteLogs(options)) => logs::write(&options),
         Ok(Command::Help) => {
             print!("{}", arguments::USAGE);
             return ExitCode::SUCCESS;

@@ -3,66 +3,29 @@
 
 use std::fmt::Write;
 
-/// One line of JSON without its newline. `seconds` and `millis` are the record's `timestamp`.
-pub(crate) fn json(number: u64, kind: &Kind, timestamp: &str) -> String {
+/// One line of JSON without its newline.
+pub(crate) fn json(number: u64, timestamp: &str) -> String {
     let mut out = String::with_capacity(360);
-    let (level, message) = kind.level_and_message(number);
+    let (level, message) = match number % 40 {
+        7 => ("error", "Payment failed"),
+        _ => ("info", "User logged in"),
+    };
     let _ = write!(
         out,
-        "{{\"timestamp\":\"{timestamp}\",\"level\":\"{level}\",\"service\":\"{}\",\"environment\":\"production\",\
-         \"venueId\":\"venue_{}\",\"userId\":\"user_{}\",\"message\":\"{message}\",\"context\":{},\"metadata\":\
+        "{{\"timestamp\":\"{timestamp}\",\"level\":\"{level}\",\"service\":\"app\",\"environment\":\"production\",\
+         \"venueId\":\"venue_{}\",\"userId\":\"user_{}\",\"message\":\"{message}\",\"context\":\
+         {{\"email\":\"user{}@example.com\",\"ip\":\"192.168.{}.{}\",\"userAgent\":\"Mozilla/5.0\"}},\"metadata\":\
          {{\"requestId\":\"req_{:08x}\",\"traceId\":\"trace_{:08x}\",\"spanId\":\"span_{:08x}\"}}}}",
-        kind.service,
         number % 97,
         number % 9973,
-        kind.context(number),
+        number % 9973,
+        number % 200,
+        number % 250,
         mix(number),
         mix(number / 3),
         mix(number.wrapping_add(7)),
     );
     out
-}
-
-/// Which service writes.
-pub(crate) struct Kind {
-    pub(crate) service: &'static str,
-}
-
-/// The four services of the Servio guide.
-pub(crate) const KINDS: [Kind; 4] =
-    [Kind { service: "app" }, Kind { service: "api" }, Kind { service: "worker" }, Kind { service: "db" }];
-
-impl Kind {
-    fn level_and_message(&self, number: u64) -> (&'static str, &'static str) {
-        // Services take turns, so a record in forty of each one is every fourth number.
-        match (self.service, number / 4 % 40) {
-            ("app", 7) => ("error", "Payment failed"),
-            ("app", _) => ("info", "User logged in"),
-            ("api", 11) => ("error", "Failed to create order"),
-            ("api", _) => ("info", "API request"),
-            ("worker", 13) => ("warn", "Order fulfillment delayed"),
-            ("worker", _) => ("info", "Order fulfillment completed"),
-            (_, 17) => ("warn", "slow query"),
-            _ => ("debug", "query"),
-        }
-    }
-
-    fn context(&self, number: u64) -> String {
-        match self.service {
-            "api" => format!(
-                "{{\"endpoint\":\"/api/orders\",\"method\":\"POST\",\"duration\":{},\"status\":{}}}",
-                if number / 4 % 40 == 3 { 1500 + number % 900 } else { 20 + number % 300 },
-                if number / 4 % 40 == 11 { 500 } else { 201 },
-            ),
-            "db" => format!("{{\"duration\":{},\"statement\":\"SELECT * FROM orders\"}}", number % 2000),
-            _ => format!(
-                "{{\"email\":\"user{}@example.com\",\"ip\":\"192.168.{}.{}\",\"userAgent\":\"Mozilla/5.0\"}}",
-                number % 9973,
-                number % 200,
-                number % 250,
-            ),
-        }
-    }
 }
 
 /// Spreads a counter over 32 bits, so that ids look like ids (the finaliser of MurmurHash3).
@@ -79,7 +42,7 @@ mod tests {
 
     #[test]
     fn the_record_has_the_size_that_the_figures_speak_of() {
-        let text = json(4711, &KINDS[0], "2024-01-15T10:30:45.123Z");
+        let text = json(4711, "2024-01-15T10:30:45.123Z");
         assert!((330..=380).contains(&text.len()), "{} bytes: {text}", text.len());
         assert!(serde_json::from_str::<serde_json::Value>(&text).is_ok(), "{text}");
     }
