@@ -52,7 +52,7 @@ lint: ## format, clippy, and the dependency policy (needs cargo-deny)
 	cargo deny --offline check bans licenses sources
 
 .PHONY: fuzz
-fuzz: ## fuzz each target for SECONDS (default 60); needs cargo-fuzz and a nightly toolchain
+fuzz: ## fuzz each target for SECONDS_EACH (default 60); needs cargo-fuzz and a nightly toolchain
 	cd fuzz && for target in $$(cargo +nightly fuzz list); do \
 		cargo +nightly fuzz run "$$target" -- -max_total_time=$(or $(SECONDS_EACH),60); done
 
@@ -61,5 +61,5 @@ bench: build ## run the benchmark scenarios; ARGS="..." goes to the bench progra
 	cargo run --release --locked -p bench -- $(ARGS)
 
 .PHONY: docs
-docs: ## write the reference pages from the parameter tables, and the API documentation
+docs: ## write the API documentation; `logweir doc KIND:PLUGIN` prints the parameters of a plugin
 	cargo doc --workspace --no-deps --locked
