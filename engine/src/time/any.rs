@@ -188,7 +188,7 @@ impl Search {
                 Some(b'h') => 1988,
                 _ => 2018,
             };
-            self.found.year = part.get(2).and_then(number).map(|year| year + first);
+            self.found.year = part.get(2).and_then(number).and_then(|year| year.checked_add(first));
             self.set(Field::Month, part.get(3).and_then(number));
             return self.set(Field::Day, part.get(4).and_then(number));
         }
