@@ -2,7 +2,7 @@
 
 use lexopt::prelude::*;
 use std::ffi::OsString;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// `--help`
 pub(crate) const USAGE: &str = "\
@@ -13,8 +13,11 @@ Usage: bench [OPTIONS]                 run scenarios and print a table
     --connections N          forward connections (default 4)
     --batch N                records per forward message (default 1000)
     --repeat N               runs of each; the median is shown (default 3)
+    --peer NAME[=COMMAND[,DIR]]
+                             another program beside it: COMMAND FILE (default: NAME -c FILE) is started, where FILE is
+                             DIR/SCENARIO.conf (default: bench/peers/NAME) with its placeholders filled in
+    --peer-share F           share of the records that peers get (default 1), for slow ones
     --logweir PATH           the binary (default: target/release/logweir)
-    --peer NAME=COMMAND,DIR  another program: COMMAND CONFIG is started with DIR/SCENARIO.conf
     --json FILE              the figures as JSON
     --list                   the scenarios
 ";
@@ -34,14 +37,18 @@ pub(crate) struct Options {
     pub(crate) repeat: usize,
     pub(crate) logweir: PathBuf,
     pub(crate) peers: Vec<Peer>,
+    pub(crate) peer_share: f64,
     pub(crate) json: Option<PathBuf>,
     pub(crate) list: bool,
 }
 
 /// Another program.
+#[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Peer {
     pub(crate) name: String,
+    /// The program and its arguments but for the last, the configuration's path.
     pub(crate) command: Vec<String>,
+    /// Where its `SCENARIO.conf` are.
     pub(crate) configs: PathBuf,
 }
 
@@ -58,6 +65,7 @@ fn parse_run(args: impl Iterator<Item = OsString>) -> Result<Command, lexopt::Er
         repeat: 3,
         logweir: PathBuf::from("target/release/logweir"),
         peers: Vec::new(),
+        peer_share: 1.0,
         json: None,
         list: false,
     };
@@ -73,6 +81,7 @@ fn parse_run(args: impl Iterator<Item = OsString>) -> Result<Command, lexopt::Er
             Long("repeat") => options.repeat = parser.value()?.parse()?,
             Long("logweir") => options.logweir = parser.value()?.into(),
             Long("peer") => options.peers.push(parser.value()?.parse_with(parse_peer)?),
+            Long("peer-share") => options.peer_share = parser.value()?.parse_with(parse_share)?,
             Long("json") => options.json = Some(parser.value()?.into()),
             Long("list") => options.list = true,
             Short('h') | Long("help") => return Ok(Command::Help),
@@ -82,10 +91,50 @@ fn parse_run(args: impl Iterator<Item = OsString>) -> Result<Command, lexopt::Er
     Ok(Command::Run(options))
 }
 
+fn parse_share(text: &str) -> Result<f64, String> {
+    let share: f64 = text.parse().map_err(|e| format!("{text}: {e}"))?;
+    if share > 0.0 && share <= 1.0 { Ok(share) } else { Err(format!("{text} is not above 0 and at most 1")) }
+}
+
 fn parse_peer(text: &str) -> Result<Peer, String> {
-    let wanted = || format!("{text}: a peer is NAME=COMMAND,DIR");
-    let (name, rest) = text.split_once('=').ok_or_else(wanted)?;
-    let (command, configs) = rest.rsplit_once(',').ok_or_else(wanted)?;
-    let command = command.split_whitespace().map(str::to_owned).collect();
-    Ok(Peer { name: name.to_owned(), command, configs: PathBuf::from(configs) })
+    let (name, rest) = text.split_once('=').unwrap_or((text, ""));
+    let (command, configs) = rest.rsplit_once(',').unwrap_or((rest, ""));
+    if name.is_empty() || name.contains('/') {
+        return Err(format!("{text}: a peer is NAME, NAME=COMMAND or NAME=COMMAND,DIR"));
+    }
+    let command = if command.trim().is_empty() { format!("{name} -c") } else { command.to_owned() };
+    let configs =
+        if configs.is_empty() { Path::new("bench/peers").join(name) } else { PathBuf::from(configs) };
+    Ok(Peer {
+        name: name.to_owned(),
+        command: command.split_whitespace().map(str::to_owned).collect(),
+        configs,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn peer(name: &str, command: &[&str], configs: &str) -> Peer {
+        let command = command.iter().map(|word| (*word).to_owned()).collect();
+        Peer { name: name.to_owned(), command, configs: PathBuf::from(configs) }
+    }
+
+    #[test]
+    fn a_peer_is_a_name_a_command_and_a_directory() {
+        assert_eq!(parse_peer("fluentd"), Ok(peer("fluentd", &["fluentd", "-c"], "bench/peers/fluentd")));
+        assert_eq!(
+            parse_peer("fluent-bit=/opt/fluent-bit/bin/fluent-bit -q -c"),
+            Ok(peer("fluent-bit", &["/opt/fluent-bit/bin/fluent-bit", "-q", "-c"], "bench/peers/fluent-bit"))
+        );
+        assert_eq!(parse_peer("x=y --config,some/dir"), Ok(peer("x", &["y", "--config"], "some/dir")));
+        assert!(parse_peer("=y,z").is_err());
+    }
+
+    #[test]
+    fn a_share_is_a_part_of_the_whole() {
+        assert_eq!(parse_share("0.25"), Ok(0.25));
+        assert!(parse_share("0").is_err() && parse_share("2").is_err() && parse_share("x").is_err());
+    }
 }

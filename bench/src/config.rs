@@ -11,14 +11,17 @@ pub(crate) struct Places<'a> {
     pub(crate) out_port: u16,
     /// Scratch directory: `in/*.log`, buffers, positions.
     pub(crate) dir: &'a Path,
+    /// Where a peer's configurations are, for what they include.
+    pub(crate) configs: &'a Path,
 }
 
-/// Fills in `@PORT@`, `@OUT_PORT@` and `@DIR@`.
+/// Fills in `@PORT@`, `@OUT_PORT@`, `@DIR@` and `@CONFIGS@`.
 pub(crate) fn fill(template: &str, places: &Places<'_>) -> String {
     template
         .replace("@PORT@", &places.port.to_string())
         .replace("@OUT_PORT@", &places.out_port.to_string())
         .replace("@DIR@", &places.dir.display().to_string())
+        .replace("@CONFIGS@", &places.configs.display().to_string())
 }
 
 /// Logweir's configuration (which is also Fluentd's, for a peer of that name).
@@ -56,4 +59,44 @@ pub(crate) fn fluentd(scenario: &Scenario) -> String {
     };
     // Not `**`, which would have the program's own log events among the records.
     format!("{source}{filter}<match servio.**>\n{output}</match>\n")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::scenario::SCENARIOS;
+    use std::fs;
+
+    fn peer(name: &str, scenario: &str) -> String {
+        let path =
+            Path::new(env!("CARGO_MANIFEST_DIR")).join("peers").join(name).join(format!("{scenario}.conf"));
+        fs::read_to_string(&path).unwrap_or_else(|e| panic!("{}: {e}", path.display()))
+    }
+
+    #[test]
+    fn fluentd_gets_the_configuration_of_logweir_where_it_has_the_plugins() {
+        for scenario in SCENARIOS {
+            // No ClickHouse output and no cri parser are built into Fluentd.
+            let differs = scenario.output == Output::ClickHouse || scenario.name.contains("cri");
+            assert_eq!(peer("fluentd", scenario.name) == fluentd(scenario), !differs, "{}", scenario.name);
+        }
+    }
+
+    #[test]
+    fn every_scenario_is_there_for_each_peer_and_nothing_is_left_to_fill_in() {
+        let here = Path::new("/here");
+        for scenario in SCENARIOS {
+            for name in ["fluentd", "fluent-bit"] {
+                let config = fill(
+                    &peer(name, scenario.name),
+                    &Places { port: 1111, out_port: 2222, dir: here, configs: here },
+                );
+                assert!(!config.contains("@PORT@") && !config.contains("@DIR@"), "{config}");
+                assert_eq!(config.contains("2222"), scenario.output != Output::Null, "{config}");
+                let filters = ["record_transformer", "modify"].iter().any(|filter| config.contains(filter));
+                assert_eq!(filters, scenario.filter, "{config}");
+                assert_eq!(config.contains("/here/buffer"), scenario.buffer, "{config}");
+            }
+        }
+    }
 }

@@ -3,7 +3,7 @@
 //! ```text
 //! bench                              every scenario, this checkout's release binary
 //! bench --scenario forward-null      one of them
-//! bench --peer fluent-bit='fluent-bit -c,bench/configs/fluent-bit'    another program beside it, in the same run
+//! bench --peer fluentd --peer fluent-bit    other programs beside it, in the same run (bench/peers/README.md)
 //! ```
 
 mod arguments;

@@ -9,7 +9,8 @@ use crate::scenario::{Input, Lines, Output, SCENARIOS, Scenario};
 use crate::sink::Sink;
 use logweir_testing::ClickHouse;
 use std::fs;
-use std::path::Path;
+use std::io::ErrorKind;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 /// How long one run may take.
@@ -26,92 +27,135 @@ pub(crate) fn run(options: &Options) -> Result<(), String> {
         }
         return Ok(());
     }
-    let logweir = fs::canonicalize(&options.logweir)
-        .map_err(|e| format!("{}: {e} (cargo build --release)", options.logweir.display()))?;
-    let logweir = vec![logweir.display().to_string(), "-q".to_owned(), "-c".to_owned()];
-    let mut report = Report::default();
+    let unknown = |name: &&String| !SCENARIOS.iter().any(|scenario| scenario.name == **name);
+    if let Some(name) = options.scenarios.iter().find(unknown) {
+        return Err(format!("there is no scenario {name} (--list names them)"));
+    }
+    let mut programs = vec![Tested::logweir(options)?];
+    for peer in &options.peers {
+        programs.push(Tested::peer(peer, options)?);
+    }
+    let (mut report, mut failed) = (Report::default(), 0);
     for scenario in SCENARIOS {
         if !options.scenarios.is_empty() && !options.scenarios.iter().any(|name| name == scenario.name) {
             continue;
         }
-        measure(scenario, "logweir", &logweir, None, options, &mut report)?;
-        for peer in &options.peers {
-            let config = peer.configs.join(format!("{}.conf", scenario.name));
-            if config.exists() {
-                measure(scenario, &peer.name, &peer.command, Some(peer), options, &mut report)?;
+        for program in &programs {
+            // One program's failure does not take the others' figures away.
+            if let Err(error) = measure(scenario, program, options, &mut report) {
+                eprintln!("bench: {}, {}: {error}", scenario.name, program.name);
+                failed += 1;
             }
         }
     }
     if let Some(path) = &options.json {
         fs::write(path, report.json()).map_err(|e| format!("{}: {e}", path.display()))?;
     }
-    Ok(())
+    if failed > 0 { Err(format!("{failed} of the measurements failed")) } else { Ok(()) }
+}
+
+/// A program to be measured.
+struct Tested {
+    name: String,
+    /// All but the configuration's path.
+    command: Vec<String>,
+    /// Where a peer's configurations are.
+    configs: Option<PathBuf>,
+    /// Share of the records that it gets.
+    share: f64,
+}
+
+impl Tested {
+    fn logweir(options: &Options) -> Result<Self, String> {
+        let path = fs::canonicalize(&options.logweir)
+            .map_err(|e| format!("{}: {e} (cargo build --release)", options.logweir.display()))?;
+        let command = vec![path.display().to_string(), "-q".to_owned(), "-c".to_owned()];
+        Ok(Self { name: "logweir".to_owned(), command, configs: None, share: 1.0 })
+    }
+
+    fn peer(peer: &Peer, options: &Options) -> Result<Self, String> {
+        let absolute = |path: &Path| {
+            fs::canonicalize(path).map_err(|e| format!("{}: {}: {e}", peer.name, path.display()))
+        };
+        let mut command = peer.command.clone();
+        // It is started in another directory.
+        if let Some(program) = command.first_mut().filter(|program| program.contains('/')) {
+            *program = absolute(Path::new(program))?.display().to_string();
+        }
+        let configs = Some(absolute(&peer.configs)?);
+        Ok(Self { name: peer.name.clone(), command, configs, share: options.peer_share })
+    }
+
+    /// The configuration with its placeholders; a peer need not have one for each scenario.
+    fn template(&self, scenario: &Scenario) -> Result<Option<String>, String> {
+        let Some(configs) = &self.configs else { return Ok(Some(fluentd(scenario))) };
+        let path = configs.join(format!("{}.conf", scenario.name));
+        match fs::read_to_string(&path) {
+            Ok(text) => Ok(Some(text)),
+            Err(e) if e.kind() == ErrorKind::NotFound => Ok(None),
+            Err(e) => Err(format!("{}: {e}", path.display())),
+        }
+    }
 }
 
 fn measure(
     scenario: &Scenario,
-    name: &str,
-    command: &[String],
-    peer: Option<&Peer>,
+    program: &Tested,
     options: &Options,
     report: &mut Report,
 ) -> Result<(), String> {
-    let template = match peer {
-        Some(peer) => {
-            let path = peer.configs.join(format!("{}.conf", scenario.name));
-            fs::read_to_string(&path).map_err(|e| format!("{}: {e}", path.display()))?
-        }
-        None => fluentd(scenario),
-    };
+    let Some(template) = program.template(scenario)? else { return Ok(()) };
     let mut runs = Vec::new();
     for _ in 0..options.repeat.max(1) {
-        runs.push(run_once(scenario, command, &template, options)?);
+        runs.push(run_once(scenario, program, &template, options)?);
     }
-    report.add(scenario.name, name, Figures::median(&runs));
+    report.add(scenario.name, &program.name, Figures::median(&runs));
     Ok(())
 }
 
 fn run_once(
     scenario: &Scenario,
-    command: &[String],
+    tested: &Tested,
     template: &str,
     options: &Options,
 ) -> Result<Figures, String> {
     let scratch = tempfile::Builder::new().prefix("logweir-bench-").tempdir().map_err(|e| e.to_string())?;
     let dir = scratch.path();
-    let records = (options.records as f64 * scenario.share) as usize;
+    let records = (options.records as f64 * scenario.share * tested.share) as usize;
     let sink = Sink::start().map_err(|e| e.to_string())?;
     let clickhouse = (scenario.output == Output::ClickHouse).then(start_clickhouse);
     let out_port = clickhouse.as_ref().map_or(sink.port(), ClickHouse::port);
-    let places = Places { port: logweir_testing::free_port(), out_port, dir };
+    let configs = tested.configs.as_deref().unwrap_or(dir);
+    let places = Places { port: logweir_testing::free_port(), out_port, dir, configs };
     let config = dir.join("bench.conf");
     fs::write(&config, fill(template, &places)).map_err(|e| e.to_string())?;
     fs::create_dir_all(dir.join("in")).map_err(|e| e.to_string())?;
 
     let forwards = matches!(scenario.input, Input::Forward(_));
-    let program = Program::start(command, &config, dir, forwards.then_some(places.port))?;
+    let mut program = Program::start(&tested.command, &config, dir, forwards.then_some(places.port))?;
     program.wait_until_quiet(RUN_TIMEOUT)?;
     let before = program.usage();
-    let (load, begin, records) = match scenario.input {
+    let (load, begin, sent, records) = match scenario.input {
         Input::Forward(mode) => {
             let load = Load::prepare(mode, records, options.batch, options.connections);
             let (begin, records) = (Instant::now(), load.records);
-            load.send(places.port)?;
-            (Some(load), begin, records)
+            load.send(places.port).map_err(|e| format!("{e}: {}", program.log()))?;
+            (Some(load), begin, Instant::now(), records)
         }
         Input::Tail(lines) => {
             write_input(dir, lines, records)?;
             // It looks for new files now and then: the clock starts when it has found this one.
-            (None, program.wait_until_busy(RUN_TIMEOUT)?, records)
+            let begin = program.wait_until_opened(&dir.join("in/app.log"), RUN_TIMEOUT)?;
+            (None, begin, begin, records)
         }
     };
-    let end = wait_until_done(scenario, &program, &sink, clickhouse.as_ref(), records)?;
+    let end = wait_until_done(scenario, &mut program, &sink, clickhouse.as_ref(), records)?;
     let after = program.usage();
     let bytes = load.map_or(0, |load| load.bytes);
     Ok(Figures {
         records,
         bytes,
-        seconds: end.duration_since(begin).as_secs_f64(),
+        seconds: end.max(sent).duration_since(begin).as_secs_f64(),
         cpu: after.cpu - before.cpu,
         memory: after.memory,
         written: after.written - before.written,
@@ -129,7 +173,7 @@ fn write_input(dir: &Path, lines: Lines, records: usize) -> Result<(), String> {
 /// Answers when the last record was through.
 fn wait_until_done(
     scenario: &Scenario,
-    program: &Program,
+    program: &mut Program,
     sink: &Sink,
     clickhouse: Option<&ClickHouse>,
     records: usize,
@@ -150,12 +194,12 @@ fn wait_until_done(
                 program.wait_until_quiet(RUN_TIMEOUT)?;
                 let later = arrived().unwrap_or(count);
                 if later != records {
-                    return Err(format!("{}: {later} records arrived, {records} were sent", scenario.name));
+                    return Err(format!("{later} records arrived, {records} were sent"));
                 }
                 return Ok(done);
             }
             Some(count) if begin.elapsed() > RUN_TIMEOUT => {
-                return Err(format!("{}: {count} of {records} records arrived in time", scenario.name));
+                return Err(format!("{count} of {records} records arrived in time: {}", program.log()));
             }
             Some(_) => std::thread::sleep(Duration::from_millis(50)),
         }

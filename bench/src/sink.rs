@@ -59,7 +59,7 @@ fn serve(mut socket: TcpStream, counter: &AtomicUsize) {
     }
 }
 
-/// Records of a PackedForward message, and the ack that it asks for.
+/// Records of a message in PackedForward mode (Fluentd, Logweir) or Forward mode (Fluent Bit), and the ack that it asks for.
 fn message(bytes: &[u8]) -> (usize, Option<Vec<u8>>) {
     let mut reader = Reader::new(bytes);
     let mut fields = || -> Option<(usize, Option<Vec<u8>>)> {
@@ -67,7 +67,12 @@ fn message(bytes: &[u8]) -> (usize, Option<Vec<u8>>) {
         reader.skip().ok()?;
         let records = match reader.read_value().ok()? {
             ValueRef::Bin(entries) | ValueRef::Str(entries) => Entries::new(entries).count(),
-            _ => 1,
+            ValueRef::Array(entries) => Reader::new(entries).read_array_len().ok()?,
+            // Message mode: that was the time, and the record is next.
+            _ => {
+                reader.skip().ok()?;
+                1
+            }
         };
         let mut ack = None;
         for _ in 0..reader.read_map_len().unwrap_or(0) {
@@ -84,4 +89,43 @@ fn message(bytes: &[u8]) -> (usize, Option<Vec<u8>>) {
         Some((records, ack))
     };
     fields().unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use logweir_engine::event::EventTime;
+    use logweir_engine::msgpack::{Time, write_array_len, write_bin, write_entry};
+
+    fn entries() -> Vec<u8> {
+        let mut out = Vec::new();
+        for _ in 0..3 {
+            write_entry(&mut out, Time::Event(EventTime::now()), None, b"\x80");
+        }
+        out
+    }
+
+    /// `[tag, ...middle, {"chunk": "id"}]`
+    fn with_option(parts: usize, middle: &[u8]) -> Vec<u8> {
+        let mut out = Vec::new();
+        write_array_len(&mut out, parts);
+        write_str(&mut out, b"tag");
+        out.extend_from_slice(middle);
+        write_map_len(&mut out, 1);
+        write_str(&mut out, b"chunk");
+        write_str(&mut out, b"id");
+        out
+    }
+
+    #[test]
+    fn records_of_each_mode_are_counted_and_acknowledged() {
+        let (mut packed, mut forward) = (Vec::new(), Vec::new());
+        write_bin(&mut packed, &entries());
+        write_array_len(&mut forward, 3);
+        forward.extend_from_slice(&entries());
+        let ack = Some(b"\x81\xa3ack\xa2id".to_vec());
+        assert_eq!(message(&with_option(3, &packed)), (3, ack.clone()));
+        assert_eq!(message(&with_option(3, &forward)), (3, ack.clone()));
+        assert_eq!(message(&with_option(4, &entries()[1..entries().len() / 3])), (1, ack));
+    }
 }

@@ -5,6 +5,7 @@ use super::verify::Verifier;
 use super::{TlsError, files};
 use rustls::ClientConfig;
 use rustls::SupportedProtocolVersion;
+use rustls::client::Resumption;
 use rustls::pki_types::ServerName;
 use rustls::sign::SingleCertAndKey;
 use std::io;
@@ -86,6 +87,8 @@ impl TlsClient {
             (None, None) => builder.with_no_client_auth(),
         };
         config.enable_sni = options.verify_hostname;
+        // Fluentd's servers end a handshake that resumes a session ("session id context uninitialized").
+        config.resumption = Resumption::disabled();
         Ok(Self { connector: TlsConnector::from(Arc::new(config)) })
     }
 

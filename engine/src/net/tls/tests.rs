@@ -118,6 +118,33 @@ async fn a_leaf_of_a_trusted_ca_is_accepted_under_its_name_only() {
 }
 
 #[tokio::test]
+async fn a_second_connection_resumes_no_session() {
+    let files = Files::new(CertificateParams::new(["logs.example".to_owned()]).unwrap());
+    let versions = protocol_versions("version", None, None, None).unwrap();
+    let acceptor = TlsAcceptor::from(server_config(&files.identity(), &ClientAuth::None, versions).unwrap());
+    let client = TlsClient::new(&client(&[&files.path("ca.pem")]), NAMES).unwrap();
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    for _ in 0..2 {
+        let serve = async {
+            let (tcp, _) = listener.accept().await.unwrap();
+            let mut stream = acceptor.accept(tcp).await.unwrap();
+            stream.write_u8(7).await.unwrap();
+            stream.flush().await.unwrap();
+            let _ = stream.read_u8().await;
+        };
+        let call = async {
+            let tcp = TcpStream::connect(address).await.unwrap();
+            let mut stream = client.connect(tcp, Some("logs.example")).await.unwrap();
+            // By then the tickets of TLS 1.3 have come, too.
+            assert_eq!(stream.read_u8().await.unwrap(), 7);
+            assert_eq!(stream.get_ref().1.handshake_kind(), Some(rustls::HandshakeKind::Full));
+        };
+        tokio::join!(serve, call);
+    }
+}
+
+#[tokio::test]
 async fn an_unknown_issuer_is_refused_unless_insecure() {
     let files = Files::new(CertificateParams::new(["logs.example".to_owned()]).unwrap());
     let mut stranger = client(&[]);
