@@ -52,9 +52,8 @@ lint: ## format, clippy, and the dependency policy (needs cargo-deny)
 	cargo deny --offline check bans licenses sources
 
 .PHONY: fuzz
-fuzz: ## fuzz each target for SECONDS_EACH (default 60); needs cargo-fuzz and a nightly toolchain
-	cd fuzz && for target in $$(cargo +nightly fuzz list); do \
-		cargo +nightly fuzz run "$$target" -- -max_total_time=$(or $(SECONDS_EACH),60); done
+fuzz: ## fuzz each target for TIME seconds (default 60), JOBS at once; needs cargo-fuzz
+	TIME=$(or $(TIME),60) JOBS=$(or $(JOBS),1) tools/fuzz
 
 .PHONY: bench
 bench: build ## run the benchmark scenarios; ARGS="..." goes to the bench program

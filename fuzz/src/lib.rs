@@ -2,19 +2,27 @@
 //! toolchain. A target is a function here, a line in [`TARGETS`], a file in `fuzz_targets/` with its entry in `Cargo.toml`, and
 //! seeds in `corpus/`.
 
+mod buffer;
+mod clickhouse;
 mod config;
+mod expressions;
 mod forward;
 mod inputs;
 mod json;
 mod msgpack;
+mod parsers;
 mod regexp;
 mod time;
 
+pub use buffer::{chunk_files, fluentd_chunks};
+pub use clickhouse::clickhouse_column;
 pub use config::config_text;
-pub use forward::forward_messages;
+pub use expressions::expressions;
+pub use forward::{client_handshake, forward_messages, inflate};
 pub use inputs::{http_bodies, syslog_frames};
 pub use json::{json_from_msgpack, json_to_msgpack};
 pub use msgpack::{accessor, record, scan_entries, splice};
+pub use parsers::parsers;
 pub use regexp::{regexp, regexp_direct};
 pub use time::time_text;
 
@@ -24,11 +32,18 @@ pub type Target = fn(&[u8]);
 /// All targets by name.
 pub static TARGETS: &[(&str, Target)] = &[
     ("accessor", accessor),
+    ("chunk_files", chunk_files),
+    ("clickhouse_column", clickhouse_column),
+    ("client_handshake", client_handshake),
     ("config_text", config_text),
+    ("expressions", expressions),
+    ("fluentd_chunks", fluentd_chunks),
     ("forward_messages", forward_messages),
     ("http_bodies", http_bodies),
+    ("inflate", inflate),
     ("json_from_msgpack", json_from_msgpack),
     ("json_to_msgpack", json_to_msgpack),
+    ("parsers", parsers),
     ("record", record),
     ("regexp", regexp),
     ("regexp_direct", regexp_direct),

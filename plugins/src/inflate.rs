@@ -73,6 +73,28 @@ impl Inflater {
     }
 }
 
+/// The body of a fuzz target: a payload behind a byte that says how and in which steps it is inflated. Panics if the steps
+/// make a difference, or if more comes out than is allowed.
+#[cfg(feature = "fuzz")]
+pub fn fuzz(data: &[u8]) {
+    const BYTES_MAX: u64 = 1 << 16;
+    let Some((choice, payload)) = data.split_first() else { return };
+    let compression = [Compression::Gzip, Compression::Zlib, Compression::Zstd][usize::from(choice % 3)];
+    let payload = Bytes::copy_from_slice(payload);
+    let inflated = |bytes: usize| {
+        let mut inflater = Inflater::new(compression, &payload, BYTES_MAX)?;
+        let mut out = Vec::new();
+        loop {
+            let step = inflater.step(&mut out, bytes);
+            assert!(out.len() as u64 <= BYTES_MAX + bytes as u64, "{} bytes", out.len());
+            if step? {
+                return Ok::<_, InflateError>(out);
+            }
+        }
+    };
+    assert_eq!(inflated(usize::from(choice / 3) + 1).ok(), inflated(1 << 12).ok(), "the steps make a difference");
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -56,6 +56,9 @@ pub mod parser_regexp;
 pub mod parser_syslog;
 pub mod parser_tsv;
 
+#[cfg(feature = "fuzz")]
+pub use inflate::fuzz as fuzz_inflate;
+
 /// All plugins of Logweir, to which a program may add its own.
 pub fn registry() -> Registry {
     Registry::new(PLUGINS)

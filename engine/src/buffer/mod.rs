@@ -20,6 +20,8 @@ mod compress;
 mod file;
 mod files;
 mod fluentd;
+#[cfg(feature = "fuzz")]
+pub mod fuzz;
 mod id;
 pub mod inspect;
 mod marks;

@@ -8,7 +8,7 @@ mod clock;
 mod fs;
 mod lock;
 mod real_fs;
-#[cfg(test)]
+#[cfg(any(test, feature = "fuzz"))]
 pub(crate) mod sim;
 
 pub use clock::{Clock, RealClock, Timestamp};

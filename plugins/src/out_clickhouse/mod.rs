@@ -28,9 +28,11 @@ mod embedded;
 mod encode;
 mod endpoint;
 mod fault;
+#[cfg(feature = "fuzz")]
+mod fuzz;
 mod keys;
 mod layout;
-#[cfg(test)]
+#[cfg(any(test, feature = "fuzz"))]
 mod reader;
 mod refused;
 mod rows;
@@ -46,6 +48,9 @@ mod trace;
 mod type_name;
 mod value_at;
 mod writer;
+
+#[cfg(feature = "fuzz")]
+pub use fuzz::fuzz;
 
 use config::{Config, PARAMS, SECTIONS};
 use embedded::{Embedded, StoreOptions};

@@ -113,6 +113,26 @@ fn read_pong(bytes: &[u8]) -> Option<Pong<'_>> {
     Some(Pong { ok, reason: next()?, hostname: next()?, digest: next()? })
 }
 
+/// The body of a fuzz target: HELO, of a length that the first byte gives, then PONG. Panics if a server that does not know
+/// the shared key is trusted.
+#[cfg(feature = "fuzz")]
+pub fn fuzz(data: &[u8]) {
+    let Some((length, bytes)) = data.split_first() else { return };
+    let (helo, pong) = bytes.split_at(usize::from(*length).min(bytes.len()));
+    let credentials = Credentials {
+        self_hostname: "client".to_owned(),
+        shared_key: "key".to_owned(),
+        username: "user".to_owned(),
+        password: "password".to_owned(),
+    };
+    let read = read_helo(helo);
+    if let Some(helo) = &read {
+        make_ping(&credentials, helo, "salt");
+    }
+    let handshake = Handshake { salt: "salt".to_owned(), nonce: read.map(|helo| helo.nonce).unwrap_or_default() };
+    assert!(handshake.finish(&credentials, pong).is_err(), "nobody guesses a digest");
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -25,6 +25,9 @@ mod settings;
 #[cfg(test)]
 mod tests;
 
+#[cfg(feature = "fuzz")]
+pub use handshake::fuzz;
+
 use logweir_engine::config::{Diagnostic, Params};
 use logweir_engine::plugin::{
     BufferDefaults, BufferSupport, Build, BuildContext, Compat, Descriptor, Kind, OutputPlugin,
