@@ -56,9 +56,12 @@ impl Configuration {
 
     /// Prints the configuration as Fluentd does at its start, secrets masked.
     pub(crate) fn log_dump(&self) {
-        let log = PluginLog::program();
-        let text = self.running.root.dump(&self.registry);
-        log_info!(log, format!("using configuration file: {text}"));
+        log_info!(PluginLog::program(), format!("using configuration file: {}", self.dump()));
+    }
+
+    /// The configuration that runs, as Fluentd prints it, secrets masked.
+    pub(crate) fn dump(&self) -> String {
+        self.running.root.dump(&self.registry)
     }
 
     /// Reads and builds the files again. Problems are logged; `None` leaves what runs as it is.

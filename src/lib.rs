@@ -13,6 +13,7 @@ mod identity;
 mod own_log;
 mod plan;
 mod process;
+mod rpc;
 mod running;
 mod settings;
 

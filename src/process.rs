@@ -1,23 +1,35 @@
-//! The life of the process: start, signals (spec config-syntax 10), reload, stop.
+//! The life of the process: start, signals (spec config-syntax 10) and RPC, reload, stop.
 
 use crate::configuration::{Configuration, Loaded};
 use crate::own_log;
+use crate::rpc::Rpc;
 use crate::running::Running;
 use logweir_engine::telemetry::{self, PluginLog};
 use logweir_engine::{log_error, log_info, log_warn};
 use rustix::process::{Resource, getrlimit, setrlimit};
 use std::process::ExitCode;
 use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::sync::oneshot;
 
 /// Fluentd's exit status for a worker that cannot start.
 const EXIT_START_FAILED: u8 = 1;
 
-/// What a signal asks for.
-enum Request {
+/// What a signal or an RPC asks for.
+pub(crate) enum Request {
+    /// Stop, as this signal says.
     Stop(&'static str),
+    /// Flush, then stop.
+    FlushAndStop,
+    /// Read the configuration again, as this signal says.
     Reload(&'static str),
+    /// Write out everything that waits in buffers.
     Flush,
+    /// Write down what the process does.
     Dump,
+    /// Print the configuration into the log.
+    LogConfiguration,
+    /// Answer with the configuration.
+    ShowConfiguration(oneshot::Sender<String>),
 }
 
 struct Signals {
@@ -73,6 +85,13 @@ pub(crate) async fn run(mut configuration: Configuration, loaded: Loaded, page: 
         }
     };
     log_info!(log, "starting fluentd worker", pid = std::process::id(), ppid = parent_pid(), worker = 0u32);
+    let mut rpc = match Rpc::start(&loaded.plan.system, &log) {
+        Ok(rpc) => rpc,
+        Err(error) => {
+            log_error!(log, "cannot start the RPC server", error = error.to_string());
+            return ExitCode::from(EXIT_START_FAILED);
+        }
+    };
     let mut running = match Running::start(loaded.plan).await {
         Ok(running) => running,
         Err(failed) => {
@@ -92,21 +111,25 @@ pub(crate) async fn run(mut configuration: Configuration, loaded: Loaded, page: 
         telemetry::print_raw(page.as_bytes());
     }
     loop {
-        match signals.next().await {
+        let request = tokio::select! {
+            request = signals.next() => request,
+            request = rpc.next() => request,
+        };
+        match request {
             Request::Stop(name) => {
                 log_info!(log, "Received graceful stop", signal = telemetry::Shown(name));
                 break;
             }
-            Request::Flush => {
-                log_info!(log, "force flushing buffered events");
-                if let Err(error) = telemetry::reopen() {
-                    log_warn!(
-                        log,
-                        "cannot reopen the log file; the old one stays in use",
-                        error = error.to_string()
-                    );
-                }
-                running.flush();
+            Request::Flush => flush(&running, &log),
+            Request::FlushAndStop => {
+                flush(&running, &log);
+                log_info!(log, "Received graceful stop", signal = telemetry::Shown("TERM"));
+                break;
+            }
+            Request::LogConfiguration => configuration.log_dump(),
+            Request::ShowConfiguration(answer) => {
+                // Who asked may have gone away.
+                let _ = answer.send(configuration.dump());
             }
             Request::Dump => dump(&running, &log),
             Request::Reload(name) => {
@@ -165,6 +188,15 @@ async fn swap(
             None
         }
     }
+}
+
+/// SIGUSR1: buffers are flushed, and the log file is opened again.
+fn flush(running: &Running, log: &PluginLog) {
+    log_info!(log, "force flushing buffered events");
+    if let Err(error) = telemetry::reopen() {
+        log_warn!(log, "cannot reopen the log file; the old one stays in use", error = error.to_string());
+    }
+    running.flush();
 }
 
 /// SIGCONT: what the process is doing, into `$SIGDUMP_PATH` or `/tmp/sigdump-PID.log`, where Fluentd's operators look.

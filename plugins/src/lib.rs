@@ -2,6 +2,7 @@
 
 use logweir_engine::plugin::{Descriptor, Registry};
 
+mod child;
 mod forward;
 mod http_query;
 mod http_server;
@@ -33,6 +34,7 @@ pub mod in_tcp;
 pub mod in_udp;
 pub mod out_clickhouse;
 pub mod out_copy;
+pub mod out_exec;
 pub mod out_file;
 pub mod out_forward;
 pub mod out_http;
@@ -91,6 +93,7 @@ static PLUGINS: &[&Descriptor] = &[
     &in_udp::PLUGIN,
     &out_clickhouse::PLUGIN,
     &out_copy::PLUGIN,
+    &out_exec::PLUGIN,
     &out_file::PLUGIN,
     &out_forward::PLUGIN,
     &out_http::PLUGIN,

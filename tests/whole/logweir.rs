@@ -93,6 +93,16 @@ impl Logweir {
     /// SIGTERM, and how it ended.
     pub(crate) fn stop(&mut self) -> ExitStatus {
         self.signal(Signal::TERM);
+        self.end()
+    }
+
+    /// Waits until it ends, which something else has asked it to, without an error.
+    pub(crate) fn wait_for_end(&mut self) {
+        let status = self.end();
+        assert!(status.success(), "{status}:\n{}", self.log());
+    }
+
+    fn end(&mut self) -> ExitStatus {
         let mut child = self.child.take().expect("a running process");
         let started = Instant::now();
         loop {

@@ -11,6 +11,7 @@ mod inputs;
 mod logweir;
 mod machine;
 mod program;
+mod rpc;
 mod servio;
 mod store;
 mod tail;

@@ -1,6 +1,7 @@
 //! The command: when it runs, what is read of it, how it ends.
 
 use super::texts::{Shape, Texts};
+use crate::child::{END_WAIT_MAX, Group, shell};
 use crate::socket::{Events, preview};
 use encoding_rs::Encoding;
 use logweir_engine::event::{EventTime, Tag};
@@ -8,7 +9,7 @@ use logweir_engine::net::error_class;
 use logweir_engine::plugin::{Extract, InputContext, ParseFailure, ParseOutput, Parser};
 use logweir_engine::telemetry::{PluginLog, Shown};
 use logweir_engine::{log_debug, log_error, log_warn};
-use rustix::process::{Pid, Signal, kill_process_group};
+use rustix::process::Signal;
 use std::io;
 use std::process::Stdio;
 use std::sync::Arc;
@@ -16,9 +17,6 @@ use std::time::Duration;
 use tokio::io::AsyncReadExt;
 use tokio::process::{Child, ChildStdout};
 use tokio::time::{Instant, MissedTickBehavior, interval_at, sleep_until, timeout};
-
-/// After SIGTERM, for how long the command may go on before it is killed.
-const END_WAIT_MAX: Duration = Duration::from_secs(5);
 
 /// What is run, and what is made of what it prints.
 pub(super) struct Command {
@@ -78,7 +76,7 @@ impl Command {
                 return;
             }
         };
-        let group = Group(child.id().and_then(|id| Pid::from_raw(id as i32)));
+        let group = Group::of(&child);
         if let Some(stdout) = child.stdout.take() {
             self.read(stdout, &group, context).await;
         }
@@ -87,15 +85,10 @@ impl Command {
 
     fn spawn(&self) -> io::Result<Child> {
         let redirected = if self.with_stderr { "exec 2>&1\n" } else { "" };
-        tokio::process::Command::new("/bin/sh")
-            .arg("-c")
-            .arg(format!("{redirected}{}", self.text))
+        shell(&format!("{redirected}{}", self.text))
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .stderr(Stdio::null())
-            // A group of its own, so that what the shell starts ends with it.
-            .process_group(0)
-            .kill_on_drop(true)
             .spawn()
     }
 
@@ -230,17 +223,5 @@ impl Command {
         let tag = tag.as_ref().or(self.tag.as_ref()).ok_or("the record has no field for the tag")?;
         events.add(tag, time.unwrap_or_else(EventTime::now), record, None);
         Ok(())
-    }
-}
-
-/// The processes of a command.
-struct Group(Option<Pid>);
-
-impl Group {
-    /// Nothing happens if all have ended.
-    fn signal(&self, signal: Signal) {
-        if let Some(group) = self.0 {
-            let _ = kill_process_group(group, signal);
-        }
     }
 }
