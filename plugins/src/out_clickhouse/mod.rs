@@ -28,6 +28,7 @@ mod embedded;
 mod encode;
 mod endpoint;
 mod fault;
+mod kernel;
 mod keys;
 mod layout;
 #[cfg(test)]
@@ -46,6 +47,8 @@ mod trace;
 mod type_name;
 mod value_at;
 mod writer;
+
+pub use kernel::block_of;
 
 use config::{Config, PARAMS, SECTIONS};
 use embedded::{Embedded, StoreOptions};
