@@ -1,8 +1,9 @@
 //! The program under test: started, watched through /proc, stopped by its pid.
 
+use crate::allocations;
 use std::fs;
 use std::net::TcpStream;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
@@ -18,6 +19,7 @@ const BUSY_SECONDS: f64 = 0.015;
 /// A running program with its children.
 pub(crate) struct Program {
     child: Child,
+    dir: PathBuf,
 }
 
 /// What a program has used so far.
@@ -29,6 +31,8 @@ pub(crate) struct Usage {
     pub(crate) written: u64,
     /// Highest resident size of one process, bytes.
     pub(crate) memory: u64,
+    /// Allocations, if they are counted.
+    pub(crate) allocations: u64,
 }
 
 impl Program {
@@ -50,7 +54,7 @@ impl Program {
             .stderr(log)
             .spawn()
             .map_err(|e| format!("{program}: {e}"))?;
-        let mut started = Self { child };
+        let mut started = Self { child, dir: dir.to_owned() };
         let begin = Instant::now();
         while let Some(port) = port {
             if TcpStream::connect(("127.0.0.1", port)).is_ok() {
@@ -70,7 +74,7 @@ impl Program {
 
     /// What it has used so far.
     pub(crate) fn usage(&self) -> Usage {
-        let mut total = Usage::default();
+        let mut total = Usage { allocations: allocations::so_far(&self.dir), ..Usage::default() };
         for pid in family(self.child.id()) {
             let usage = usage_of(pid);
             total.cpu += usage.cpu;
@@ -155,6 +159,7 @@ fn usage_of(pid: u32) -> Usage {
         cpu: (ticks(11) + ticks(12)) / per_second,
         written: number_after(&read("io"), "\nwrite_bytes:"),
         memory: number_after(&read("status"), "VmHWM:") * 1024,
+        allocations: 0,
     }
 }
 

@@ -1,5 +1,6 @@
 //! Runs scenarios: each program in turn, the same load, the median of some runs.
 
+use crate::allocations::Counter;
 use crate::arguments::{Options, Peer};
 use crate::config::{Places, fill, fluentd};
 use crate::load::Load;
@@ -67,7 +68,14 @@ fn measure(
     for _ in 0..options.repeat.max(1) {
         runs.push(run_once(scenario, command, &template, options)?);
     }
-    report.add(scenario.name, name, Figures::median(&runs));
+    let mut figures = Figures::median(&runs);
+    // Peers may have allocators of their own, which are not counted.
+    if options.allocations && peer.is_none() {
+        let counter = Counter::compile()?;
+        let command = counter.counting(command);
+        figures.allocations = run_once(scenario, &command, &template, options)?.allocations;
+    }
+    report.add(scenario.name, name, figures);
     Ok(())
 }
 
@@ -116,6 +124,7 @@ fn run_once(
         memory: after.memory,
         written: after.written - before.written,
         server_cpu: clickhouse.as_ref().and_then(insert_cpu),
+        allocations: Some(after.allocations - before.allocations),
     })
 }
 
