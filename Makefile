@@ -59,6 +59,10 @@ fuzz: ## fuzz each target for TIME seconds (default 60), JOBS at once; needs car
 bench: build ## run the benchmark scenarios; ARGS="..." goes to the bench program
 	cargo run --release --locked -p bench -- $(ARGS)
 
+.PHONY: counts
+counts: ## count instructions per record (needs valgrind); 5 % over those of bench/counts.json is an error
+	cargo run --release --locked -p bench -- counts $(ARGS)
+
 .PHONY: docs
 docs: ## write the API documentation; `logweir doc KIND:PLUGIN` prints the parameters of a plugin
 	cargo doc --workspace --no-deps --locked

@@ -7,6 +7,9 @@ use std::path::{Path, PathBuf};
 /// `--help`
 pub(crate) const USAGE: &str = "\
 Usage: bench [OPTIONS]                 run scenarios and print a table
+       bench plot FILE DIR             charts (SVG) of what --sweep NAME --json FILE measured
+       bench counts [--write] [FILE]   instructions per record under valgrind; more than 5 % over those in FILE
+                                       (default: bench/counts.json) is a failure
 
     --scenario NAME[,NAME]   only these (default: all; --list names them)
     --records N              records per run (default 1000000; tail and ClickHouse scenarios take half)
@@ -18,6 +21,8 @@ Usage: bench [OPTIONS]                 run scenarios and print a table
                              DIR/SCENARIO.conf (default: bench/peers/NAME) with its placeholders filled in
     --peer-share F           share of the records that peers get (default 1), for slow ones
     --logweir PATH           the binary (default: target/release/logweir)
+    --allocations            a further run of each that counts Logweir's allocations (needs cc and glibc)
+    --sweep NAME[,NAME]      instead of scenarios: one thing grows, connections, tags, record-size, files or buffered
     --json FILE              the figures as JSON
     --list                   the scenarios
 ";
@@ -25,6 +30,19 @@ Usage: bench [OPTIONS]                 run scenarios and print a table
 /// What to do.
 pub(crate) enum Command {
     Run(Options),
+    Plot {
+        json: PathBuf,
+        dir: PathBuf,
+    },
+    Counts {
+        baseline: PathBuf,
+        write: bool,
+    },
+    /// What `counts` runs under valgrind.
+    Kernel {
+        name: String,
+        rounds: usize,
+    },
     Help,
 }
 
@@ -38,6 +56,8 @@ pub(crate) struct Options {
     pub(crate) logweir: PathBuf,
     pub(crate) peers: Vec<Peer>,
     pub(crate) peer_share: f64,
+    pub(crate) allocations: bool,
+    pub(crate) sweeps: Vec<String>,
     pub(crate) json: Option<PathBuf>,
     pub(crate) list: bool,
 }
@@ -53,7 +73,39 @@ pub(crate) struct Peer {
 }
 
 pub(crate) fn parse(args: impl Iterator<Item = OsString>) -> Result<Command, String> {
-    parse_run(args).map_err(|error| error.to_string())
+    let args: Vec<OsString> = args.collect();
+    let (first, rest) = (args.first().and_then(|arg| arg.to_str()), args.iter().skip(1).cloned());
+    match first {
+        Some("plot") => parse_plot(rest),
+        Some("counts") => parse_counts(rest),
+        Some("kernel") => parse_kernel(rest),
+        _ => parse_run(args.into_iter()),
+    }
+    .map_err(|error| error.to_string())
+}
+
+fn parse_plot(args: impl Iterator<Item = OsString>) -> Result<Command, lexopt::Error> {
+    let mut parser = lexopt::Parser::from_args(args);
+    let command = Command::Plot { json: parser.value()?.into(), dir: parser.value()?.into() };
+    parser.next()?.map_or(Ok(command), |other| Err(other.unexpected()))
+}
+
+fn parse_counts(args: impl Iterator<Item = OsString>) -> Result<Command, lexopt::Error> {
+    let (mut baseline, mut write) = (PathBuf::from("bench/counts.json"), false);
+    let mut parser = lexopt::Parser::from_args(args);
+    while let Some(arg) = parser.next()? {
+        match arg {
+            Long("write") => write = true,
+            Value(file) => baseline = file.into(),
+            other => return Err(other.unexpected()),
+        }
+    }
+    Ok(Command::Counts { baseline, write })
+}
+
+fn parse_kernel(args: impl Iterator<Item = OsString>) -> Result<Command, lexopt::Error> {
+    let mut parser = lexopt::Parser::from_args(args);
+    Ok(Command::Kernel { name: parser.value()?.string()?, rounds: parser.value()?.parse()? })
 }
 
 fn parse_run(args: impl Iterator<Item = OsString>) -> Result<Command, lexopt::Error> {
@@ -66,6 +118,8 @@ fn parse_run(args: impl Iterator<Item = OsString>) -> Result<Command, lexopt::Er
         logweir: PathBuf::from("target/release/logweir"),
         peers: Vec::new(),
         peer_share: 1.0,
+        allocations: false,
+        sweeps: Vec::new(),
         json: None,
         list: false,
     };
@@ -82,6 +136,10 @@ fn parse_run(args: impl Iterator<Item = OsString>) -> Result<Command, lexopt::Er
             Long("logweir") => options.logweir = parser.value()?.into(),
             Long("peer") => options.peers.push(parser.value()?.parse_with(parse_peer)?),
             Long("peer-share") => options.peer_share = parser.value()?.parse_with(parse_share)?,
+            Long("allocations") => options.allocations = true,
+            Long("sweep") => {
+                options.sweeps.extend(parser.value()?.string()?.split(',').map(str::to_owned));
+            }
             Long("json") => options.json = Some(parser.value()?.into()),
             Long("list") => options.list = true,
             Short('h') | Long("help") => return Ok(Command::Help),

@@ -1,6 +1,6 @@
 //! Log files for tail scenarios.
 
-use crate::record::json;
+use crate::record::{json, sized};
 use crate::scenario::Lines;
 use std::fs::File;
 use std::io::{BufWriter, Write};
@@ -23,8 +23,22 @@ pub(crate) fn write_file(path: &Path, lines: Lines, count: usize) -> std::io::Re
     out.flush()
 }
 
+/// One file of `count` lines of JSON, of about `record_bytes` bytes as MessagePack; answers its size.
+pub(crate) fn write_sized(path: &Path, count: usize, record_bytes: usize) -> std::io::Result<usize> {
+    let mut out = BufWriter::with_capacity(1 << 20, File::create(path)?);
+    let timestamp = now();
+    let mut bytes = 0;
+    for number in 0..count as u64 {
+        let line = sized(number, &timestamp, record_bytes) + "\n";
+        out.write_all(line.as_bytes())?;
+        bytes += line.len();
+    }
+    out.flush()?;
+    Ok(bytes)
+}
+
 /// A line of an access log in the combined format, some 180 bytes.
-fn access(number: u64) -> String {
+pub(crate) fn access(number: u64) -> String {
     let (client, second) = (number % 251, number / 1000 % 60);
     format!(
         "192.168.7.{client} - user_{} [28/Feb/2026:12:00:{second:02} +0000] \"GET /api/orders/{number} HTTP/1.1\" {} {} \

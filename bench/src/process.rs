@@ -1,5 +1,6 @@
 //! The program under test: started, watched through /proc, stopped by its pid.
 
+use crate::allocations;
 use std::collections::VecDeque;
 use std::fs;
 use std::net::TcpStream;
@@ -22,6 +23,7 @@ const TICK_SECONDS: f64 = 0.015;
 pub(crate) struct Program {
     child: Child,
     log: PathBuf,
+    dir: PathBuf,
 }
 
 /// What a program has used so far.
@@ -33,6 +35,8 @@ pub(crate) struct Usage {
     pub(crate) written: u64,
     /// Highest resident size, bytes. Of several processes each one's own, added up: no less than what they held at once.
     pub(crate) memory: u64,
+    /// Allocations, if they are counted.
+    pub(crate) allocations: u64,
 }
 
 impl Program {
@@ -56,7 +60,7 @@ impl Program {
             .stderr(output)
             .spawn()
             .map_err(|e| format!("{program}: {e}"))?;
-        let mut started = Self { child, log };
+        let mut started = Self { child, log, dir: dir.to_owned() };
         let begin = Instant::now();
         while let Some(port) = port {
             if TcpStream::connect(("127.0.0.1", port)).is_ok() {
@@ -73,7 +77,7 @@ impl Program {
 
     /// What it has used so far.
     pub(crate) fn usage(&self) -> Usage {
-        let mut total = Usage::default();
+        let mut total = Usage { allocations: allocations::so_far(&self.dir), ..Usage::default() };
         for pid in family(self.child.id()) {
             let usage = usage_of(pid);
             total.cpu += usage.cpu;
@@ -191,6 +195,7 @@ fn usage_of(pid: u32) -> Usage {
         cpu: (11..15).map(ticks).sum::<f64>() / per_second,
         written: number_after(&read("io"), "\nwrite_bytes:"),
         memory: number_after(&read("status"), "VmHWM:") * 1024,
+        allocations: 0,
     }
 }
 

@@ -17,6 +17,8 @@ pub(crate) struct Figures {
     pub(crate) written: u64,
     /// CPU seconds of ClickHouse for the inserts, if it tells.
     pub(crate) server_cpu: Option<f64>,
+    /// Allocations, of a run that counts them.
+    pub(crate) allocations: Option<u64>,
 }
 
 impl Figures {
@@ -34,11 +36,17 @@ impl Figures {
             cpu: of(|run| run.cpu),
             memory: of(|run| run.memory as f64) as u64,
             written: of(|run| run.written as f64) as u64,
+            allocations: None,
             server_cpu: runs
                 .iter()
                 .all(|run| run.server_cpu.is_some())
                 .then(|| of(|run| run.server_cpu.unwrap_or(0.0))),
         }
+    }
+
+    /// Allocations per record, if they were counted.
+    fn allocations_per_record(&self) -> Option<f64> {
+        self.allocations.map(|count| count as f64 / self.records.max(1) as f64)
     }
 
     fn per_million(&self, value: f64) -> f64 {
@@ -57,7 +65,7 @@ impl Report {
     pub(crate) fn add(&mut self, scenario: &str, program: &str, figures: Figures) {
         if self.rows.is_empty() {
             println!(
-                "{:<24} {:<12} {:>10} {:>12} {:>10} {:>9} {:>11} {:>11}",
+                "{:<24} {:<12} {:>10} {:>12} {:>10} {:>9} {:>11} {:>10} {:>11}",
                 "scenario",
                 "program",
                 "records",
@@ -65,11 +73,12 @@ impl Report {
                 "cpu-s/M",
                 "peak MB",
                 "written MB",
+                "allocs/rec",
                 "server cpu/M"
             );
         }
         println!(
-            "{:<24} {:<12} {:>10} {:>12.0} {:>10.3} {:>9.1} {:>11.1} {:>11}",
+            "{:<24} {:<12} {:>10} {:>12.0} {:>10.3} {:>9.1} {:>11.1} {:>10} {:>11}",
             scenario,
             program,
             figures.records,
@@ -77,6 +86,7 @@ impl Report {
             figures.per_million(figures.cpu),
             figures.memory as f64 / 1e6,
             figures.written as f64 / 1e6,
+            figures.allocations_per_record().map_or("-".to_owned(), |count| format!("{count:.3}")),
             figures.server_cpu.map_or("-".to_owned(), |cpu| format!("{:.3}", figures.per_million(cpu))),
         );
         self.rows.push((scenario.to_owned(), program.to_owned(), figures));
@@ -97,6 +107,7 @@ impl Report {
                     "cpu_seconds_per_million": figures.per_million(figures.cpu),
                     "peak_memory_bytes": figures.memory,
                     "written_bytes": figures.written,
+                    "allocations_per_record": figures.allocations_per_record(),
                     "server_cpu_seconds_per_million": figures.server_cpu.map(|cpu| figures.per_million(cpu)),
                 })
             })

@@ -1,5 +1,6 @@
 //! Runs scenarios: each program in turn, the same load, the median of some runs.
 
+use crate::allocations::Counter;
 use crate::arguments::{Options, Peer};
 use crate::config::{Places, fill, fluentd};
 use crate::load::Load;
@@ -55,6 +56,7 @@ pub(crate) fn run(options: &Options) -> Result<(), String> {
 }
 
 /// A program to be measured.
+#[derive(Clone)]
 struct Tested {
     name: String,
     /// All but the configuration's path.
@@ -109,7 +111,14 @@ fn measure(
     for _ in 0..options.repeat.max(1) {
         runs.push(run_once(scenario, program, &template, options)?);
     }
-    report.add(scenario.name, &program.name, Figures::median(&runs));
+    let mut figures = Figures::median(&runs);
+    // Peers may have allocators of their own, which are not counted.
+    if options.allocations && program.configs.is_none() {
+        let counter = Counter::compile()?;
+        let counting = Tested { command: counter.counting(&program.command), ..program.clone() };
+        figures.allocations = run_once(scenario, &counting, &template, options)?.allocations;
+    }
+    report.add(scenario.name, &program.name, figures);
     Ok(())
 }
 
@@ -160,6 +169,7 @@ fn run_once(
         memory: after.memory,
         written: after.written - before.written,
         server_cpu: clickhouse.as_ref().and_then(insert_cpu),
+        allocations: Some(after.allocations - before.allocations),
     })
 }
 

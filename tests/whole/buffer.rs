@@ -1,5 +1,6 @@
 //! `logweir buffer list|cat|export` on buffers of a real Logweir and of the real Fluentd.
 
+mod many;
 mod place;
 
 use crate::logweir::{BINARY, Logweir, logweir, words};

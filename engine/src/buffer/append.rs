@@ -4,6 +4,7 @@ use super::batch::Ends;
 use super::buffer::{Shared, State};
 use super::chunk::{Content, NewFrame};
 use super::file::FileContent;
+use super::file::open::{Crowd, crowd};
 use super::file::origin::Mark;
 use super::store::FileStore;
 use super::{Batch, Body, Chunk, Compression, Limits, Metadata, Part, compress};
@@ -288,7 +289,8 @@ fn write(
         if mark.is_some() || parts > 1 {
             chunk.set_marked();
         }
-        if chunk.file().is_some() {
+        if let Some(file) = chunk.file() {
+            bound_open_files(shared, state, file);
             state.commits.wrote(&chunk);
             if is_new {
                 state.commits.named(&chunk);
@@ -305,6 +307,22 @@ fn write(
         }
     }
     Ok(appended)
+}
+
+/// Keeps the number of open chunk files in bounds, after something was written to `file`.
+fn bound_open_files(shared: &Shared, state: &mut State, file: &FileContent) {
+    let synced = shared.store.as_ref().is_some_and(FileStore::is_synced);
+    match crowd() {
+        Crowd::Room => {}
+        Crowd::Many | Crowd::Full if !synced => file.close(),
+        // The buffer's thread closes what it has synced.
+        Crowd::Many => state.commits.want(state.sequence),
+        // If this fails, that thread meets the same error and does what must be done.
+        Crowd::Full => match file.sync() {
+            Ok(()) => file.close(),
+            Err(_) => state.commits.want(state.sequence),
+        },
+    }
 }
 
 /// A piece of a batch that is in its chunk.

@@ -392,13 +392,21 @@ impl Shared {
 
     fn enqueue(&self, queue_max: usize, mut rule: impl FnMut(&Chunk) -> bool) {
         let mut state = self.lock();
+        let room = queue_max.saturating_sub(state.queue.len());
+        if room == 0 {
+            return;
+        }
+        let order = |chunk: &&Arc<Chunk>| (chunk.metadata().timekey, chunk.created(), chunk.id());
         let staged = state.stage.values().chain(&state.sealed);
-        let mut due: Vec<_> = staged.filter(|chunk| rule(chunk)).map(Arc::clone).collect();
-        due.sort_by_key(|chunk| (chunk.metadata().timekey, chunk.created(), chunk.id()));
+        let mut due: Vec<&Arc<Chunk>> = staged.filter(|chunk| rule(chunk)).collect();
+        // Of very many, which a chunk for each tag may make, few are queued at a time.
+        if due.len() > room {
+            due.select_nth_unstable_by_key(room, order);
+            due.truncate(room);
+        }
+        due.sort_unstable_by_key(order);
+        let due: Vec<Arc<Chunk>> = due.into_iter().map(Arc::clone).collect();
         for chunk in due {
-            if state.queue.len() >= queue_max {
-                break;
-            }
             state.unstage(&chunk);
             self.enqueue_chunk(&mut state, chunk);
         }
@@ -425,6 +433,9 @@ impl Shared {
                     state.sequence += 1;
                     chunk.wait_for(state.sequence);
                     state.commits.want(state.sequence);
+                } else {
+                    // Nobody appends to it or syncs it any more.
+                    file.close();
                 }
             }
             // It is queued all the same: the name only matters for a restart, which will stage it again.

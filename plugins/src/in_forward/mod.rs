@@ -24,6 +24,7 @@ mod fuzz;
 mod handshake;
 mod heartbeat;
 mod json;
+mod kernel;
 mod limits;
 mod message;
 mod options;
@@ -36,6 +37,7 @@ mod settings;
 mod tests;
 
 pub use fuzz::fuzz;
+pub use kernel::count_entries;
 
 use logweir_engine::config::{Diagnostic, Params};
 use logweir_engine::plugin::{Build, BuildContext, Descriptor, Input, Kind};

@@ -30,6 +30,7 @@ mod endpoint;
 mod fault;
 #[cfg(feature = "fuzz")]
 mod fuzz;
+mod kernel;
 mod keys;
 mod layout;
 #[cfg(any(test, feature = "fuzz"))]
@@ -51,6 +52,7 @@ mod writer;
 
 #[cfg(feature = "fuzz")]
 pub use fuzz::fuzz;
+pub use kernel::block_of;
 
 use config::{Config, PARAMS, SECTIONS};
 use embedded::{Embedded, StoreOptions};

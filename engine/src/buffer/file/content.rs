@@ -2,6 +2,7 @@
 
 use super::frame::{FrameHeader, body_crc};
 use super::header::Header;
+use super::open::{Crowd, OpenFile, crowd};
 use super::scan::{Found, Rest, Scan, Walk};
 use crate::buffer::chunk::NewFrame;
 use crate::buffer::{Body, ChunkFiles, ChunkId, ChunkState};
@@ -21,8 +22,8 @@ pub(crate) struct FileContent {
 
 struct Inner {
     path: PathBuf,
-    /// Open while something may be appended or synced; otherwise opened to read.
-    file: Option<Arc<dyn File>>,
+    /// Open while something may be appended or synced, if there are not too many; otherwise opened to read.
+    file: Option<OpenFile>,
     /// Bytes that count; what the file has behind them was taken back.
     len: u64,
     /// `len` before the last append.
@@ -55,7 +56,7 @@ impl FileContent {
         }
         let inner = Inner {
             path,
-            file: Some(file),
+            file: Some(OpenFile::new(file)),
             len,
             before: start,
             synced: start,
@@ -137,6 +138,9 @@ impl FileContent {
             if inner.poisoned {
                 return Err(io::Error::other("the file cannot be written any more"));
             }
+            if inner.file.is_none() && inner.synced == inner.len {
+                return Ok(());
+            }
             (self.writable(&mut inner)?, inner.len)
         };
         let result = file.sync_data();
@@ -144,7 +148,8 @@ impl FileContent {
         match result {
             Ok(()) => {
                 inner.synced = inner.synced.max(len.min(inner.len));
-                if inner.state == ChunkState::Queued && inner.synced == inner.len {
+                let is_needed = inner.state == ChunkState::Staged && crowd() == Crowd::Room;
+                if !is_needed && inner.synced == inner.len {
                     inner.file = None;
                 }
                 Ok(())
@@ -154,6 +159,12 @@ impl FileContent {
                 Err(error)
             }
         }
+    }
+
+    /// Closes the file until it is needed again. What was written and not synced is not lost, but who must know whether the
+    /// device takes it syncs before: the kernel may forget an error of a file that nobody has open.
+    pub(crate) fn close(&self) {
+        self.lock().file = None;
     }
 
     /// The directory could not be synced: gives the file its name once more, by way of the name it would have in the other
@@ -208,7 +219,7 @@ impl FileContent {
         target.sync_data()?;
         let mut inner = self.lock();
         self.fs.rename(&copy, &inner.path)?;
-        inner.file = Some(target);
+        inner.file = Some(OpenFile::new(target));
         (inner.len, inner.before, inner.synced, inner.poisoned) = (end, end, end, false);
         Ok((bytes, records))
     }
@@ -251,18 +262,18 @@ impl FileContent {
     fn readable(&self) -> io::Result<(Arc<dyn File>, u64)> {
         let inner = self.lock();
         let file = match &inner.file {
-            Some(file) => Arc::clone(file),
+            Some(open) => Arc::clone(open.file()),
             None => self.fs.open(&inner.path, Access::Read)?,
         };
         Ok((file, inner.len))
     }
 
     fn writable(&self, inner: &mut Inner) -> io::Result<Arc<dyn File>> {
-        if let Some(file) = &inner.file {
-            return Ok(Arc::clone(file));
+        if let Some(open) = &inner.file {
+            return Ok(Arc::clone(open.file()));
         }
         let file = self.fs.open(&inner.path, Access::Write)?;
-        inner.file = Some(Arc::clone(&file));
+        inner.file = Some(OpenFile::new(Arc::clone(&file)));
         Ok(file)
     }
 

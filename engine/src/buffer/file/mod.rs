@@ -9,6 +9,7 @@
 mod content;
 pub(crate) mod frame;
 pub(crate) mod header;
+pub(crate) mod open;
 pub(crate) mod origin;
 pub(crate) mod scan;
 

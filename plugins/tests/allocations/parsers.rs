@@ -1,44 +1,7 @@
-//! Parsers allocate nothing for a line once their output has grown: counted by the allocator itself, on the thread that
-//! parses (the test harness has threads of its own).
+//! Parsers allocate nothing for a line once their output has grown.
 
+use crate::counting::on_this_thread;
 use logweir_engine::plugin::{Build, Driver, Kind, ParseOutput, Registry};
-use std::alloc::{GlobalAlloc, Layout, System};
-use std::cell::Cell;
-
-struct Counting;
-
-thread_local! {
-    // Without a destructor and with a constant value: reading it allocates nothing.
-    static ALLOCATIONS: Cell<u64> = const { Cell::new(0) };
-}
-
-fn count() {
-    ALLOCATIONS.set(ALLOCATIONS.get() + 1);
-}
-
-// SAFETY: every call goes to the system's allocator as it came; counting touches no memory that is handed out.
-unsafe impl GlobalAlloc for Counting {
-    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        count();
-        // SAFETY: the caller's promises about `layout` are passed on.
-        unsafe { System.alloc(layout) }
-    }
-
-    unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
-        // SAFETY: `pointer` came from `alloc` above, so from the system's allocator, with this layout.
-        unsafe { System.dealloc(pointer, layout) }
-    }
-
-    unsafe fn realloc(&self, pointer: *mut u8, layout: Layout, size: usize) -> *mut u8 {
-        count();
-        // SAFETY: as for `dealloc`; the caller's promises about `size` are passed on.
-        unsafe { System.realloc(pointer, layout, size) }
-    }
-}
-
-#[global_allocator]
-static ALLOCATOR: Counting = Counting;
-
 const PARSERS: &[(&str, &str)] = &[
     ("@type none", "a line"),
     (
@@ -95,8 +58,8 @@ fn a_line_costs_no_allocation() {
         };
         // Automata grow while they see a text for the first times.
         parse(50);
-        let before = ALLOCATIONS.get();
+        let before = on_this_thread();
         parse(100);
-        assert_eq!(ALLOCATIONS.get() - before, 0, "{body}");
+        assert_eq!(on_this_thread() - before, 0, "{body}");
     }
 }
