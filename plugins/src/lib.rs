@@ -6,11 +6,13 @@ mod forward;
 mod http_query;
 mod http_server;
 mod inflate;
+mod modifier;
 mod socket;
 mod text;
 
 pub mod filter_grep;
 pub mod filter_parser;
+pub mod filter_record_modifier;
 pub mod filter_record_transformer;
 pub mod filter_stdout;
 pub mod formatter_csv;
@@ -37,6 +39,7 @@ pub mod out_file;
 pub mod out_forward;
 pub mod out_http;
 pub mod out_null;
+pub mod out_record_modifier;
 pub mod out_relabel;
 pub mod out_roundrobin;
 pub mod out_secondary_file;
@@ -65,6 +68,7 @@ pub fn registry() -> Registry {
 static PLUGINS: &[&Descriptor] = &[
     &filter_grep::PLUGIN,
     &filter_parser::PLUGIN,
+    &filter_record_modifier::PLUGIN,
     &filter_record_transformer::PLUGIN,
     &filter_stdout::PLUGIN,
     &formatter_csv::PLUGIN,
@@ -92,6 +96,7 @@ static PLUGINS: &[&Descriptor] = &[
     &out_forward::PLUGIN,
     &out_http::PLUGIN,
     &out_null::PLUGIN,
+    &out_record_modifier::PLUGIN,
     &out_relabel::PLUGIN,
     &out_roundrobin::PLUGIN,
     &out_secondary_file::PLUGIN,
