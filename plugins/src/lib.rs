@@ -41,6 +41,7 @@ pub mod out_http;
 pub mod out_null;
 pub mod out_record_modifier;
 pub mod out_relabel;
+pub mod out_rewrite_tag_filter;
 pub mod out_roundrobin;
 pub mod out_secondary_file;
 pub mod out_stdout;
@@ -98,6 +99,7 @@ static PLUGINS: &[&Descriptor] = &[
     &out_null::PLUGIN,
     &out_record_modifier::PLUGIN,
     &out_relabel::PLUGIN,
+    &out_rewrite_tag_filter::PLUGIN,
     &out_roundrobin::PLUGIN,
     &out_secondary_file::PLUGIN,
     &out_stdout::PLUGIN,
