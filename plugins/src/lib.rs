@@ -10,6 +10,7 @@ mod modifier;
 mod socket;
 mod text;
 
+pub mod filter_concat;
 pub mod filter_grep;
 pub mod filter_parser;
 pub mod filter_record_modifier;
@@ -67,6 +68,7 @@ pub fn registry() -> Registry {
 
 #[rustfmt::skip] // one line a plugin
 static PLUGINS: &[&Descriptor] = &[
+    &filter_concat::PLUGIN,
     &filter_grep::PLUGIN,
     &filter_parser::PLUGIN,
     &filter_record_modifier::PLUGIN,
