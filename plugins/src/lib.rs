@@ -36,6 +36,7 @@ pub mod in_tcp;
 pub mod in_udp;
 pub mod out_clickhouse;
 pub mod out_copy;
+pub mod out_detect_exceptions;
 pub mod out_file;
 pub mod out_forward;
 pub mod out_http;
@@ -95,6 +96,7 @@ static PLUGINS: &[&Descriptor] = &[
     &in_udp::PLUGIN,
     &out_clickhouse::PLUGIN,
     &out_copy::PLUGIN,
+    &out_detect_exceptions::PLUGIN,
     &out_file::PLUGIN,
     &out_forward::PLUGIN,
     &out_http::PLUGIN,
