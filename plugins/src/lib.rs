@@ -55,6 +55,7 @@ pub mod parser_csv;
 pub mod parser_json;
 pub mod parser_ltsv;
 pub mod parser_msgpack;
+pub mod parser_multi_format;
 pub mod parser_multiline;
 pub mod parser_nginx;
 pub mod parser_none;
@@ -115,6 +116,7 @@ static PLUGINS: &[&Descriptor] = &[
     &parser_json::PLUGIN,
     &parser_ltsv::PLUGIN,
     &parser_msgpack::PLUGIN,
+    &parser_multi_format::PLUGIN,
     &parser_multiline::PLUGIN,
     &parser_nginx::PLUGIN,
     &parser_none::PLUGIN,

@@ -5,6 +5,7 @@ mod encoding;
 #[cfg(test)]
 mod expressions;
 mod fields;
+mod last;
 mod map;
 mod newline;
 mod params;
@@ -20,6 +21,7 @@ pub(crate) mod testing;
 pub(crate) use convert::{Converter, leading_float};
 pub(crate) use encoding::encoding_named;
 pub(crate) use fields::Fields;
+pub(crate) use last::set_in_last;
 pub(crate) use newline::{ADD_NEWLINE, NEWLINE, Newline};
 pub(crate) use params::{Defaults, format_params, parse_params};
 pub(crate) use record::{fields, json_error};
