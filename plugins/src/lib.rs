@@ -52,6 +52,7 @@ pub mod parser_apache2;
 pub mod parser_apache_error;
 pub mod parser_cri;
 pub mod parser_csv;
+pub mod parser_grok;
 pub mod parser_json;
 pub mod parser_ltsv;
 pub mod parser_msgpack;
@@ -113,6 +114,8 @@ static PLUGINS: &[&Descriptor] = &[
     &parser_apache_error::PLUGIN,
     &parser_cri::PLUGIN,
     &parser_csv::PLUGIN,
+    &parser_grok::MULTILINE,
+    &parser_grok::PLUGIN,
     &parser_json::PLUGIN,
     &parser_ltsv::PLUGIN,
     &parser_msgpack::PLUGIN,
