@@ -19,6 +19,7 @@ pub mod filter_stdout;
 pub mod formatter_csv;
 pub mod formatter_hash;
 pub mod formatter_json;
+pub mod formatter_logfmt;
 pub mod formatter_ltsv;
 pub mod formatter_msgpack;
 pub mod formatter_out_file;
@@ -54,6 +55,7 @@ pub mod parser_cri;
 pub mod parser_csv;
 pub mod parser_grok;
 pub mod parser_json;
+pub mod parser_logfmt;
 pub mod parser_ltsv;
 pub mod parser_msgpack;
 pub mod parser_multi_format;
@@ -80,6 +82,7 @@ static PLUGINS: &[&Descriptor] = &[
     &formatter_csv::PLUGIN,
     &formatter_hash::PLUGIN,
     &formatter_json::PLUGIN,
+    &formatter_logfmt::PLUGIN,
     &formatter_ltsv::PLUGIN,
     &formatter_msgpack::PLUGIN,
     &formatter_out_file::PLUGIN,
@@ -117,6 +120,7 @@ static PLUGINS: &[&Descriptor] = &[
     &parser_grok::MULTILINE,
     &parser_grok::PLUGIN,
     &parser_json::PLUGIN,
+    &parser_logfmt::PLUGIN,
     &parser_ltsv::PLUGIN,
     &parser_msgpack::PLUGIN,
     &parser_multi_format::PLUGIN,
