@@ -55,6 +55,7 @@ pub mod parser_cri;
 pub mod parser_csv;
 pub mod parser_grok;
 pub mod parser_json;
+pub mod parser_kubernetes;
 pub mod parser_logfmt;
 pub mod parser_ltsv;
 pub mod parser_msgpack;
@@ -120,6 +121,8 @@ static PLUGINS: &[&Descriptor] = &[
     &parser_grok::MULTILINE,
     &parser_grok::PLUGIN,
     &parser_json::PLUGIN,
+    &parser_kubernetes::MULTILINE,
+    &parser_kubernetes::PLUGIN,
     &parser_logfmt::PLUGIN,
     &parser_ltsv::PLUGIN,
     &parser_msgpack::PLUGIN,
