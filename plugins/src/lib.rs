@@ -11,7 +11,9 @@ mod socket;
 mod text;
 
 pub mod filter_concat;
+pub mod filter_dedot;
 pub mod filter_grep;
+pub mod filter_parse_json_field;
 pub mod filter_parser;
 pub mod filter_record_modifier;
 pub mod filter_record_transformer;
@@ -75,7 +77,9 @@ pub fn registry() -> Registry {
 #[rustfmt::skip] // one line a plugin
 static PLUGINS: &[&Descriptor] = &[
     &filter_concat::PLUGIN,
+    &filter_dedot::PLUGIN,
     &filter_grep::PLUGIN,
+    &filter_parse_json_field::PLUGIN,
     &filter_parser::PLUGIN,
     &filter_record_modifier::PLUGIN,
     &filter_record_transformer::PLUGIN,
