@@ -13,6 +13,7 @@ mod text;
 pub mod filter_concat;
 pub mod filter_dedot;
 pub mod filter_grep;
+pub mod filter_mask;
 pub mod filter_parse_json_field;
 pub mod filter_parser;
 pub mod filter_record_modifier;
@@ -79,6 +80,7 @@ static PLUGINS: &[&Descriptor] = &[
     &filter_concat::PLUGIN,
     &filter_dedot::PLUGIN,
     &filter_grep::PLUGIN,
+    &filter_mask::PLUGIN,
     &filter_parse_json_field::PLUGIN,
     &filter_parser::PLUGIN,
     &filter_record_modifier::PLUGIN,
