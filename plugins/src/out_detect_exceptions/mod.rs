@@ -138,10 +138,14 @@ impl Output for DetectExceptions {
     fn emit<'a>(&'a self, stream: EventStream, receipt: &'a mut Receipt) -> EmitFuture<'a> {
         Box::pin(async move {
             let on = self.shared.take(&stream);
-            if on.is_empty() {
-                return Ok(());
+            if !on.is_empty() {
+                self.shared.router.emit(on, receipt).await?;
             }
-            self.shared.router.emit(on, receipt).await
+            if self.stop.is_cancelled() {
+                // Of another output that was drained after this one: there is nothing to wait for any more.
+                self.shared.give_up(|_| true).await;
+            }
+            Ok(())
         })
     }
 
@@ -155,10 +159,10 @@ impl Output for DetectExceptions {
 
     fn drain(&self) -> BoxFuture<'_, ()> {
         let timer = self.timer.lock().unwrap_or_else(PoisonError::into_inner).take();
+        self.stop.cancel();
         Box::pin(async move {
             if let Some(timer) = timer {
                 // It sends on what it has taken out; an emit that waits for room gives up by now.
-                self.stop.cancel();
                 let _ = timer.await;
             }
             self.shared.give_up(|_| true).await;

@@ -256,6 +256,8 @@ async fn a_trace_that_goes_on_for_too_long() {
     routed.feed("raw.a", &[(3, r#"{"message":"\tat b"}"#), (4, r#"{"message":"a.Error: y"}"#)]).await;
     assert_eq!(routed.seen(), [r#"a 3 {"message":"\tat b"}"#], "the trace is over");
     assert_eq!(routed.stop().await, [r#"a 4 {"message":"a.Error: y"}"#]);
+    routed.feed("raw.a", &[(5, r#"{"message":"a.Error: z"}"#)]).await;
+    assert_eq!(routed.seen(), [r#"a 5 {"message":"a.Error: z"}"#], "nothing is held after the end");
 }
 
 #[test]
