@@ -129,6 +129,9 @@ impl Running {
         self.filter_tasks.close();
         self.filter_tasks.wait().await;
         for built in &self.outputs {
+            built.output.drain().await;
+        }
+        for built in &self.outputs {
             log_info!(self.log, "shutting down output plugin", type = built.type_name, plugin_id = built.id.text);
         }
         join_all(self.outputs.iter().map(|built| built.output.shutdown())).await;

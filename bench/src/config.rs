@@ -42,6 +42,8 @@ pub(crate) fn fluentd(scenario: &Scenario) -> String {
     } else {
         ""
     };
+    let mask =
+        if scenario.mask { "<filter servio.**>\n  @type mask\n  action partial\n</filter>\n" } else { "" };
     let buffer = if scenario.buffer {
         "  <buffer>\n    @type file\n    path @DIR@/buffer\n    chunk_limit_size 256m\n    flush_mode interval\n    flush_interval 1s\n  </buffer>\n"
     } else {
@@ -58,7 +60,7 @@ pub(crate) fn fluentd(scenario: &Scenario) -> String {
         ),
     };
     // Not `**`, which would have the program's own log events among the records.
-    format!("{source}{filter}<match servio.**>\n{output}</match>\n")
+    format!("{source}{filter}{mask}<match servio.**>\n{output}</match>\n")
 }
 
 #[cfg(test)]

@@ -51,6 +51,8 @@ pub(crate) struct Scenario {
     pub(crate) input: Input,
     /// Whether record_transformer adds `hostname` and `environment`.
     pub(crate) filter: bool,
+    /// Whether mask looks for e-mail addresses (each record has one), card numbers and tokens.
+    pub(crate) mask: bool,
     /// Whether there is a file buffer.
     pub(crate) buffer: bool,
     pub(crate) output: Output,
@@ -67,6 +69,7 @@ pub(crate) const SCENARIOS: &[Scenario] = &[
     Scenario::new("message-null", Input::Forward(Mode::Message), Output::Null).share(0.2),
     Scenario::new("gzip-null", Input::Forward(Mode::Compressed), Output::Null),
     Scenario::new("forward-filter-null", PACKED, Output::Null).filter(),
+    Scenario::new("forward-mask-null", PACKED, Output::Null).mask(),
     Scenario::new("forward-buffer", PACKED, Output::Null).buffer(),
     Scenario::new("forward-buffer-forward", PACKED, Output::Forward).buffer(),
     Scenario::new("tail-null", Input::Tail(Lines::Json), Output::Null).share(0.5),
@@ -83,11 +86,16 @@ pub(crate) const SCENARIOS: &[Scenario] = &[
 
 impl Scenario {
     const fn new(name: &'static str, input: Input, output: Output) -> Self {
-        Self { name, input, filter: false, buffer: false, output, share: 1.0 }
+        Self { name, input, filter: false, mask: false, buffer: false, output, share: 1.0 }
     }
 
     const fn filter(mut self) -> Self {
         self.filter = true;
+        self
+    }
+
+    const fn mask(mut self) -> Self {
+        self.mask = true;
         self
     }
 

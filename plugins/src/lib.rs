@@ -7,16 +7,23 @@ mod forward;
 mod http_query;
 mod http_server;
 mod inflate;
+mod modifier;
 mod socket;
 mod text;
 
+pub mod filter_concat;
+pub mod filter_dedot;
 pub mod filter_grep;
+pub mod filter_mask;
+pub mod filter_parse_json_field;
 pub mod filter_parser;
+pub mod filter_record_modifier;
 pub mod filter_record_transformer;
 pub mod filter_stdout;
 pub mod formatter_csv;
 pub mod formatter_hash;
 pub mod formatter_json;
+pub mod formatter_logfmt;
 pub mod formatter_ltsv;
 pub mod formatter_msgpack;
 pub mod formatter_out_file;
@@ -34,12 +41,15 @@ pub mod in_tcp;
 pub mod in_udp;
 pub mod out_clickhouse;
 pub mod out_copy;
+pub mod out_detect_exceptions;
 pub mod out_exec;
 pub mod out_file;
 pub mod out_forward;
 pub mod out_http;
 pub mod out_null;
+pub mod out_record_modifier;
 pub mod out_relabel;
+pub mod out_rewrite_tag_filter;
 pub mod out_roundrobin;
 pub mod out_secondary_file;
 pub mod out_stdout;
@@ -48,9 +58,13 @@ pub mod parser_apache2;
 pub mod parser_apache_error;
 pub mod parser_cri;
 pub mod parser_csv;
+pub mod parser_grok;
 pub mod parser_json;
+pub mod parser_kubernetes;
+pub mod parser_logfmt;
 pub mod parser_ltsv;
 pub mod parser_msgpack;
+pub mod parser_multi_format;
 pub mod parser_multiline;
 pub mod parser_nginx;
 pub mod parser_none;
@@ -68,13 +82,19 @@ pub fn registry() -> Registry {
 
 #[rustfmt::skip] // one line a plugin
 static PLUGINS: &[&Descriptor] = &[
+    &filter_concat::PLUGIN,
+    &filter_dedot::PLUGIN,
     &filter_grep::PLUGIN,
+    &filter_mask::PLUGIN,
+    &filter_parse_json_field::PLUGIN,
     &filter_parser::PLUGIN,
+    &filter_record_modifier::PLUGIN,
     &filter_record_transformer::PLUGIN,
     &filter_stdout::PLUGIN,
     &formatter_csv::PLUGIN,
     &formatter_hash::PLUGIN,
     &formatter_json::PLUGIN,
+    &formatter_logfmt::PLUGIN,
     &formatter_ltsv::PLUGIN,
     &formatter_msgpack::PLUGIN,
     &formatter_out_file::PLUGIN,
@@ -93,12 +113,15 @@ static PLUGINS: &[&Descriptor] = &[
     &in_udp::PLUGIN,
     &out_clickhouse::PLUGIN,
     &out_copy::PLUGIN,
+    &out_detect_exceptions::PLUGIN,
     &out_exec::PLUGIN,
     &out_file::PLUGIN,
     &out_forward::PLUGIN,
     &out_http::PLUGIN,
     &out_null::PLUGIN,
+    &out_record_modifier::PLUGIN,
     &out_relabel::PLUGIN,
+    &out_rewrite_tag_filter::PLUGIN,
     &out_roundrobin::PLUGIN,
     &out_secondary_file::PLUGIN,
     &out_stdout::PLUGIN,
@@ -107,9 +130,15 @@ static PLUGINS: &[&Descriptor] = &[
     &parser_apache_error::PLUGIN,
     &parser_cri::PLUGIN,
     &parser_csv::PLUGIN,
+    &parser_grok::MULTILINE,
+    &parser_grok::PLUGIN,
     &parser_json::PLUGIN,
+    &parser_kubernetes::MULTILINE,
+    &parser_kubernetes::PLUGIN,
+    &parser_logfmt::PLUGIN,
     &parser_ltsv::PLUGIN,
     &parser_msgpack::PLUGIN,
+    &parser_multi_format::PLUGIN,
     &parser_multiline::PLUGIN,
     &parser_nginx::PLUGIN,
     &parser_none::PLUGIN,

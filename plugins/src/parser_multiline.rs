@@ -19,24 +19,39 @@ pub static PLUGIN: Descriptor = Descriptor {
 
 const FORMATS_MAX: usize = 20;
 
-const PARAMS: [Param; 35] = Param::join(
-    parse_params(Defaults::TIME),
-    Param::join::<2, FORMATS_MAX, 22>(
-        [
-            Param::new(
-                "format_firstline",
-                ParamKind::String,
-                "What the first line of an event looks like: /regexp/",
-            ),
-            Param::new(
-                "unmatched_lines",
-                ParamKind::String,
-                "If it is set, lines that do not match are events with the field unmatched_line",
-            ),
-        ],
-        formats(),
-    ),
-);
+const PARAMS: [Param; 35] = params(Defaults::TIME, None, None);
+
+/// The table, with defaults of `format_firstline` and `format1`.
+pub(crate) const fn params(
+    defaults: Defaults,
+    firstline: Option<&'static str>,
+    format: Option<&'static str>,
+) -> [Param; 35] {
+    let mut first = Param::new(
+        "format_firstline",
+        ParamKind::String,
+        "What the first line of an event looks like: /regexp/",
+    );
+    let mut formats = formats();
+    if let (Some(firstline), Some(format)) = (firstline, format) {
+        first = first.default(firstline);
+        formats[0] = formats[0].default(format);
+    }
+    Param::join(
+        parse_params(defaults),
+        Param::join::<2, FORMATS_MAX, 22>(
+            [
+                first,
+                Param::new(
+                    "unmatched_lines",
+                    ParamKind::String,
+                    "If it is set, lines that do not match are events with the field unmatched_line",
+                ),
+            ],
+            formats,
+        ),
+    )
+}
 
 const fn formats() -> [Param; FORMATS_MAX] {
     const NAMES: [&str; FORMATS_MAX] = [
@@ -54,7 +69,8 @@ const fn formats() -> [Param; FORMATS_MAX] {
     all
 }
 
-fn build(params: &Params, context: &mut BuildContext<'_>) -> Result<Arc<dyn Parser>, Diagnostic> {
+/// Builds a parser whose table is [`params`].
+pub(crate) fn build(params: &Params, context: &mut BuildContext<'_>) -> Result<Arc<dyn Parser>, Diagnostic> {
     let source = joined_formats(params)?;
     let flags = RegexpFlags { multi_line: true, ..RegexpFlags::default() };
     let place = if params.is_set("format1") { "format1" } else { "@type" };

@@ -20,6 +20,10 @@ use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+mod routed;
+
+pub(crate) use routed::Routed;
+
 /// The parameters that `text`, the inside of a directive, gives a plugin, and what it takes to build it.
 pub(crate) fn with_params<T>(
     descriptor: &'static Descriptor,

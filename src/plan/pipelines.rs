@@ -6,7 +6,7 @@ use logweir_engine::config::{Checker, Diagnostic, Diagnostics, Element, Params, 
 use logweir_engine::log_info;
 use logweir_engine::plugin::{
     Build, BuildContext, BuiltOutput, CountedFilter, Descriptor, FileBuffer, Filter, FilterCounters,
-    InputCounters, Kind, LabelRef, PluginId, PluginInfo, PluginState, Registry, Shared,
+    InputCounters, Kind, LabelRef, PluginId, PluginInfo, PluginState, ROOT_LABEL, Registry, Shared,
 };
 use logweir_engine::route::{Collector, ErrorEvents, Router, TagPatterns};
 use logweir_engine::telemetry::PluginLog;
@@ -17,8 +17,6 @@ use std::sync::Arc;
 const ERROR_LABEL: &str = "@ERROR";
 /// The program's own log lines go here.
 const LOG_LABEL: &str = "@FLUENT_LOG";
-/// The top level, where a label is expected.
-const ROOT_LABEL: &str = "@ROOT";
 
 /// What [`build`] made.
 #[derive(Default)]
@@ -106,6 +104,7 @@ pub(super) fn build(
 
 impl Builder<'_> {
     fn router(&mut self, rules: &[&Element], errors: ErrorEvents, label: Option<&str>) -> Arc<Router> {
+        self.shared.label = label.map(str::to_owned);
         let mut collectors = Vec::new();
         for element in rules {
             let patterns = match TagPatterns::parse(&element.arg) {

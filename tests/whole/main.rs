@@ -8,6 +8,7 @@ mod buffer;
 mod clients;
 mod first_start;
 mod inputs;
+mod joining;
 mod logweir;
 mod machine;
 mod program;

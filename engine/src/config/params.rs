@@ -270,7 +270,23 @@ impl Params {
         plugin_type: &str,
         registry: &Registry,
     ) -> Result<Params, Diagnostic> {
+        self.as_plugin_with(kind, plugin_type, registry, &[])
+    }
+
+    /// [`Params::as_plugin`] with these parameters in addition, or in place of those that are written.
+    pub fn as_plugin_with(
+        &self,
+        kind: Kind,
+        plugin_type: &str,
+        registry: &Registry,
+        more: &[(&str, String)],
+    ) -> Result<Params, Diagnostic> {
         let mut element = self.element().clone();
+        for (name, text) in more {
+            element.attrs.retain(|attr| attr.name != *name);
+            let place = self.span().clone();
+            element.attrs.push(Attr::new(*name, RawValue::Text(text.clone()), place.clone(), place));
+        }
         let params = registry.find(kind, plugin_type).map_or(&[][..], |descriptor| descriptor.params);
         element.attrs.retain(|attr| {
             params.iter().any(|param| param.name == attr.name || param.aliases.contains(&attr.name.as_str()))

@@ -9,6 +9,7 @@
 //! | `run/` | how a compiled tree is evaluated, and what that may cost |
 //! | `configuration.rs` | `"#{...}"` |
 //! | `record.rs` | `${...}` |
+//! | `prepared.rs` | `prepare_value` of record_modifier |
 //!
 //! A name that Ruby would look up when it runs is looked up when the configuration is loaded: an unknown method, class or
 //! function is an error there, with the expression and a caret. What depends on the data is an exception for the event,
@@ -17,6 +18,7 @@
 mod configuration;
 mod error;
 mod methods;
+mod prepared;
 mod program;
 mod record;
 mod run;
@@ -28,6 +30,7 @@ mod tests;
 
 pub use configuration::{ConfigurationError, ConfigurationExpressions};
 pub use error::ExprError;
+pub use prepared::{PrepareError, Prepared};
 pub use record::{Expression, Outcome, RecordScope, TagNames};
 pub use run::Host;
 pub use syntax::SyntaxError;

@@ -1,6 +1,6 @@
 //! A compiled expression, and what is kept for it between evaluations.
 
-use super::syntax::ast::{Block, BlockId, Given, Node, RegexpOptions};
+use super::syntax::ast::{Block, BlockId, Given, Node, RegexpOptions, Slot};
 use super::syntax::{Parsed, SyntaxError};
 use super::value::compile_regexp;
 use crate::regexp::Regexp;
@@ -87,6 +87,11 @@ impl Program {
 
     pub(crate) fn impure(&self) -> bool {
         self.parsed.impure
+    }
+
+    /// The instance variables that it sets, and their places.
+    pub(crate) fn instance_variables(&self) -> &[(String, Slot)] {
+        &self.parsed.instance_variables
     }
 
     /// Names that nobody defines.

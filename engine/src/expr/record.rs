@@ -1,6 +1,7 @@
 //! `${...}` in filters: expressions over a record.
 
 use super::error::ExprError;
+use super::prepared::Prepared;
 use super::program::Program;
 use super::run::{Found, Host, Inputs, Unwind, Vm};
 use super::syntax::ast::{Given, NodeKind, PathKey};
@@ -13,6 +14,9 @@ use std::cell::{Cell, OnceCell};
 
 /// What `self` is in Fluentd's record_transformer.
 const SELF: &str = "#<Fluent::Plugin::RecordTransformerFilter::RubyPlaceholderExpander::CleanroomExpander>";
+
+/// What `self` is in record_modifier.
+const MODIFIER_SELF: &str = "#<Fluent::Plugin::RecordModifierFilter::DynamicExpander>";
 
 /// A compiled expression over a record. Evaluated through a [`RecordScope`].
 #[derive(Debug)]
@@ -38,6 +42,13 @@ impl Expression {
         Ok(Self { program: Program::new(parsed, SELF)? })
     }
 
+    /// Compiles code of record_modifier: `self` is another object there, `time` a Fluent::EventTime, and the instance
+    /// variables of `prepared` have values.
+    pub fn modifier(source: &str, prepared: &Prepared) -> Result<Self, Box<SyntaxError>> {
+        let parsed = Parser::new(source, Names::Modifier).prepared(prepared.names()).program()?;
+        Ok(Self { program: Program::new(parsed, MODIFIER_SELF)? })
+    }
+
     #[cfg(test)]
     pub(super) fn program(&self) -> &Program {
         &self.program
@@ -45,7 +56,8 @@ impl Expression {
 
     /// Whether its value is the same for all events of a tag.
     pub fn is_constant(&self) -> bool {
-        !self.program.names(Given::Record) && !self.program.names(Given::Time) && !self.program.impure()
+        let varying = [Given::Record, Given::Time, Given::EventTime];
+        !varying.into_iter().any(|given| self.program.names(given)) && !self.program.impure()
     }
 
     /// Whether it may change the record that it reads, as `record["a"]["b"] = 1` does.
@@ -105,6 +117,7 @@ pub struct RecordScope<'r, 'a> {
     time: EventTime,
     record: Option<&'r Record<'a>>,
     host: &'r Host,
+    prepared: Option<&'r Prepared>,
     arena: &'a Bump,
     /// Whether some expression changes objects, so that it matters which are the same.
     shared: bool,
@@ -141,6 +154,7 @@ impl<'r, 'a> RecordScope<'r, 'a> {
             time,
             record: Some(record),
             host,
+            prepared: None,
             arena,
             shared,
             object: OnceCell::new(),
@@ -156,11 +170,48 @@ impl<'r, 'a> RecordScope<'r, 'a> {
             time: EventTime::default(),
             record: None,
             host,
+            prepared: None,
             arena,
             shared: false,
             object: OnceCell::new(),
             fields: OnceCell::new(),
             changed: Cell::new(false),
+        }
+    }
+
+    /// With the values of instance variables.
+    pub fn with_prepared(mut self, prepared: &'r Prepared) -> Self {
+        self.prepared = Some(prepared);
+        self
+    }
+
+    /// Sets a field of the record that the expressions see, so that later ones see it too. Of use only if the scope is
+    /// shared; [`RecordScope::record`] answers what has become of the record.
+    pub fn set(&self, key: &str, outcome: Outcome<'_, 'a>) {
+        match outcome.value {
+            OutcomeValue::Done(value) => self.set_constant(key, value),
+            OutcomeValue::Object(value) => self.set_object(key, value),
+        }
+    }
+
+    /// [`RecordScope::set`] with a value that no expression made.
+    pub fn set_constant(&self, key: &str, value: msgpack::Value<'a>) {
+        self.set_object(key, record_value(&value, self.arena));
+    }
+
+    fn set_object(&self, key: &str, value: Value<'a>) {
+        if let Value::Hash(record) = self.given(Given::Record, self.arena) {
+            record.set(self.arena, self.text_value(key), value);
+        }
+    }
+
+    /// The record with everything that expressions did to it; `expression` is any of the event's.
+    pub fn record(&'r self, expression: &'r Expression) -> Result<Record<'a>, ExprError> {
+        let mut vm = self.vm(expression);
+        let record = self.given(Given::Record, self.arena);
+        match to_record(&mut vm, record).map_err(|unwind| error(&unwind))? {
+            msgpack::Value::Map(record) => Ok(record),
+            _ => Ok(Record::new(self.arena)),
         }
     }
 
@@ -256,6 +307,15 @@ impl<'a> Inputs<'a> for RecordScope<'_, 'a> {
             },
             Given::Tag => self.text_value(&self.tag.tag),
             Given::Time => Value::Time(arena.alloc(Moment { time: self.time, clock: Clock::Local })),
+            Given::EventTime => {
+                let mut payload = [0; 8];
+                payload[..4].copy_from_slice(&(self.time.sec as u32).to_be_bytes());
+                payload[4..].copy_from_slice(&self.time.nsec.to_be_bytes());
+                Value::Ext(0, arena.alloc_slice_copy(&payload))
+            }
+            Given::Prepared(number) => {
+                self.prepared.map_or(Value::Nil, |prepared| prepared.value(number, arena))
+            }
             Given::TagParts => self.texts(&self.tag.parts),
             Given::TagPrefix => self.texts(&self.tag.prefix),
             Given::TagSuffix => self.texts(&self.tag.suffix),

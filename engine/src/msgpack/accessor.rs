@@ -48,6 +48,11 @@ impl Accessor {
         }
     }
 
+    /// The top-level field of that name, whatever characters are in it.
+    pub fn of_key(name: &str) -> Self {
+        Self { parts: vec![key(name)], nested_notation: false }
+    }
+
     /// The steps.
     pub fn parts(&self) -> &[PathPart] {
         &self.parts

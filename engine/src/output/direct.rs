@@ -56,6 +56,10 @@ impl Output for Direct {
         self.output.stopping();
     }
 
+    fn drain(&self) -> BoxFuture<'_, ()> {
+        self.output.drain()
+    }
+
     fn shutdown(&self) -> BoxFuture<'_, ()> {
         self.output.shutdown()
     }

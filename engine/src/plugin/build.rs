@@ -61,6 +61,9 @@ impl Registry {
     }
 }
 
+/// The top level, where a label is expected.
+pub const ROOT_LABEL: &str = "@ROOT";
+
 /// What a build function may ask for.
 pub struct BuildContext<'a> {
     /// The identity of the plugin that is being built.
@@ -84,6 +87,8 @@ pub struct BuildContext<'a> {
 pub struct Shared {
     /// The labels that are referred to; connected after all plugins are built.
     pub labels: HashMap<String, LabelRef>,
+    /// The label whose plugins are being built; `None` at the top level.
+    pub label: Option<String>,
     /// Every output that was built, those of nested sections included, in the order in which they were built.
     pub outputs: Vec<BuiltOutput>,
     /// The outputs as monitoring shows them: each before those that are nested in it.
@@ -251,6 +256,13 @@ impl BuildContext<'_> {
     /// A reference to a label, which is checked and connected once the whole configuration is read.
     pub fn label(&mut self, name: &str) -> LabelRef {
         self.shared.labels.entry(name.to_owned()).or_default().clone()
+    }
+
+    /// Where an output or filter sends events on: into its own `@label`, else into the label that it stands in, else into
+    /// the top level.
+    pub fn router(&mut self, params: &Params) -> LabelRef {
+        let name = params.label().map(str::to_owned).or_else(|| self.shared.label.clone());
+        self.label(name.as_deref().unwrap_or(ROOT_LABEL))
     }
 
     fn text_plugin(

@@ -17,7 +17,9 @@ mod monitor;
 mod output;
 mod text;
 
-pub use build::{BuildContext, BuiltOutput, FileBuffer, LabelRef, PluginId, Registry, Shared, Store};
+pub use build::{
+    BuildContext, BuiltOutput, FileBuffer, LabelRef, PluginId, ROOT_LABEL, Registry, Shared, Store,
+};
 pub use descriptor::{
     BufferDefaults, BufferSupport, Build, BuildFn, Compat, DefaultValue, Descriptor, Kind, Param, ParamKind,
     SectionDefault, SectionSpec, Status,

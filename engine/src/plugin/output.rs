@@ -37,6 +37,11 @@ pub trait Output: Send + Sync {
     /// The program is about to stop: an emit that waits for room gives up, so that inputs can end.
     fn stopping(&self) {}
 
+    /// Inputs and filters have stopped: gives what it holds back on to other outputs, none of which has been shut down yet.
+    fn drain(&self) -> BoxFuture<'_, ()> {
+        Box::pin(async {})
+    }
+
     /// After the last emit: flushes as configured and ends its tasks.
     fn shutdown(&self) -> BoxFuture<'_, ()> {
         Box::pin(async {})

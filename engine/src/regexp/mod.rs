@@ -33,12 +33,14 @@ mod parse;
 mod print;
 mod program;
 mod quantifier;
+mod replace;
 mod text;
 
 pub use captures::{Captures, GroupName, Spans};
 pub use error::{BacktrackLimit, RegexpError};
 pub use fuzz::{fuzz, fuzz_direct};
 use program::Program;
+pub use replace::{GroupRef, expand_replacement};
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;

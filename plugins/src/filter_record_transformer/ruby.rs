@@ -179,16 +179,11 @@ impl Source {
 
 impl Place<'_> {
     fn refuse(&self, error: &SyntaxError) -> Diagnostic {
-        let caret = format!(
-            "{}\n{}{}",
-            error.source,
-            " ".repeat(error.source[..error.span.start.min(error.source.len())].chars().count()),
-            "^".repeat(error.source.get(error.span.clone()).map_or(1, |text| text.chars().count().max(1)))
-        );
-        let problem = self.params.error(self.key, format!("{}: {}", self.key, error.message)).note(caret);
-        match &error.help {
-            Some(help) => problem.help(help.clone()),
-            None => problem,
-        }
+        crate::text::refused_expression(
+            self.params,
+            self.key,
+            format!("{}: {}", self.key, error.message),
+            error,
+        )
     }
 }

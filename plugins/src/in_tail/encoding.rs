@@ -1,5 +1,6 @@
 //! Lines from one encoding to another (from_encoding, encoding).
 
+use crate::text::encoding_named;
 use encoding_rs::Encoding;
 use logweir_engine::config::{Diagnostic, Params};
 use logweir_engine::log_warn;
@@ -57,20 +58,8 @@ impl Conversion {
     }
 }
 
-/// An encoding by its name in Ruby; `None` for bytes without one (`ASCII-8BIT`, `BINARY`).
 fn named(params: &Params, param: &str, name: &str) -> Result<Option<&'static Encoding>, Diagnostic> {
-    let lower = name.to_ascii_lowercase();
-    let label = match lower.as_str() {
-        "ascii-8bit" | "binary" => return Ok(None),
-        "eucjp" | "euc-jp" | "eucjp-ms" | "cp51932" => "euc-jp",
-        "windows-31j" | "cp932" | "csWindows31J" | "sjis" => "shift_jis",
-        "us-ascii" | "ascii" => "utf-8",
-        other => other,
-    };
-    match Encoding::for_label(label.as_bytes()) {
-        Some(encoding) => Ok(Some(encoding)),
-        None => Err(params.error(param, format!("unknown encoding name - {name}"))),
-    }
+    encoding_named(name).map_err(|message| params.error(param, message))
 }
 
 #[cfg(test)]

@@ -168,7 +168,7 @@ impl<'p, 'a> Vm<'p, 'a> {
     }
 
     #[inline]
-    fn local(&self, slot: Slot) -> Value<'a> {
+    pub(crate) fn local(&self, slot: Slot) -> Value<'a> {
         match self.locals.get(usize::from(slot)).map(|slot| slot.get()) {
             Some(Value::Unset) | None => Value::Nil,
             Some(value) => value,

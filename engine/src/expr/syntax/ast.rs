@@ -106,11 +106,15 @@ pub(crate) enum Given {
     Record,
     Tag,
     Time,
+    /// The time as Fluent::EventTime, which record_modifier sees.
+    EventTime,
     TagParts,
     TagPrefix,
     TagSuffix,
     Hostname,
     WorkerId,
+    /// An instance variable that prepare_value set, by its number.
+    Prepared(u16),
 }
 
 /// Constants that are plain values.

@@ -4,6 +4,7 @@ use super::super::{Method, method};
 use super::{Pattern, change, in_place, this};
 use crate::expr::run::{Args, Block, Eval, Vm};
 use crate::expr::value::{Hash, Match, Str, Value, chars, to_s};
+use crate::regexp::{GroupRef, expand_replacement};
 
 pub(super) const METHODS: &[Method] = &[
     method("sub", 1, 2, |vm, receiver, args| replace(vm, receiver, args, false, "sub")),
@@ -153,36 +154,14 @@ fn expand<'a>(
     found: Option<&'a Match<'a>>,
     out: &mut Vec<u8>,
 ) {
-    let mut rest = template;
-    while let Some(at) = memchr::memchr(b'\\', rest) {
-        out.extend_from_slice(&rest[..at]);
-        rest = &rest[at + 1..];
-        let Some((&c, behind)) = rest.split_first() else {
-            out.push(b'\\');
-            return;
-        };
-        rest = behind;
-        match c {
-            b'0' | b'&' => out.extend_from_slice(&bytes[start..end]),
-            b'1'..=b'9' => {
-                if let Some(group) = found.and_then(|found| found.group(usize::from(c - b'0'))) {
-                    out.extend_from_slice(group);
-                }
+    expand_replacement(template, bytes, start..end, out, |group, out| {
+        let Some(found) = found else { return };
+        match group {
+            GroupRef::Number(number) => out.extend_from_slice(found.group(number).unwrap_or_default()),
+            GroupRef::Name(name) => {
+                let regexp = vm.regexp(found.regexp);
+                out.extend_from_slice(found.named(&regexp, name).flatten().unwrap_or_default());
             }
-            b'`' => out.extend_from_slice(&bytes[..start]),
-            b'\'' => out.extend_from_slice(&bytes[end..]),
-            b'\\' => out.push(b'\\'),
-            b'k' if behind.starts_with(b"<") && behind.contains(&b'>') => {
-                let close = behind.iter().position(|b| *b == b'>').unwrap_or(0);
-                if let Some(found) = found {
-                    let regexp = vm.regexp(found.regexp);
-                    let group = found.named(&regexp, &behind[1..close]).flatten();
-                    out.extend_from_slice(group.unwrap_or_default());
-                }
-                rest = &behind[close + 1..];
-            }
-            other => out.extend_from_slice(&[b'\\', other]),
         }
-    }
-    out.extend_from_slice(rest);
+    });
 }

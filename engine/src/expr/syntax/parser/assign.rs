@@ -271,7 +271,7 @@ fn is_assignable(node: &Node) -> bool {
 }
 
 /// The method behind an operator assignment.
-fn update_operator(op: Op) -> Option<&'static str> {
+pub(super) fn update_operator(op: Op) -> Option<&'static str> {
     Some(match op {
         Op::OrAssign => "||",
         Op::AndAssign => "&&",

@@ -19,7 +19,7 @@ mod postfix;
 mod primary;
 mod scope;
 
-use super::ast::{Block, Given, Node, NodeKind, RegexpOptions};
+use super::ast::{Block, Given, Node, NodeKind, RegexpOptions, Slot};
 use super::error::SyntaxError;
 use super::lexer::{Lexer, Place};
 use super::token::{Keyword, Op, Quote, Span, Tok, Token};
@@ -34,8 +34,12 @@ type Parse<T> = Result<T, Box<SyntaxError>>;
 pub(crate) enum Names {
     /// `"#{...}"` in a configuration: `hostname`, `worker_id`, `use_nil`, `use_default`.
     Configuration,
-    /// `${...}` in a filter: `record`, `tag`, `time`, ...
+    /// `${...}` in record_transformer: `record`, `tag`, `time`, ...
     Record,
+    /// `${...}` in record_modifier: `record`, `tag`, `time`, `tag_parts` and what `prepare_value` has set.
+    Modifier,
+    /// `prepare_value` of record_modifier, which sets instance variables.
+    Prepare,
 }
 
 /// What an expression is compiled to.
@@ -52,6 +56,8 @@ pub(crate) struct Parsed {
     pub(crate) impure: bool,
     /// Names that nobody defines: they are errors when they are evaluated.
     pub(crate) undefined: Vec<(String, Span)>,
+    /// The instance variables that are set, and their places.
+    pub(crate) instance_variables: Vec<(String, Slot)>,
 }
 
 /// Parentheses, blocks and branches inside one another; bounds the recursion of parser and evaluator.
@@ -99,6 +105,12 @@ impl<'s> Parser<'s> {
         }
     }
 
+    /// With instance variables that have values already; their numbers are [`Given::Prepared`].
+    pub(crate) fn prepared(mut self, names: &[String]) -> Self {
+        self.scope.prepare(names);
+        self
+    }
+
     /// The whole text as statements.
     pub(crate) fn program(mut self) -> Parse<Parsed> {
         let body = self.statements()?;
@@ -127,6 +139,7 @@ impl<'s> Parser<'s> {
             mutates: self.mutates,
             impure: self.impure,
             undefined: self.undefined,
+            instance_variables: self.scope.instance_variables(),
         }
     }
 

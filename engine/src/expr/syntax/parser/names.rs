@@ -21,6 +21,13 @@ pub(super) fn given(names: Names) -> &'static [(&'static str, Given)] {
             ("tag_suffix", Given::TagSuffix),
             ("hostname", Given::Hostname),
         ],
+        Names::Modifier => &[
+            ("record", Given::Record),
+            ("tag", Given::Tag),
+            ("time", Given::EventTime),
+            ("tag_parts", Given::TagParts),
+        ],
+        Names::Prepare => &[],
     }
 }
 

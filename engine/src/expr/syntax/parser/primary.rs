@@ -1,7 +1,9 @@
 //! What an expression begins with: variables, functions, constants, parentheses, lambdas.
 
+use super::assign::update_operator;
 use super::postfix::Arguments;
-use super::{Parse, Parser};
+use super::scope::Name;
+use super::{Names, Parse, Parser};
 use crate::expr::methods::{self, Kind};
 use crate::expr::syntax::ast::{Call, MatchPart, Node, NodeKind, Sentinel};
 use crate::expr::syntax::lexer::Place;
@@ -14,7 +16,7 @@ impl<'s> Parser<'s> {
         match token.kind {
             Tok::Ident(name) => self.identifier(name, span),
             Tok::Const(name) => self.constant(name, span),
-            Tok::Ivar(_) => self.node(NodeKind::Unset, span),
+            Tok::Ivar(name) => self.instance_variable(name, span),
             Tok::Gvar(name) => self.global(name, span),
             Tok::Keyword(keyword) => self.keyword(keyword, span),
             Tok::Op(Op::ParenOpen) => self.parentheses(span),
@@ -79,7 +81,7 @@ impl<'s> Parser<'s> {
 
     fn sentinel(&self, name: &str) -> Option<Sentinel> {
         match name {
-            _ if self.names != super::Names::Configuration => None,
+            _ if self.names != Names::Configuration => None,
             "use_nil" => Some(Sentinel::Nil),
             "use_default" => Some(Sentinel::Default),
             _ => None,
@@ -101,6 +103,32 @@ impl<'s> Parser<'s> {
             },
         };
         self.node(NodeKind::LastMatch(part), span)
+    }
+
+    /// `@name`: nil unless it is set, which only prepare_value may do: an expression is evaluated for one event and keeps
+    /// nothing for the next.
+    fn instance_variable(&mut self, name: &str, span: Span) -> Parse<Node> {
+        let kind = match self.scope.find(name) {
+            Some(Name::Local(slot)) => NodeKind::Local(slot),
+            Some(Name::Given(given, slot)) => NodeKind::Given(given, slot),
+            Some(Name::OutOfReach) => return Err(self.out_of_reach(name, span)),
+            None => NodeKind::Unset,
+        };
+        let assigned =
+            matches!(self.peek()?.kind, Tok::Op(op) if op == Op::Assign || update_operator(op).is_some());
+        match kind {
+            NodeKind::Unset if assigned && self.names == Names::Prepare => {
+                // The assignment that follows takes it off again.
+                self.undefined.push((name.to_owned(), span));
+                self.node(NodeKind::Undefined(name.into()), span)
+            }
+            _ if assigned && self.names != Names::Prepare => Err(self.error_help(
+                span,
+                format!("`{name}` cannot be set here"),
+                "an expression keeps nothing for the next event; set it in prepare_value of record_modifier",
+            )),
+            kind => self.node(kind, span),
+        }
     }
 
     fn keyword(&mut self, keyword: Keyword, span: Span) -> Parse<Node> {

@@ -7,6 +7,8 @@ use std::collections::HashMap;
 pub(super) struct Scope {
     levels: Vec<Level>,
     given: &'static [(&'static str, Given)],
+    /// Instance variables that have values already.
+    prepared: Vec<String>,
     given_slots: Vec<(Given, Slot)>,
     next: Slot,
 }
@@ -33,7 +35,21 @@ const SLOTS_MAX: Slot = 512;
 impl Scope {
     pub(super) fn new(given: &'static [(&'static str, Given)]) -> Self {
         let top = Level { names: HashMap::new(), kept: false, first: 0 };
-        Self { levels: vec![top], given, given_slots: Vec::new(), next: 0 }
+        Self { levels: vec![top], given, prepared: Vec::new(), given_slots: Vec::new(), next: 0 }
+    }
+
+    /// See [`Parser::prepared`](super::Parser::prepared).
+    pub(super) fn prepare(&mut self, names: &[String]) {
+        self.prepared = names.to_vec();
+    }
+
+    /// The instance variables that are set, by name.
+    pub(super) fn instance_variables(&self) -> Vec<(String, Slot)> {
+        let all = self.levels.first().into_iter().flat_map(|level| &level.names);
+        let mut set: Vec<_> =
+            all.filter(|(name, _)| name.starts_with('@')).map(|(name, slot)| (name.clone(), *slot)).collect();
+        set.sort();
+        set
     }
 
     /// How many slots the frame needs.
@@ -54,7 +70,10 @@ impl Scope {
             }
             kept_below |= level.kept;
         }
-        let given = self.given.iter().find(|(known, _)| *known == name)?.1;
+        let given = match self.prepared.iter().position(|known| known == name) {
+            Some(number) => Given::Prepared(u16::try_from(number).ok()?),
+            None => self.given.iter().find(|(known, _)| *known == name)?.1,
+        };
         let slot = match self.given_slots.iter().find(|(known, _)| *known == given) {
             Some((_, slot)) => *slot,
             None => {
@@ -69,7 +88,9 @@ impl Scope {
     /// A new variable of the innermost block; `None` if there are too many.
     pub(super) fn declare(&mut self, name: &str) -> Option<Slot> {
         let slot = self.fresh()?;
-        if let Some(level) = self.levels.last_mut() {
+        // An instance variable is not one of the block that sets it.
+        let level = if name.starts_with('@') { self.levels.first_mut() } else { self.levels.last_mut() };
+        if let Some(level) = level {
             level.names.insert(name.to_owned(), slot);
         }
         Some(slot)
