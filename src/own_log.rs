@@ -1,6 +1,5 @@
 //! Logweir's own log lines as events, for `<label @FLUENT_LOG>`: tag `fluent.LEVEL`, record `{"message": ..., fields}`.
 
-use logweir_engine::delivery::Receipt;
 use logweir_engine::event::{EventStream, EventTime, Tag};
 use logweir_engine::json;
 use logweir_engine::msgpack::{Time, write_entry};
@@ -34,8 +33,7 @@ impl Forwarder {
                 let Some(event) = event else { break };
                 let router = current.borrow().clone();
                 if let Some(router) = router {
-                    // An output that refuses has said so in the log.
-                    let _ = router.emit(stream(&event), &mut Receipt::unwatched()).await;
+                    router.emit_own(stream(&event)).await;
                 }
             }
         });

@@ -4,6 +4,7 @@
 //! a promise that resolves when the events are on the device. in_forward acks, and in_tail advances its pos
 //! file, only after [`Receipt::committed`].
 
+use crate::telemetry::Account;
 use std::fmt;
 use std::sync::Arc;
 
@@ -66,17 +67,26 @@ pub struct Receipt {
     commits: Vec<Commit>,
     appends: smallvec::SmallVec<[(BufferId, u32); 2]>,
     wanted: bool,
+    refused: u64,
+    reported: u64,
 }
 
 impl Receipt {
     /// For an input that waits for durability: `origin` marks the events in every file buffer.
     pub fn durable(origin: Origin) -> Self {
-        Self { origin, commits: Vec::new(), appends: smallvec::SmallVec::new(), wanted: true }
+        Self { origin, wanted: true, ..Self::unwatched() }
     }
 
     /// For an input that does not look back.
     pub fn unwatched() -> Self {
-        Self { origin: Origin::None, commits: Vec::new(), appends: smallvec::SmallVec::new(), wanted: false }
+        Self {
+            origin: Origin::None,
+            commits: Vec::new(),
+            appends: smallvec::SmallVec::new(),
+            wanted: false,
+            refused: 0,
+            reported: 0,
+        }
     }
 
     /// Where the events came from.
@@ -99,6 +109,26 @@ impl Receipt {
         }
         self.appends.push((buffer, 1));
         0
+    }
+
+    /// An output did not take so many records of this emit.
+    pub fn refuse(&mut self, records: u64) {
+        self.refused += records;
+    }
+
+    /// Records that outputs did not take and that nobody has seen to since.
+    pub fn take_refused(&mut self) -> u64 {
+        std::mem::take(&mut self.refused)
+    }
+
+    /// So many records of this emit went to `@ERROR`, or would have.
+    pub fn report(&mut self, records: u64) {
+        self.reported += records;
+    }
+
+    /// How many records of this emit went to `@ERROR` so far.
+    pub fn reported(&self) -> u64 {
+        self.reported
     }
 
     /// Adds something to wait for.
@@ -144,6 +174,16 @@ pub enum EmitError {
 }
 
 impl EmitError {
+    /// Where records that are given back with this error are booked.
+    pub fn account(&self) -> Account {
+        match self {
+            Self::BufferOverflow => Account::RefusedOverflow,
+            Self::ChunkOverflow(_) => Account::RefusedTooLarge,
+            Self::Shutdown => Account::RefusedShutdown,
+            Self::Failed { .. } => Account::RefusedFailed,
+        }
+    }
+
     /// The class name that Fluentd logs for this error.
     pub fn class(&self) -> &'static str {
         match self {

@@ -61,7 +61,7 @@ pub(crate) async fn serve<H>(
 ) where
     H: Fn(Request<Incoming>) -> BoxFuture<'static, Answer>,
 {
-    let Connection { stream, address, ticket } = connection;
+    let Connection { stream, address, ticket, counters } = connection;
     let service = service_fn(|request| {
         ticket.touch();
         let answer = handle(request);
@@ -88,6 +88,9 @@ pub(crate) async fn serve<H>(
         }
     };
     if let Err(error) = ended {
+        if error.is_parse() {
+            counters.closed.add("malformed");
+        }
         // Malformed requests have been answered with 400, and idle connections close all the time.
         log_debug!(
             log,

@@ -8,7 +8,9 @@ use futures_util::future::BoxFuture;
 use logweir_engine::config::{Diagnostic, Params};
 use logweir_engine::event::Tag;
 use logweir_engine::log_info;
-use logweir_engine::net::{CONNECTION_PARAMS, Quiet, ServerOptions, TRANSPORT, Transport};
+use logweir_engine::net::{
+    CONNECTION_PARAMS, Quiet, READING_PARAMS, ReadLimits, ServerOptions, TRANSPORT, Transport,
+};
 use logweir_engine::plugin::{
     Build, BuildContext, Compat, Descriptor, EXTRACT, Extract, Input, InputContext, Kind, Param, ParamKind,
     SectionSpec, StartError,
@@ -16,7 +18,10 @@ use logweir_engine::plugin::{
 
 /// `@type tcp`
 pub static PLUGIN: Descriptor = Descriptor {
-    params: &Param::join::<_, _, 13>(Param::join::<_, _, 10>(OWN, SOURCE_PARAMS), CONNECTION_PARAMS),
+    params: &Param::join::<_, _, 18>(
+        Param::join::<_, _, 14>(Param::join::<_, _, 10>(OWN, SOURCE_PARAMS), CONNECTION_PARAMS),
+        READING_PARAMS,
+    ),
     sections: &[SectionSpec::PARSE, EXTRACT, TRANSPORT, SECURITY],
     compat: &[Compat::Parser],
     ..Descriptor::new(Kind::Input, "tcp", "Receives texts over TCP connections", Build::Input(build))
@@ -71,7 +76,10 @@ fn configured(
     let transport = Transport::new(params.section("transport"), None, &context.log)?;
     let extract = Extract::from_params(params, &context.log)?;
     Ok(ConnectionInput {
-        options: ServerOptions::new(params, transport, params.bool("send_keepalive_packet"))?,
+        options: ServerOptions {
+            reading: ReadLimits::new(params)?,
+            ..ServerOptions::new(params, transport, params.bool("send_keepalive_packet"))?
+        },
         memory: ConnectionInput::<Records>::memory(params),
         allowed: ConnectionInput::<Records>::allowed(params)?,
         framing: Framing::Delimited(delimiter.into_bytes()),

@@ -7,7 +7,7 @@ use logweir_engine::plugin::{
     Build, BuildContext, Descriptor, EmitFuture, Kind, Output, OutputPlugin, Param, ParamKind, SectionSpec,
     Status, Store,
 };
-use logweir_engine::telemetry::{PluginLog, Shown};
+use logweir_engine::telemetry::{Account, Ledger, PluginLog, Shown};
 use logweir_engine::{log_debug, log_error, log_warn};
 use std::sync::Arc;
 
@@ -36,6 +36,7 @@ pub static PLUGIN: Descriptor = Descriptor {
 struct Copy {
     stores: Vec<Target>,
     log: PluginLog,
+    ledger: Arc<Ledger>,
 }
 
 struct Target {
@@ -65,12 +66,14 @@ fn build(params: &Params, context: &mut BuildContext<'_>) -> Result<OutputPlugin
              intended?"
         );
     }
-    Ok(OutputPlugin::Direct(Box::new(Copy { stores, log: context.log.clone() })))
+    let (log, ledger) = (context.log.clone(), Arc::clone(context.errors.ledger()));
+    Ok(OutputPlugin::Direct(Box::new(Copy { stores, log, ledger })))
 }
 
 impl Copy {
     async fn copy(&self, stream: EventStream, receipt: &mut Receipt) -> Result<(), EmitError> {
         let mut previous = false;
+        let mut is_copy = false;
         for (index, store) in self.stores.iter().enumerate() {
             if previous && store.ignore_if_prev_success {
                 log_debug!(
@@ -81,15 +84,21 @@ impl Copy {
                 previous = false; // not run, so not a success for the next one
                 continue;
             }
+            if std::mem::replace(&mut is_copy, true) {
+                self.ledger.add(Account::Copied, stream.count as u64);
+            }
             let result = store.output.emit(stream.clone(), receipt).await;
             previous = result.is_ok();
             match result {
-                Err(error) if store.ignore_error => log_error!(
-                    self.log,
-                    format!("ignore emit error in {}", store.id),
-                    error_class = Shown(error.class()),
-                    error = error.to_string()
-                ),
+                Err(error) if store.ignore_error => {
+                    self.ledger.add(Account::DroppedIgnored, receipt.take_refused());
+                    log_error!(
+                        self.log,
+                        format!("ignore emit error in {}", store.id),
+                        error_class = Shown(error.class()),
+                        error = error.to_string()
+                    );
+                }
                 result => result?,
             }
         }
@@ -100,6 +109,10 @@ impl Copy {
 impl Output for Copy {
     fn emit<'a>(&'a self, stream: EventStream, receipt: &'a mut Receipt) -> EmitFuture<'a> {
         Box::pin(self.copy(stream, receipt))
+    }
+
+    fn hands_on(&self) -> bool {
+        true
     }
 }
 

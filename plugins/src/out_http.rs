@@ -12,7 +12,7 @@ use hyper_util::client::legacy::Client;
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::TokioExecutor;
 use logweir_engine::buffer::Chunk;
-use logweir_engine::config::{Diagnostic, Params};
+use logweir_engine::config::{Diagnostic, Params, without_credentials};
 use logweir_engine::event::Tag;
 use logweir_engine::msgpack::Time;
 use logweir_engine::net::tls::{ClientOptions, ClientParameters, TLS_VERSIONS, TlsClient, protocol_versions};
@@ -239,7 +239,9 @@ fn client(
 impl Http {
     fn request(&self, chunk: &Chunk) -> Result<(Uri, Request<Full<Bytes>>), WriteError> {
         let text = self.endpoint.expand(chunk)?;
-        let refused = |error: String| WriteError::reject("URI::InvalidURIError", format!("{text}: {error}"));
+        let refused = |error: String| {
+            WriteError::reject("URI::InvalidURIError", format!("{}: {error}", without_credentials(&text)))
+        };
         let uri: Uri =
             text.parse().map_err(|error: hyper::http::uri::InvalidUri| refused(error.to_string()))?;
         let body = chunk.read().map_err(|error| WriteError::retry("IOError", error.to_string()))?;
@@ -268,6 +270,8 @@ impl Http {
 
     async fn send(&self, chunk: &Chunk) -> Result<(), WriteError> {
         let (uri, request) = self.request(chunk)?;
+        let uri = uri.to_string();
+        let uri = without_credentials(&uri);
         log_debug!(self.log, format!("{} data to {uri} with chunk({})", self.method, chunk.id().hex()));
         let answer = async {
             let response = self.client.request(request).await.map_err(|error| describe(&error))?;

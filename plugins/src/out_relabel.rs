@@ -32,6 +32,10 @@ impl Output for Relabel {
     fn emit<'a>(&'a self, stream: EventStream, receipt: &'a mut Receipt) -> EmitFuture<'a> {
         Box::pin(self.label.emit(stream, receipt))
     }
+
+    fn hands_on(&self) -> bool {
+        true
+    }
 }
 
 #[cfg(test)]

@@ -58,6 +58,10 @@ impl Output for RoundRobin {
         let at = self.next.fetch_add(1, Relaxed) % self.turn.len();
         self.turn[at].emit(stream, receipt)
     }
+
+    fn hands_on(&self) -> bool {
+        true
+    }
 }
 
 fn weight(section: &Params) -> Result<i64, Diagnostic> {

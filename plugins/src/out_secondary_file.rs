@@ -4,7 +4,7 @@ use flate2::Compression;
 use flate2::write::GzEncoder;
 use logweir_engine::buffer::Chunk;
 use logweir_engine::config::{Diagnostic, Params};
-use logweir_engine::output::{ChunkKeys, Destination, Template, blocking, file_error_class, is_writable};
+use logweir_engine::output::{ChunkKeys, Destination, Template, blocking, file_write_error, is_writable};
 use logweir_engine::plugin::{
     BufferDefaults, BufferSupport, BufferedOutput, Build, BuildContext, Descriptor, Kind, OutputPlugin,
     Param, ParamKind, WriteError, WriteFuture,
@@ -87,9 +87,8 @@ impl SecondaryFile {
     fn store(&self, chunk: &Chunk) -> Result<(), WriteError> {
         let path = self.path.expand(chunk)?;
         let suffix = if self.gzip { ".gz" } else { "" };
-        let failed = |error: io::Error| {
-            WriteError::retry(file_error_class(&error), format!("{error} @ out_secondary_file - {path}"))
-        };
+        let failed =
+            |error: io::Error| file_write_error(&error, format!("{error} @ out_secondary_file - {path}"));
         let text = chunk.read().map_err(failed)?;
         let bodies = [if self.gzip { gzip(&text).map_err(failed)?.into() } else { text }];
         // What left a file buffer must not be only in memory.

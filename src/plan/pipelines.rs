@@ -69,11 +69,8 @@ pub(super) fn build(
     let mut shown_labels = Vec::new();
     for label in &directives.labels {
         // Errors inside @ERROR are only logged.
-        let errors = if label.name == ERROR_LABEL {
-            ErrorEvents::new(builder.log.clone(), interval)
-        } else {
-            builder.errors.clone()
-        };
+        let errors =
+            if label.name == ERROR_LABEL { builder.errors.without_label() } else { builder.errors.clone() };
         let router = builder.router(&label.rules, errors, Some(label.name));
         shown_labels.extend(builder.take_shown());
         labels.insert(label.name.to_owned(), router);
@@ -181,7 +178,7 @@ impl Builder<'_> {
         let (id, log) = self.identity(params)?;
         let errors = self.errors.clone();
         let input = build(params, &mut self.context(id.clone(), log.clone(), errors))?;
-        let counters = Arc::new(InputCounters::default());
+        let counters = Arc::new(InputCounters::of(&id.text, params.plugin_type()));
         let state = PluginState::Input(Arc::clone(&counters));
         self.shown_inputs.push(PluginInfo::new(id.clone(), params, state));
         Ok(PlannedInput { id, type_name: descriptor.name, log, router: Arc::clone(router), counters, input })

@@ -7,6 +7,7 @@
 mod buffer;
 mod clients;
 mod first_start;
+mod hostile;
 mod inputs;
 mod joining;
 mod logweir;

@@ -30,8 +30,13 @@ pub enum AppendError {
     #[error("buffer space has too many data")]
     Overflow,
     /// Some records are larger than chunk_limit_size. Everything else of the batch was stored.
-    #[error("{0}")]
-    TooLarge(String),
+    #[error("{message}")]
+    TooLarge {
+        /// Which ones.
+        message: String,
+        /// How many.
+        records: u64,
+    },
     /// The disk refused (full, broken). Nothing was stored.
     #[error("can't write to the buffer: {0}")]
     Io(#[from] io::Error),
@@ -44,7 +49,7 @@ impl From<AppendError> for EmitError {
     fn from(error: AppendError) -> Self {
         match error {
             AppendError::Overflow => Self::BufferOverflow,
-            AppendError::TooLarge(message) => Self::ChunkOverflow(message),
+            AppendError::TooLarge { message, .. } => Self::ChunkOverflow(message),
             AppendError::Closed => Self::Shutdown,
             // Fluentd too treats a buffer file that it cannot make as a full buffer.
             AppendError::Io(error) => Self::Failed {
@@ -102,7 +107,10 @@ pub(super) fn append(
         }
         promise(shared, state, receipt, sequence);
     }
-    if too_large.is_empty() { Ok(appended) } else { Err(AppendError::TooLarge(too_large.join(", "))) }
+    if too_large.is_empty() {
+        return Ok(appended);
+    }
+    Err(AppendError::TooLarge { message: too_large.join(", "), records: too_large.len() as u64 })
 }
 
 /// Lets the input wait for append `sequence`, if there is anything to wait for.

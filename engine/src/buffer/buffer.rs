@@ -66,6 +66,10 @@ pub struct Stats {
     pub damaged_parts: u64,
     /// Bytes in them.
     pub damaged_bytes: u64,
+    /// Records in all chunks: staged, queued, and being written.
+    pub records: u64,
+    /// Records that the device lost after they were appended, since the start; nobody was told that they are stored.
+    pub lost_records: u64,
 }
 
 /// What the buffer shares with its thread and with the registry of marks.
@@ -98,6 +102,7 @@ pub(super) struct State {
     pub(super) commits: Commits,
     pub(super) replays: u64,
     pub(super) damaged: Damaged,
+    pub(super) lost_records: u64,
     pub(super) closed: bool,
 }
 
@@ -300,6 +305,8 @@ impl Buffer {
             replays: state.replays,
             damaged_parts: state.damaged.parts,
             damaged_bytes: state.damaged.bytes,
+            records: state.records(),
+            lost_records: state.lost_records,
         }
     }
 
@@ -454,6 +461,12 @@ impl State {
         settings.limits.total_bytes > self.staged_bytes + self.queued_bytes
     }
 
+    /// Records in all chunks.
+    fn records(&self) -> u64 {
+        let chunks = self.stage.values().chain(&self.sealed).chain(&self.queue).chain(self.taken.values());
+        chunks.map(|chunk| chunk.records()).sum()
+    }
+
     /// Whether the head of the queue may be written.
     fn is_ready(&self) -> bool {
         self.queue.front().is_some_and(|chunk| chunk.ready_after() <= self.commits.durable)
@@ -468,6 +481,7 @@ impl State {
     /// `chunk` has become smaller; if nothing is left, it goes.
     pub(super) fn lose(&mut self, chunk: &Arc<Chunk>, bytes: u64, records: u64) {
         chunk.discount(bytes, records);
+        self.lost_records += records;
         let is_it = |other: &Arc<Chunk>| Arc::ptr_eq(other, chunk);
         if self.stage.get(chunk.metadata()).is_some_and(is_it) {
             self.staged_bytes -= bytes;

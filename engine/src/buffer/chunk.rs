@@ -32,6 +32,8 @@ pub struct Chunk {
     marked: AtomicBool,
     /// Whether it is on the list of chunks that are to be synced.
     listed: AtomicBool,
+    /// Records that its output sent to `@ERROR`, and those that it dropped, in the last write.
+    aside: [AtomicU64; 2],
     content: Content,
 }
 
@@ -88,6 +90,18 @@ impl Chunk {
     /// How many records it holds.
     pub fn records(&self) -> u64 {
         self.records.load(Relaxed)
+    }
+
+    /// An output says, before its write succeeds, how many records of the chunk its destination does not have: those that
+    /// it sent to `@ERROR`, and those that it was told to drop.
+    pub fn set_aside(&self, reported: u64, dropped: u64) {
+        self.aside[0].store(reported, Relaxed);
+        self.aside[1].store(dropped, Relaxed);
+    }
+
+    /// See [`Chunk::set_aside`].
+    pub(crate) fn aside(&self) -> (u64, u64) {
+        (self.aside[0].load(Relaxed), self.aside[1].load(Relaxed))
     }
 
     /// Bytes of its bodies as they are stored (compressed, if they are).
@@ -205,6 +219,7 @@ impl Chunk {
             ready_after: AtomicU64::new(0),
             marked: AtomicBool::new(false),
             listed: AtomicBool::new(false),
+            aside: Default::default(),
             content,
         }
     }

@@ -1,6 +1,7 @@
 //! A configuration as text (what Fluentd logs at start) and as JSON (`logweir config FILE --json`), secrets masked.
 
 use super::{Attr, Checker, Element, RawValue, Session, directives};
+use super::{MASKED, without_credentials};
 use crate::plugin::{DefaultValue, ParamKind, Registry};
 use serde_json::{Map, Value as Json, json};
 use std::fmt;
@@ -13,9 +14,6 @@ pub enum Secrets {
     /// They are shown.
     Shown,
 }
-
-/// What a secret is shown as.
-const MASKED: &str = "xxxxxx";
 
 impl Element {
     /// `{"name", "arg", "attrs": {}, "elements": []}`. Values are texts; one that is `use_nil` is null, one that is
@@ -39,6 +37,9 @@ impl Element {
             .map(|attr| {
                 let value = match &attr.value {
                     _ if attr.is_hidden(secrets) => Json::from(MASKED),
+                    RawValue::Text(text) if secrets == Secrets::Masked => {
+                        Json::from(without_credentials(text).as_ref())
+                    }
                     RawValue::Text(text) => Json::from(text.as_str()),
                     RawValue::Nil | RawValue::Invalid => Json::Null,
                     RawValue::Default => Json::from(":default"),
@@ -115,9 +116,13 @@ impl Attr {
             return MASKED.to_owned();
         }
         let is_string = self.declared.is_some_and(|param| param.kind == ParamKind::String);
+        let masked = |text: &str| match secrets {
+            Secrets::Masked => without_credentials(text).into_owned(),
+            Secrets::Shown => text.to_owned(),
+        };
         match (&self.value, self.declared.map(|param| param.default)) {
-            (RawValue::Text(text), _) if is_string => format!("\"{}\"", escaped(text)),
-            (RawValue::Text(text), _) => text.clone(),
+            (RawValue::Text(text), _) if is_string => format!("\"{}\"", escaped(&masked(text))),
+            (RawValue::Text(text), _) => masked(text),
             (RawValue::Default, Some(DefaultValue::Text(text))) => text.to_owned(),
             (RawValue::Default | RawValue::Nil | RawValue::Invalid, _) => String::new(),
         }

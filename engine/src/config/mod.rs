@@ -34,6 +34,8 @@ pub use dump::Secrets;
 pub use element::{Attr, Element, RawValue};
 pub use embedded::{Evaluate, Evaluated};
 pub use params::Params;
+pub(crate) use secret::MASKED;
+pub use secret::without_credentials;
 pub use span::{Source, Span};
 pub(crate) use suggest::nearest;
 pub use system::{LogSection, Overrides, Program, RotateAge, System};

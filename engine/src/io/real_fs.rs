@@ -123,7 +123,8 @@ fn lock(path: &Path, owner: &str) -> Result<DirectoryLock, LockError> {
         .write(true)
         .create(true)
         .truncate(false)
-        .mode(0o644)
+        // Nobody else needs to read who holds it, whatever modes are configured.
+        .mode(0o600)
         .open(path)
         .map_err(io)?;
     try_flock(&file, path)?;

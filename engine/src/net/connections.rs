@@ -16,6 +16,7 @@ use tokio_util::sync::CancellationToken;
 #[derive(Debug)]
 pub struct Connections {
     max: usize,
+    peer_max: usize,
     begin: Instant,
     table: Mutex<Table>,
 }
@@ -35,14 +36,17 @@ struct Entry {
 }
 
 impl Connections {
-    /// At most `max` at a time.
-    pub fn new(max: usize) -> Arc<Self> {
-        Arc::new(Self { max: max.max(1), begin: Instant::now(), table: Mutex::default() })
+    /// At most `max` at a time, of which one peer may have `peer_max`.
+    pub fn new(max: usize, peer_max: usize) -> Arc<Self> {
+        Arc::new(Self { max: max.max(1), peer_max, begin: Instant::now(), table: Mutex::default() })
     }
 
     /// A place for a connection from `peer`; `None` if it must be closed at once.
     pub fn admit(self: &Arc<Self>, peer: IpAddr) -> Option<Ticket> {
         let mut table = self.table();
+        if table.per_peer.get(&peer).is_some_and(|count| *count >= self.peer_max) {
+            return None;
+        }
         if table.live.len() >= self.max {
             let evicted = table.most_crowded_idle(peer)?;
             if let Some(entry) = table.remove(evicted) {
@@ -141,7 +145,7 @@ mod tests {
 
     #[test]
     fn the_crowd_makes_place_for_a_newcomer_and_not_for_itself() {
-        let connections = Connections::new(3);
+        let connections = Connections::new(3, usize::MAX);
         let crowd: Vec<_> = (0..3).filter_map(|_| connections.admit(peer(1))).collect();
         assert_eq!(crowd.len(), 3);
         assert!(connections.admit(peer(1)).is_none());
@@ -157,8 +161,19 @@ mod tests {
     }
 
     #[test]
+    fn a_peer_may_be_limited_before_all_places_are_taken() {
+        let connections = Connections::new(10, 2);
+        let two: Vec<_> = (0..2).filter_map(|_| connections.admit(peer(1))).collect();
+        assert_eq!(two.len(), 2);
+        assert!(connections.admit(peer(1)).is_none());
+        assert!(connections.admit(peer(2)).is_some());
+        drop(two);
+        assert!(connections.admit(peer(1)).is_some());
+    }
+
+    #[test]
     fn a_place_is_given_back_once() {
-        let connections = Connections::new(1);
+        let connections = Connections::new(1, usize::MAX);
         let first = connections.admit(peer(1));
         assert!(connections.admit(peer(2)).is_none());
         drop(first);

@@ -1,5 +1,6 @@
 //! Sockets for plugins: listeners, TLS, and the limits that keep a server standing whatever its peers do.
 
+mod closed;
 mod connections;
 mod error;
 mod listener;
@@ -13,14 +14,15 @@ mod stream;
 pub mod tls;
 mod transport;
 
+pub use closed::ClosedConnections;
 pub use connections::{Connections, Ticket};
 pub use error::error_class;
 pub use listener::{bind_udp, listen_tcp};
 pub use memory::{Lease, MemoryPool};
 pub use network::Network;
 pub use quiet::Quiet;
-pub use reading::{Fill, Progress, ReadFailure, Reading};
+pub use reading::{Fill, Progress, READING_PARAMS, ReadFailure, ReadLimits, Reading};
 pub use resolve::{HostNames, addresses};
-pub use server::{CONNECTION_PARAMS, Connection, HANDSHAKE_WAIT_MAX, ServerOptions, StreamServer, port};
+pub use server::{CONNECTION_PARAMS, Connection, ServerOptions, StreamServer, port};
 pub use stream::Stream;
 pub use transport::{TRANSPORT, Transport, receive_buffer};

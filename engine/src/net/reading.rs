@@ -1,7 +1,9 @@
 //! How a connection's bytes come in: buffers that fit the traffic, memory from the common pool, time limits, and the
 //! end.
 
-use super::{HANDSHAKE_WAIT_MAX, Lease};
+use super::Lease;
+use crate::config::{Diagnostic, Params};
+use crate::plugin::{Param, ParamKind};
 use bytes::BytesMut;
 use futures_util::FutureExt;
 use std::io;
@@ -10,15 +12,81 @@ use tokio::io::{AsyncRead, AsyncReadExt};
 use tokio::time::{Instant, timeout_at};
 use tokio_util::sync::CancellationToken;
 
-/// A message may take this long to arrive, plus what it takes at [`MESSAGE_RATE_MIN`]. Time in which we do not read
-/// (back-pressure) does not count.
-const MESSAGE_WAIT_BASE: Duration = Duration::from_secs(60);
+/// How long peers may take.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ReadLimits {
+    /// `handshake_timeout`: for TLS, and again for the handshake of the protocol.
+    pub handshake: Duration,
+    /// `message_timeout`: for a message to arrive, unless it brings bytes at `message_rate` all the while. Time in which we
+    /// do not read (back-pressure) does not count.
+    pub message: Duration,
+    /// `message_min_rate`: bytes per second, on average over each `message`, that let a peer go on with its message. A peer
+    /// that has sent much and then stalls is not kept for it.
+    pub message_rate: u64,
+    /// `idle_timeout`: for the next message to begin; `None` for ever.
+    pub idle: Option<Duration>,
+}
 
-/// Bytes per second that a peer must deliver while one of its messages is incomplete.
-const MESSAGE_RATE_MIN: u64 = 4 * 1024;
+impl Default for ReadLimits {
+    fn default() -> Self {
+        Self {
+            handshake: Duration::from_secs(10),
+            message: Duration::from_secs(30),
+            message_rate: 1024,
+            idle: None,
+        }
+    }
+}
+
+/// The parameters of [`ReadLimits`], with its defaults.
+pub const READING_PARAMS: [Param; 4] = [
+    Param::new(
+        "handshake_timeout",
+        ParamKind::Time,
+        "Seconds that a peer has for the TLS handshake, and again for that of <security>",
+    )
+    .default("10"),
+    Param::new(
+        "message_timeout",
+        ParamKind::Time,
+        "Seconds that a message may take to arrive, if it is slower than message_min_rate; then the connection is closed",
+    )
+    .default("30"),
+    Param::new(
+        "message_min_rate",
+        ParamKind::Size,
+        "Bytes per second that let a message take longer than message_timeout, as the average of each such period",
+    )
+    .default("1k"),
+    Param::new(
+        "idle_timeout",
+        ParamKind::Time,
+        "Seconds without a message after which a connection is closed; for ever if not set, as senders keep theirs open",
+    ),
+];
+
+impl ReadLimits {
+    /// From [`READING_PARAMS`].
+    pub fn new(params: &Params) -> Result<Self, Diagnostic> {
+        let positive = |name: &str| match params.time(name) {
+            Some(time) if time.is_zero() => Err(params.error(name, format!("'{name}' must be more than 0"))),
+            time => Ok(time),
+        };
+        let default = Self::default();
+        Ok(Self {
+            handshake: positive("handshake_timeout")?.unwrap_or(default.handshake),
+            message: positive("message_timeout")?.unwrap_or(default.message),
+            message_rate: params.size("message_min_rate").unwrap_or(default.message_rate).max(1),
+            idle: positive("idle_timeout")?,
+        })
+    }
+}
 
 /// After the program was told to stop, what peers have sent already is still read for this long at most.
 const DRAIN_MAX: Duration = Duration::from_secs(5);
+
+/// Stands for [`ReadFailure::Idle`].
+const IDLE: &str = "";
 
 /// Bytes that are read at once, from the first value to the last: doubled when a read fills the buffer. Large reads cost
 /// less per byte; small ones pin less memory for peers that send little.
@@ -35,8 +103,10 @@ pub struct Reading<R> {
     read_bytes: usize,
     /// Until when the handshake must be done, while it is not.
     handshake: Option<Instant>,
-    /// How long the peer has kept us waiting for the rest of its message.
+    /// How long the peer has kept us waiting for the rest of its message, since `waited_from` bytes of it were there.
     waited: Duration,
+    waited_from: u64,
+    limits: ReadLimits,
     stop: CancellationToken,
     stopping: Option<Instant>,
 }
@@ -64,6 +134,9 @@ pub enum ReadFailure {
     /// A message, or the handshake, took too long.
     #[error("{0}")]
     TooSlow(&'static str),
+    /// Nothing came for `idle_timeout`.
+    #[error("nothing was sent for idle_timeout")]
+    Idle,
 }
 
 /// What a read brought.
@@ -79,14 +152,22 @@ pub enum Fill {
 
 impl<R: AsyncRead + Unpin> Reading<R> {
     /// `stop` ends the reading once everything that has arrived is read.
-    pub fn new(stream: R, lease: Lease, needs_handshake: bool, stop: CancellationToken) -> Self {
+    pub fn new(
+        stream: R,
+        lease: Lease,
+        needs_handshake: bool,
+        limits: ReadLimits,
+        stop: CancellationToken,
+    ) -> Self {
         Self {
             stream,
             buffer: BytesMut::new(),
             lease,
             read_bytes: READ_BYTES.0,
-            handshake: needs_handshake.then(|| Instant::now() + HANDSHAKE_WAIT_MAX),
+            handshake: needs_handshake.then(|| Instant::now() + limits.handshake),
             waited: Duration::ZERO,
+            waited_from: 0,
+            limits,
             stop,
             stopping: None,
         }
@@ -100,6 +181,7 @@ impl<R: AsyncRead + Unpin> Reading<R> {
     /// A message is complete: the next one has the whole time again.
     pub fn message_done(&mut self) {
         self.waited = Duration::ZERO;
+        self.waited_from = 0;
     }
 
     /// The stream, when reading is over.
@@ -154,17 +236,23 @@ impl<R: AsyncRead + Unpin> Reading<R> {
         let (until, too_slow) = match self.handshake {
             Some(until) => (Some(until), "the handshake takes too long"),
             None if is_limited => {
-                let allowed = MESSAGE_WAIT_BASE + Duration::from_secs(received / MESSAGE_RATE_MIN);
-                (Some(begin + allowed.saturating_sub(self.waited)), "a message takes too long to arrive")
+                let least = self.limits.message_rate.saturating_mul(self.limits.message.as_secs().max(1));
+                if received.saturating_sub(self.waited_from) >= least {
+                    (self.waited, self.waited_from) = (Duration::ZERO, received);
+                }
+                let rest = self.limits.message.saturating_sub(self.waited);
+                (Some(begin + rest), "a message takes too long to arrive")
             }
-            None => (None, ""),
+            None => (self.limits.idle.map(|idle| begin + idle), IDLE),
         };
         let read = async {
             match until {
                 None => Ok(self.stream.read_buf(&mut self.buffer).await),
-                Some(until) => timeout_at(until, self.stream.read_buf(&mut self.buffer))
-                    .await
-                    .map_err(|_| ReadFailure::TooSlow(too_slow)),
+                Some(until) => {
+                    timeout_at(until, self.stream.read_buf(&mut self.buffer)).await.map_err(|_| {
+                        if too_slow == IDLE { ReadFailure::Idle } else { ReadFailure::TooSlow(too_slow) }
+                    })
+                }
             }
         };
         let read = tokio::select! {
@@ -230,7 +318,8 @@ mod tests {
     async fn a_patient_message_waits_for_ever_and_pins_little() {
         let pool = MemoryPool::new(1 << 20);
         let (mut theirs, ours) = tokio::io::duplex(1 << 20);
-        let mut reading = Reading::new(ours, pool.lease(), false, CancellationToken::new());
+        let mut reading =
+            Reading::new(ours, pool.lease(), false, ReadLimits::default(), CancellationToken::new());
         let burst = vec![b'x'; 600_000];
         theirs.write_all(&burst).await.unwrap();
         while reading.buffer.len() < burst.len() {
@@ -247,5 +336,48 @@ mod tests {
         assert_eq!(&reading.buffer[..], b"xxxxxxxxxxend");
         let failure = reading.fill(Progress::default()).await;
         assert!(matches!(failure, Err(ReadFailure::TooSlow(_))), "{failure:?}");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_message_may_take_long_while_it_comes_and_not_when_it_stalls() {
+        let pool = MemoryPool::new(1 << 24);
+        let (mut theirs, ours) = tokio::io::duplex(1 << 20);
+        let mut reading =
+            Reading::new(ours, pool.lease(), false, ReadLimits::default(), CancellationToken::new());
+        let sender = tokio::spawn(async move {
+            theirs.write_all(&vec![b'x'; 1 << 20]).await.unwrap();
+            for _ in 0..300 {
+                theirs.write_all(&[b'x'; 2048]).await.unwrap();
+                tokio::time::sleep(Duration::from_secs(1)).await;
+            }
+            std::future::pending::<()>().await;
+        });
+        let begin = Instant::now();
+        let failure = loop {
+            match reading.fill(Progress::default()).await {
+                Ok(_) => {}
+                Err(failure) => break failure,
+            }
+        };
+        assert!(matches!(failure, ReadFailure::TooSlow(_)), "{failure:?}");
+        let took = begin.elapsed().as_secs();
+        assert!((310..=340).contains(&took), "given up after {took} s, and not for the MiB that came first");
+        sender.abort();
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_idle_connection_is_given_up_only_if_that_is_configured() {
+        let pool = MemoryPool::new(1 << 20);
+        for idle in [None, Some(Duration::from_secs(300))] {
+            let (_theirs, ours) = tokio::io::duplex(64);
+            let limits = ReadLimits { idle, ..ReadLimits::default() };
+            let mut reading = Reading::new(ours, pool.lease(), false, limits, CancellationToken::new());
+            let filled =
+                tokio::time::timeout(Duration::from_secs(100_000), reading.fill(Progress::default())).await;
+            match idle {
+                None => assert!(filled.is_err()),
+                Some(_) => assert!(matches!(filled, Ok(Err(ReadFailure::Idle)))),
+            }
+        }
     }
 }

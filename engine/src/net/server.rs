@@ -1,13 +1,13 @@
 //! A server of TCP or TLS connections: one task for each, up to a limit, until it ends or must go.
 
-use super::{Connections, Quiet, Stream, Ticket, Transport, listen_tcp};
+use super::{Connections, Quiet, ReadLimits, Stream, Ticket, Transport, listen_tcp};
 use crate::config::{Diagnostic, Params};
-use crate::plugin::{InputContext, Param, ParamKind, StartError};
+use crate::plugin::{InputContext, InputCounters, Param, ParamKind, StartError};
 use crate::telemetry::{PluginLog, Shown};
 use crate::{log_debug, log_info, log_trace, log_warn};
 use rustix::net::sockopt;
 use std::io;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::net::{TcpListener, TcpStream};
@@ -15,9 +15,6 @@ use tokio::time::timeout;
 use tokio_rustls::TlsAcceptor;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
-
-/// Time for the TLS handshake. Slow links need a second; a connection that says nothing is not kept.
-pub const HANDSHAKE_WAIT_MAX: Duration = Duration::from_secs(30);
 
 /// File descriptors that the connections leave to the rest of the program, whatever `connection_limit` says.
 const DESCRIPTORS_LEFT: u64 = 128;
@@ -31,8 +28,8 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 /// TCP keepalive: the first probe after this long, then as often, until the kernel gives up (9 probes).
 const KEEPALIVE_IDLE: Duration = Duration::from_secs(60);
 
-/// The parameters of inputs that connections share: [`ServerOptions::new`] reads the first two.
-pub const CONNECTION_PARAMS: [Param; 3] = [
+/// The parameters of inputs that connections share: [`ServerOptions::new`] reads all but the last.
+pub const CONNECTION_PARAMS: [Param; 4] = [
     Param::new("backlog", ParamKind::Integer, "Connections that may wait to be accepted"),
     // The usual maximum of one node's file descriptors with room for files.
     Param::new(
@@ -41,6 +38,12 @@ pub const CONNECTION_PARAMS: [Param; 3] = [
         "Open connections; at the limit the peer with the most of them gives one up",
     )
     .default("10000"),
+    // No default: many senders may come from one address, that of a load balancer.
+    Param::new(
+        "peer_connection_limit",
+        ParamKind::Integer,
+        "Open connections of one address; those beyond are refused. As many as connection_limit if not set",
+    ),
     // Two of in_forward's largest messages, and thousands of the usual ones.
     Param::new(
         "receive_memory_limit",
@@ -65,15 +68,22 @@ pub struct ServerOptions {
     pub keepalive_packets: bool,
     /// Open connections.
     pub connections: usize,
+    /// Open connections of one address.
+    pub peer_connections: usize,
+    /// How long peers may take. The defaults, unless the plugin has [`READING_PARAMS`](super::READING_PARAMS).
+    pub reading: ReadLimits,
 }
 
 impl ServerOptions {
-    /// From the parameters `bind`, `port`, `backlog` and `connection_limit` of an input. `keepalive_packets` is its
-    /// `send_keepalive_packet`, if it has that.
+    /// From the parameters `bind`, `port`, `backlog`, `connection_limit` and `peer_connection_limit` of an input.
+    /// `keepalive_packets` is its `send_keepalive_packet`, if it has that.
     pub fn new(params: &Params, transport: Transport, keepalive_packets: bool) -> Result<Self, Diagnostic> {
         let positive = |name: &str| match params.int(name) {
             Some(value) if value < 1 => Err(params.error(name, format!("'{name}' must be at least 1"))),
             value => Ok(value),
+        };
+        let count = |limit: Option<i64>| {
+            limit.map_or(usize::MAX, |limit| usize::try_from(limit).unwrap_or(usize::MAX))
         };
         Ok(Self {
             bind: params.string("bind"),
@@ -81,8 +91,9 @@ impl ServerOptions {
             backlog: positive("backlog")?.and_then(|backlog| u32::try_from(backlog).ok()),
             transport,
             keepalive_packets,
-            connections: positive("connection_limit")?
-                .map_or(usize::MAX, |limit| usize::try_from(limit).unwrap_or(usize::MAX)),
+            connections: count(positive("connection_limit")?),
+            peer_connections: count(positive("peer_connection_limit")?),
+            reading: ReadLimits::default(),
         })
     }
 }
@@ -104,6 +115,7 @@ pub struct StreamServer {
     tls: Option<TlsAcceptor>,
     connections: Arc<Connections>,
     quiet: Quiet,
+    counters: Arc<InputCounters>,
 }
 
 /// A connection that was admitted; TLS is set up if it is to be.
@@ -115,6 +127,8 @@ pub struct Connection {
     pub address: SocketAddr,
     /// Its place among the connections, to be touched when it does something useful.
     pub ticket: Ticket,
+    /// Where the end of a connection is counted that deserves it.
+    pub counters: Arc<InputCounters>,
 }
 
 impl StreamServer {
@@ -123,8 +137,9 @@ impl StreamServer {
         let connections = connection_limit(&options, &context.log);
         Arc::new(Self {
             tls: options.transport.tls.clone().map(TlsAcceptor::from),
-            connections: Connections::new(connections),
+            connections: Connections::new(connections, options.peer_connections),
             quiet: Quiet::default(),
+            counters: Arc::clone(&context.counters),
             options,
             log: context.log.clone(),
             tasks: context.tasks.clone(),
@@ -137,9 +152,21 @@ impl StreamServer {
         self.connections.len()
     }
 
-    /// Whether a line about what a peer sent may be logged now.
-    pub fn may_log(&self) -> bool {
-        self.quiet.allows(&self.log)
+    /// Whether a line about what `peer` did may be logged now; see [`Quiet::allows_about`].
+    pub fn may_log(&self, peer: IpAddr, what: &'static str) -> bool {
+        self.quiet.allows_about(&self.log, peer, what)
+    }
+
+    /// Counts a connection that was closed, or input that was thrown away, and answers whether a line about it may be
+    /// logged.
+    pub fn closed(&self, peer: IpAddr, reason: &'static str) -> bool {
+        self.counters.closed.add(reason);
+        self.may_log(peer, reason)
+    }
+
+    /// How long peers may take.
+    pub fn limits(&self) -> ReadLimits {
+        self.options.reading
     }
 
     /// Opens the socket and serves its connections in the background, each with a call of `serve`. When the program
@@ -196,10 +223,11 @@ impl StreamServer {
 
     fn admit(&self, address: SocketAddr) -> Option<Ticket> {
         let ticket = self.connections.admit(address.ip().to_canonical());
-        if ticket.is_none() && self.may_log() {
+        if ticket.is_none() && self.closed(address.ip(), "connection_limit") {
             log_warn!(
                 self.log,
-                "connection refused: connection_limit is reached and this peer has as many connections as any",
+                "connection refused: connection_limit is reached and this peer has as many connections as any, or it has \
+                 peer_connection_limit of them",
                 host = address.ip().to_string(),
                 connections = self.connections.len()
             );
@@ -225,14 +253,15 @@ impl StreamServer {
                 () = self.stop.cancelled() => return,
             };
             if let Some(stream) = opened {
-                serve(Connection { stream, address, ticket }).await;
+                let counters = Arc::clone(&self.counters);
+                serve(Connection { stream, address, ticket, counters }).await;
             }
         };
         tokio::select! {
             biased;
             () = served => {}
             () = close.cancelled() => {
-                if self.may_log() {
+                if self.closed(address.ip(), "evicted") {
                     log_warn!(
                         self.log,
                         "connection closed: connection_limit is reached and this peer has the most connections",
@@ -257,10 +286,10 @@ impl StreamServer {
         }
         let Some(acceptor) = &self.tls else { return Some(Stream::Plain(tcp)) };
         let (addr, port) = (address.ip().to_canonical().to_string(), address.port());
-        match timeout(HANDSHAKE_WAIT_MAX, acceptor.accept(tcp)).await {
+        match timeout(self.options.reading.handshake, acceptor.accept(tcp)).await {
             Ok(Ok(stream)) => Some(Stream::Tls(Box::new(stream.into()))),
             Ok(Err(error)) if error.kind() == io::ErrorKind::InvalidData => {
-                if self.may_log() {
+                if self.closed(address.ip(), "tls_failed") {
                     log_warn!(
                         self.log,
                         "unexpected error before accepting TLS connection by OpenSSL",
@@ -284,7 +313,7 @@ impl StreamServer {
                 None
             }
             Err(_) => {
-                if self.may_log() {
+                if self.closed(address.ip(), "tls_handshake_timeout") {
                     log_warn!(
                         self.log,
                         "TLS handshake timed out; the connection is closed",

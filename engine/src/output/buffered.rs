@@ -14,6 +14,7 @@ use crate::event::EventStream;
 use crate::plugin::{
     BufferSupport, BufferedOutput, BuildContext, EmitFuture, FileBuffer, Output, StartError,
 };
+use crate::telemetry::Account;
 use crate::{log_debug, log_warn};
 use futures_util::future::BoxFuture;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
@@ -100,7 +101,7 @@ impl Buffered {
             secondary,
             backup,
             errors: context.errors.clone(),
-            counters: Arc::default(),
+            counters: Arc::new(OutputCounters::of(&context.id.text, params.plugin_type())),
             buffer: OnceLock::new(),
             retry: Mutex::new(None),
             wake: Notify::new(),
@@ -198,6 +199,8 @@ impl Buffered {
             log_debug!(log, "chunks stay in the buffer until the next start", chunks = chunks, bytes = bytes);
         } else {
             log_warn!(log, "chunks of a memory buffer are lost at shutdown", chunks = chunks, bytes = bytes);
+            runtime.counters.ledger.add(Account::DroppedShutdown, stats.records);
+            runtime.counters.ledger.buffered(-(stats.records as i64));
         }
     }
 }

@@ -1,6 +1,7 @@
 //! What an output has done so far, for monitor_agent and Prometheus. All counters only grow, apart from the gauges.
 
 use crate::buffer::Stats;
+use crate::telemetry::{Account, Balance, Ledger};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -31,6 +32,8 @@ pub struct OutputCounters {
     pub dropped_records: AtomicU64,
     /// Chunks written to the backup directory.
     pub backup_count: AtomicU64,
+    /// Where its records went.
+    pub ledger: Ledger,
 }
 
 /// What monitoring shows of an output.
@@ -56,6 +59,12 @@ pub struct RetryStatus {
 }
 
 impl OutputStatus {
+    /// Where its records went, those that the device lost included.
+    pub fn balance(&self) -> Balance {
+        let lost = self.buffer.map_or(0, |buffer| buffer.lost_records);
+        self.counters.ledger.balance().with(Account::RefusedNotDurable, lost)
+    }
+
     /// The share of total_limit_size that is free, in percent (`buffer_available_buffer_space_ratios`).
     pub fn available_space_percent(&self) -> Option<f64> {
         let stats = self.buffer?;
@@ -65,6 +74,11 @@ impl OutputStatus {
 }
 
 impl OutputCounters {
+    /// For the plugin with that id and `@type`.
+    pub fn of(plugin_id: &Arc<str>, type_name: &str) -> Self {
+        Self { ledger: Ledger::new(plugin_id, type_name), ..Self::default() }
+    }
+
     pub(crate) fn add(counter: &AtomicU64, n: u64) {
         counter.fetch_add(n, Ordering::Relaxed);
     }

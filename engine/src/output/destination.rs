@@ -4,6 +4,7 @@
 //! next try does not repeat half of it. Flush tasks, and a second Logweir after a reload, take turns (flock).
 
 use crate::config::System;
+use crate::plugin::WriteError;
 use bytes::Bytes;
 use rustix::fs::{Access, FlockOperation, access, flock};
 use rustix::io::Errno;
@@ -111,6 +112,15 @@ pub fn file_error_class(error: &io::Error) -> &'static str {
     }
 }
 
+/// What follows an error of a file that a chunk goes to; `message` says where it was. A name that no file can have will not
+/// become one later: tags and fields come from outside, and a chunk that waits for ever would hold up all others.
+pub fn file_write_error(error: &io::Error, message: String) -> WriteError {
+    let is_no_name = error.kind() == io::ErrorKind::InvalidInput
+        || Errno::from_io_error(error) == Some(Errno::NAMETOOLONG);
+    let class = file_error_class(error);
+    if is_no_name { WriteError::reject(class, message) } else { WriteError::retry(class, message) }
+}
+
 fn write_locked(file: &File, bodies: &[Bytes], durable: bool) -> io::Result<()> {
     flock(file, FlockOperation::LockExclusive)?; // until the file is closed
     let len = file.metadata()?.len();
@@ -178,6 +188,21 @@ mod tests {
             .append(Path::new("/dev/full"), &bodies(&["x"]), false)
             .unwrap_err();
         assert_eq!(file_error_class(&error), "Errno::ENOSPC");
+    }
+
+    #[test]
+    fn a_name_that_no_file_can_have_is_given_up_and_a_full_disk_is_waited_for() {
+        let dir = tempfile::tempdir().unwrap();
+        let destination = Destination::new(&System::default());
+        for (path, is_given_up) in [
+            (dir.path().join("a\0b"), true),
+            (dir.path().join("x".repeat(300)), true),
+            (PathBuf::from("/dev/full"), false),
+        ] {
+            let error = destination.append(&path, &bodies(&["x"]), false).unwrap_err();
+            let follows = file_write_error(&error, error.to_string());
+            assert_eq!(matches!(follows, WriteError::Reject { .. }), is_given_up, "{error}");
+        }
     }
 
     #[test]

@@ -6,14 +6,14 @@ use super::retry::RetryState;
 use super::runtime::Runtime;
 use crate::buffer::Chunk;
 use crate::plugin::WriteError;
-use crate::telemetry::Shown;
+use crate::telemetry::{Account, Shown};
 use crate::{log_debug, log_error, log_info, log_warn};
 use std::sync::Arc;
 
 impl Runtime {
     /// The chunk was written: it leaves the buffer, and the output is well again.
-    pub(super) async fn commit(&self, chunk: &Arc<Chunk>, secondary: bool) {
-        self.purge(chunk).await;
+    pub(super) async fn commit(&self, chunk: &Arc<Chunk>, secondary: bool, account: Account) {
+        self.purge(chunk, account).await;
         if self.retry().take().is_none() {
             return;
         }
@@ -68,7 +68,7 @@ impl Runtime {
                     error = error.to_string()
                 );
                 match attempt(&*secondary.output, chunk).await {
-                    Ok(()) => return self.commit(chunk, true).await,
+                    Ok(()) => return self.commit(chunk, true, Account::DeadSecondary).await,
                     Err(error) => log_warn!(
                         log,
                         "got an error in secondary for unrecoverable error",
@@ -86,7 +86,7 @@ impl Runtime {
         if self.flush.disable_chunk_backup {
             log_warn!(log, format!("disable_chunk_backup is true. {} chunk is thrown away", chunk.id()));
             OutputCounters::add(&self.counters.dropped_records, chunk.records());
-            return self.commit(chunk, secondary).await;
+            return self.commit(chunk, secondary, Account::DroppedRejected).await;
         }
         let (backup, environment) = (self.backup.clone(), self.environment.clone());
         let copy = Arc::clone(chunk);
@@ -94,7 +94,7 @@ impl Runtime {
         match saved.map_err(std::io::Error::other).and_then(|result| result) {
             Ok(()) => {
                 OutputCounters::add(&self.counters.backup_count, 1);
-                self.commit(chunk, secondary).await;
+                self.commit(chunk, secondary, Account::DeadBackup).await;
             }
             Err(error) => {
                 // Better to hold up the queue than to lose the chunk; the disk may have room later.
@@ -163,28 +163,45 @@ impl Runtime {
         }
         let (backup, environment) = (self.backup.clone(), self.environment.clone());
         let evacuate = buffer.is_persistent() && !self.flush.disable_chunk_backup;
-        self.with_buffer(move |buffer| {
+        let given_up = self.with_buffer(move |buffer| {
+            let (mut saved, mut dropped) = (0, 0);
             while let Some(chunk) = evacuate.then(|| buffer.take()).flatten() {
+                let records = chunk.records();
                 if let Err(error) = backup.evacuate(&chunk, &environment) {
                     log_error!(
                         environment.log,
                         "unexpected error while evacuating chunk files.",
                         error = error.to_string()
                     );
+                    dropped += records;
+                } else {
+                    saved += records;
                 }
                 buffer.purge(chunk.id());
             }
-            buffer.clear_queue();
-        })
-        .await;
+            (saved, dropped + buffer.clear_queue().1)
+        });
+        let (saved, dropped) = given_up.await.unwrap_or_default();
+        let ledger = &self.counters.ledger;
+        ledger.add(Account::DeadEvacuated, saved);
+        ledger.add(Account::DroppedRetries, dropped);
+        ledger.buffered(-((saved + dropped) as i64));
         log_debug!(log, "buffer queue cleared");
     }
 
-    async fn purge(&self, chunk: &Chunk) {
-        let id = chunk.id();
+    /// Removes a chunk that was taken; its records are booked to `account`, but for those that its output set aside.
+    pub(super) async fn purge(&self, chunk: &Chunk, account: Account) {
+        let (id, records) = (chunk.id(), chunk.records());
         if self.with_buffer(move |buffer| buffer.purge(id)).await != Some(true) {
             log_info!(self.environment.log, "chunk was no longer in the buffer", chunk_id = id);
+            return;
         }
+        let ledger = &self.counters.ledger;
+        let (reported, dropped) = if account == Account::Stored { chunk.aside() } else { (0, 0) };
+        ledger.add(account, records.saturating_sub(reported + dropped));
+        ledger.add(Account::Reported, reported);
+        ledger.add(Account::DroppedUnstorable, dropped);
+        ledger.buffered(-(records as i64));
     }
 }
 

@@ -16,6 +16,7 @@ use super::runtime::Runtime;
 use super::settings::FlushMode;
 use crate::buffer::Chunk;
 use crate::plugin::{BufferedOutput, WriteError};
+use crate::telemetry::Account;
 use crate::{log_debug, log_warn};
 use futures_util::FutureExt;
 use std::panic::AssertUnwindSafe;
@@ -123,7 +124,8 @@ impl Runtime {
         match write(output, chunk).await {
             Written::Done => {
                 self.note_duration(self.environment.clock.monotonic().saturating_sub(started));
-                self.commit(chunk, secondary.is_some()).await;
+                let account = if secondary.is_some() { Account::DeadSecondary } else { Account::Stored };
+                self.commit(chunk, secondary.is_some(), account).await;
             }
             Written::TimedOut => {
                 log_warn!(

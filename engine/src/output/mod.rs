@@ -30,7 +30,7 @@ mod tests;
 pub use blocking::blocking;
 pub use buffered::{Buffered, with_buffer};
 pub use counters::{OutputCounters, OutputStatus, RetryStatus};
-pub use destination::{Destination, file_error_class, is_writable};
+pub use destination::{Destination, file_error_class, file_write_error, is_writable};
 pub use direct::without_buffer;
 pub use keys::{ChunkKeys, FieldKey};
 pub use placeholders::Template;

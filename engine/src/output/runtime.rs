@@ -11,7 +11,7 @@ use crate::delivery::{EmitError, Receipt};
 use crate::event::EventStream;
 use crate::plugin::{BufferedOutput, PluginId, StartError};
 use crate::route::{ErrorEvent, ErrorEvents};
-use crate::telemetry::Shown;
+use crate::telemetry::{Account, Shown};
 use crate::{log_debug, log_error, log_warn};
 use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
@@ -49,15 +49,29 @@ impl Runtime {
     pub(super) async fn emit(&self, stream: EventStream, receipt: &mut Receipt) -> Result<(), EmitError> {
         OutputCounters::add(&self.counters.emit_count, 1);
         let (records, bytes) = (stream.count, stream.entries.len());
-        let result = self.store(stream, receipt).await;
+        let ledger = &self.counters.ledger;
+        ledger.add(Account::Received, records as u64);
+        let mut stored = 0;
+        let result = self.store(stream, receipt, &mut stored).await;
         match &result {
             Ok(()) => self.counters.emitted(records, bytes),
-            Err(_) => OutputCounters::add(&self.counters.num_errors, 1),
+            Err(error) => {
+                OutputCounters::add(&self.counters.num_errors, 1);
+                let refused = (records as u64).saturating_sub(stored);
+                ledger.add(error.account(), refused);
+                receipt.refuse(refused);
+            }
         }
         result
     }
 
-    async fn store(&self, stream: EventStream, receipt: &mut Receipt) -> Result<(), EmitError> {
+    /// `stored` becomes the number of records that are in the buffer even if this fails.
+    async fn store(
+        &self,
+        stream: EventStream,
+        receipt: &mut Receipt,
+        stored: &mut u64,
+    ) -> Result<(), EmitError> {
         let buffer = self.buffer().filter(|_| !self.ended.is_cancelled()).ok_or(EmitError::Shutdown)?;
         let mut failed = Vec::new();
         let shape = Shape { formatter: self.output.formatter(), time_as_integer: self.flush.time_as_integer };
@@ -70,8 +84,21 @@ impl Runtime {
                 message: error.0,
             });
         });
+        let offered: u64 = parts.iter().map(crate::buffer::Part::records).sum();
         let batch = buffer.batch(parts, receipt);
-        self.append(buffer, &batch, receipt).await?;
+        let ledger = &self.counters.ledger;
+        match self.append(buffer, &batch, receipt).await {
+            Ok(true) => ledger.buffered(offered as i64),
+            Ok(false) => ledger.add(Account::Duplicate, offered),
+            Err(AppendError::TooLarge { message, records }) => {
+                *stored = offered.saturating_sub(records);
+                ledger.buffered(*stored as i64);
+                return Err(AppendError::TooLarge { message, records }.into());
+            }
+            Err(error) => return Err(error.into()),
+        }
+        ledger.add(Account::Reported, failed.len() as u64);
+        ledger.add(Account::Filtered, (stream.count as u64).saturating_sub(offered + failed.len() as u64));
         for event in failed {
             self.errors.emit(event, receipt).await;
         }
@@ -81,7 +108,13 @@ impl Runtime {
         Ok(())
     }
 
-    async fn append(&self, buffer: &Buffer, batch: &Batch, receipt: &mut Receipt) -> Result<(), EmitError> {
+    /// Answers whether the batch was stored; if not, the buffer has it already.
+    async fn append(
+        &self,
+        buffer: &Buffer,
+        batch: &Batch,
+        receipt: &mut Receipt,
+    ) -> Result<bool, AppendError> {
         let enqueue = self.flush.mode == FlushMode::Immediate;
         loop {
             match buffer.append(batch, receipt, enqueue) {
@@ -89,16 +122,16 @@ impl Runtime {
                     for chunk in &appended.created {
                         self.output.chunk_created(chunk);
                     }
-                    return Ok(());
+                    return Ok(!appended.duplicate);
                 }
                 Err(AppendError::Overflow) => self.make_room(buffer).await?,
-                Err(error) => return Err(error.into()),
+                Err(error) => return Err(error),
             }
         }
     }
 
     /// What `overflow_action` says. `Ok` if it may work now.
-    async fn make_room(&self, buffer: &Buffer) -> Result<(), EmitError> {
+    async fn make_room(&self, buffer: &Buffer) -> Result<(), AppendError> {
         let log = &self.environment.log;
         let action = self.flush.overflow;
         log_warn!(
@@ -107,7 +140,7 @@ impl Runtime {
             action = Shown(format_args!(":{}", action.as_str()))
         );
         match action {
-            OverflowAction::ThrowException => Err(EmitError::BufferOverflow),
+            OverflowAction::ThrowException => Err(AppendError::Overflow),
             OverflowAction::Block => {
                 log_debug!(log, "buffer.write is now blocking");
                 tokio::select! {
@@ -117,7 +150,7 @@ impl Runtime {
                     }
                     () = self.stopping.cancelled() => {
                         log_error!(log, "breaking block behavior to shutdown Logweir");
-                        Err(EmitError::BufferOverflow)
+                        Err(AppendError::Overflow)
                     }
                 }
             }
@@ -131,12 +164,11 @@ impl Runtime {
                         );
                         OutputCounters::add(&self.counters.drop_oldest_chunk_count, 1);
                         OutputCounters::add(&self.counters.dropped_records, oldest.records());
-                        let id = oldest.id();
-                        self.with_buffer(move |buffer| buffer.purge(id)).await;
+                        self.purge(&oldest, Account::DroppedOverflow).await;
                     }
                     None => log_error!(log, "no queued chunks to be dropped for drop_oldest_chunk"),
                 }
-                if buffer.has_space() { Ok(()) } else { Err(EmitError::BufferOverflow) }
+                if buffer.has_space() { Ok(()) } else { Err(AppendError::Overflow) }
             }
         }
     }
@@ -148,7 +180,11 @@ impl Runtime {
         let buffer = opened
             .map_err(|error| StartError::new("RuntimeError", error.to_string()))?
             .map_err(|error| StartError::new("Fluent::ConfigError", error.to_string()))?;
-        let _ = self.buffer.set(Arc::new(buffer)); // a second start changes nothing
+        let records = buffer.stats().records;
+        if self.buffer.set(Arc::new(buffer)).is_ok() {
+            self.counters.ledger.add(Account::Opening, records);
+            self.counters.ledger.buffered(records as i64);
+        } // else a second start changes nothing
         Ok(())
     }
 

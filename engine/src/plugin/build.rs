@@ -214,7 +214,7 @@ impl BuildContext<'_> {
             secondary_of: None,
         };
         let output: Arc<dyn Output> = match build(section, &mut context)? {
-            OutputPlugin::Direct(output) => crate::output::without_buffer(section, output)?,
+            OutputPlugin::Direct(output) => crate::output::without_buffer(section, output, &id)?,
             OutputPlugin::Buffered(output) => {
                 crate::output::with_buffer(section, descriptor.buffer, output, &mut context)?
             }
@@ -295,7 +295,10 @@ impl LabelRef {
     pub async fn emit(&self, stream: EventStream, receipt: &mut Receipt) -> Result<(), EmitError> {
         match self.0.get().and_then(std::sync::Weak::upgrade) {
             Some(router) => router.emit(stream, receipt).await,
-            None => Err(EmitError::Shutdown),
+            None => {
+                receipt.refuse(stream.count as u64);
+                Err(EmitError::Shutdown)
+            }
         }
     }
 }

@@ -3,8 +3,9 @@
 use super::PluginId;
 use crate::delivery::{EmitError, Receipt};
 use crate::event::EventStream;
+use crate::net::ClosedConnections;
 use crate::route::Router;
-use crate::telemetry::PluginLog;
+use crate::telemetry::{Account, Ledger, PluginLog};
 use futures_util::future::BoxFuture;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -53,13 +54,28 @@ pub struct InputContext {
     pub counters: Arc<InputCounters>,
 }
 
-/// Events that an input emitted.
+/// Events that an input emitted, and what became of its connections.
 #[derive(Debug, Default)]
 pub struct InputCounters {
     /// Records emitted.
     pub records: AtomicU64,
     /// Bytes of entries emitted.
     pub bytes: AtomicU64,
+    /// Where its records went.
+    pub ledger: Ledger,
+    /// Connections that ended otherwise than by their peer's wish.
+    pub closed: ClosedConnections,
+}
+
+impl InputCounters {
+    /// For the plugin with that id and `@type`.
+    pub fn of(plugin_id: &Arc<str>, type_name: &str) -> Self {
+        Self {
+            ledger: Ledger::new(plugin_id, type_name),
+            closed: ClosedConnections::new(plugin_id),
+            ..Self::default()
+        }
+    }
 }
 
 impl InputContext {
@@ -67,6 +83,17 @@ impl InputContext {
     pub async fn emit(&self, stream: EventStream, receipt: &mut Receipt) -> Result<(), EmitError> {
         self.counters.records.fetch_add(stream.count as u64, Ordering::Relaxed);
         self.counters.bytes.fetch_add(stream.entries.len() as u64, Ordering::Relaxed);
-        self.router.emit(stream, receipt).await
+        self.counters.ledger.add(Account::Received, stream.count as u64);
+        let result = self.router.emit(stream, receipt).await;
+        if let Err(error) = &result {
+            self.counters.ledger.add(error.account(), receipt.take_refused());
+        }
+        result
+    }
+
+    /// Notes records that came and are not emitted: `account` says why.
+    pub fn not_emitted(&self, account: Account, records: usize) {
+        self.counters.ledger.add(Account::Received, records as u64);
+        self.counters.ledger.add(account, records as u64);
     }
 }

@@ -1,9 +1,10 @@
 //! The plugins of a configuration as monitoring shows them.
 
 use super::{FilterCounters, InputCounters, Kind, Output, PluginId};
-use crate::config::Params;
+use crate::config::{MASKED, Params, without_credentials};
 use crate::event::Tag;
 use crate::route::Router;
+use crate::telemetry::{Balance, Totals};
 use std::sync::{Arc, OnceLock, Weak};
 
 /// All plugins of one configuration, known once the last of them is built.
@@ -35,9 +36,6 @@ pub enum PluginState {
     MultiOutput(Arc<dyn Output>),
 }
 
-/// What the values of secrets are shown as.
-const MASK: &str = "xxxxxx";
-
 impl PluginInfo {
     /// The plugin that `params` configures.
     pub fn new(id: PluginId, params: &Params, state: PluginState) -> Self {
@@ -45,8 +43,10 @@ impl PluginInfo {
             let attr = params.element().attrs.iter().find(|attr| attr.name == name);
             attr.and_then(|attr| attr.declared).is_some_and(|param| param.secret)
         };
-        let shown =
-            |(name, text): (&str, &str)| (name.to_owned(), if secret(name) { MASK } else { text }.to_owned());
+        let shown = |(name, text): (&str, &str)| {
+            let text = if secret(name) { MASKED.into() } else { without_credentials(text) };
+            (name.to_owned(), text.into_owned())
+        };
         Self {
             id,
             type_name: params.plugin_type().to_owned(),
@@ -82,6 +82,33 @@ impl Plugins {
     /// All of them; none before the last is built.
     pub fn all(&self) -> &[PluginInfo] {
         self.all.get().map_or(&[], Vec::as_slice)
+    }
+
+    /// The records of the whole configuration, and of each plugin that has any.
+    pub fn records(&self) -> (Totals, Vec<(&PluginInfo, Balance)>) {
+        let mut totals = Totals::default();
+        let mut plugins = Vec::new();
+        for info in self.all() {
+            let balance = match &info.state {
+                PluginState::Input(counters) => {
+                    let balance = counters.ledger.balance();
+                    totals.add_input(balance);
+                    balance
+                }
+                PluginState::Filter(_) => continue,
+                PluginState::Output(output) | PluginState::MultiOutput(output) => {
+                    let Some(status) = output.status() else { continue };
+                    let balance = status.balance();
+                    totals.add_output(balance, status.buffer.map_or(0, |buffer| buffer.records));
+                    balance
+                }
+            };
+            plugins.push((info, balance));
+        }
+        if let Some(root) = self.root.get().and_then(Weak::upgrade) {
+            totals.add_pipelines(root.ledger().balance());
+        }
+        (totals, plugins)
     }
 
     /// The output of the top level that takes events with that tag.

@@ -26,6 +26,12 @@ pub trait Output: Send + Sync {
     /// Takes `stream`, or says why not. A buffer that must be waited for adds a commit to `receipt`.
     fn emit<'a>(&'a self, stream: EventStream, receipt: &'a mut Receipt) -> EmitFuture<'a>;
 
+    /// Whether it keeps nothing and only hands streams on to outputs or labels, where their records are counted (copy,
+    /// relabel). What it drops on the way it must book as filtered.
+    fn hands_on(&self) -> bool {
+        false
+    }
+
     /// Before the first emit.
     fn start(&self) -> BoxFuture<'_, Result<(), StartError>> {
         Box::pin(async { Ok(()) })

@@ -4,12 +4,15 @@ use super::Router;
 use crate::delivery::{EmitError, Receipt};
 use crate::event::{EventStream, Tag};
 use crate::msgpack::Time;
-use crate::telemetry::{PluginLog, Shown};
+use crate::telemetry::{Account, Ledger, PluginLog, Shown};
 use crate::{json, log_warn};
 use bytes::Bytes;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock, Weak};
 use std::time::{Duration, Instant};
+
+/// Stands for the plugin in what the pipelines book.
+const PIPELINES: &str = "pipelines";
 
 /// An event that a plugin could not handle.
 #[derive(Clone, Debug)]
@@ -39,12 +42,23 @@ struct Inner {
     quiet_until: AtomicU64,
     born: Instant,
     count: AtomicU64,
+    ledger: Arc<Ledger>,
 }
 
 impl ErrorEvents {
     /// Without an `@ERROR` label until [`ErrorEvents::connect`].
     pub fn new(log: PluginLog, log_interval: Duration) -> Self {
+        Self::booking(log, log_interval, Arc::new(Ledger::new(&Arc::from(PIPELINES), PIPELINES)))
+    }
+
+    /// For the plugins of `<label @ERROR>` itself: their errors are only logged. It books where this one does.
+    pub fn without_label(&self) -> Self {
+        Self::booking(self.0.log.clone(), self.0.log_interval, Arc::clone(&self.0.ledger))
+    }
+
+    fn booking(log: PluginLog, log_interval: Duration, ledger: Arc<Ledger>) -> Self {
         Self(Arc::new(Inner {
+            ledger,
             log,
             label: OnceLock::new(),
             log_interval,
@@ -59,6 +73,11 @@ impl ErrorEvents {
         let _ = self.0.label.set(Arc::downgrade(label));
     }
 
+    /// Where the pipelines of the configuration book what belongs to no single plugin.
+    pub fn ledger(&self) -> &Arc<Ledger> {
+        &self.0.ledger
+    }
+
     /// How many events failed.
     pub fn count(&self) -> u64 {
         self.0.count.load(Ordering::Relaxed)
@@ -69,6 +88,7 @@ impl ErrorEvents {
     pub async fn emit(&self, event: ErrorEvent, receipt: &mut Receipt) {
         let inner = &self.0;
         inner.count.fetch_add(1, Ordering::Relaxed);
+        receipt.report(1);
         let (class, error, tag, time) =
             (Shown(&event.class), &event.message, &event.tag, Shown(show_time(event.time)));
         match inner.label.get().and_then(Weak::upgrade) {
@@ -89,6 +109,7 @@ impl ErrorEvents {
                 let stream = EventStream::new(event.tag, entry.into(), 1);
                 // The label's own errors have been logged by its router.
                 let _ = Box::pin(label.emit(stream, receipt)).await;
+                inner.ledger.add(Account::DroppedError, receipt.take_refused());
             }
             None => {
                 let mut text = Vec::new();
@@ -104,6 +125,7 @@ impl ErrorEvents {
                     time = time,
                     record = record
                 );
+                inner.ledger.add(Account::DroppedError, 1);
             }
         }
     }
@@ -130,6 +152,9 @@ impl ErrorEvents {
                 location = Shown("nil"),
                 tag = stream.tag
             );
+            // What other outputs took of it goes to @ERROR once more.
+            let taken = (stream.count as u64).saturating_sub(receipt.take_refused());
+            inner.ledger.add(Account::Copied, taken);
             return Box::pin(label.emit(stream, receipt)).await;
         }
         if inner.may_log() {

@@ -11,6 +11,7 @@ use crate::plugin::{
     AfterError, Filter, FilterContext, FilterCounters, FilterError, FilterStep, Output, RecordFilter, Select,
     StreamFilter, Verdict,
 };
+use crate::telemetry::Account;
 use bumpalo::Bump;
 use bytes::Bytes;
 use std::cell::RefCell;
@@ -75,6 +76,8 @@ impl Pipeline {
             if stream.is_empty() {
                 break;
             }
+            let (before, reported) = (stream.count as u64, receipt.reported());
+            let mut copied = 0;
             stream = match step {
                 Step::Splice(splicer) => {
                     let mut out = Vec::with_capacity(stream.entries.len() + stream.entries.len() / 4);
@@ -83,7 +86,9 @@ impl Pipeline {
                 }
                 Step::Select(select) => select_entries(select.as_ref(), stream),
                 Step::Records(chain) => {
-                    let (filtered, failed) = filter_records(chain, stream, self.raised_go_on);
+                    let Filtered { stream: filtered, failed, also_failed } =
+                        filter_records(chain, stream, self.raised_go_on);
+                    copied = also_failed;
                     for event in failed {
                         errors.emit(event, receipt).await;
                     }
@@ -91,6 +96,10 @@ impl Pipeline {
                 }
                 Step::Stream(filter) => filter.filter(stream, receipt).await,
             };
+            let after = stream.count as u64 + receipt.reported() - reported;
+            copied = copied.max(after.saturating_sub(before));
+            errors.ledger().add(Account::Copied, copied);
+            errors.ledger().add(Account::Filtered, before + copied - after);
         }
         for counters in &self.counters {
             counters.records.fetch_add(stream.count as u64, Ordering::Relaxed);
@@ -146,20 +155,31 @@ fn select_entries(select: &dyn Select, stream: EventStream) -> EventStream {
     }
 }
 
-fn filter_records(
-    chain: &[RecordStep],
+/// What a pass over records left of a stream.
+struct Filtered {
     stream: EventStream,
-    raised_go_on: bool,
-) -> (EventStream, Vec<ErrorEvent>) {
+    /// For `@ERROR`.
+    failed: Vec<ErrorEvent>,
+    /// How many error events there are beyond one for each event that did not go on.
+    also_failed: u64,
+}
+
+fn filter_records(chain: &[RecordStep], stream: EventStream, raised_go_on: bool) -> Filtered {
     let mut out = Vec::with_capacity(stream.entries.len() + stream.entries.len() / 4);
     let mut failed = Vec::new();
-    let mut count = 0;
+    let (mut count, mut also_failed) = (0, 0);
     ARENA.with_borrow_mut(|arena| {
         for entry in Entries::new(&stream.entries) {
-            if let Some(event) = filter_entry(chain, &stream.tag, &entry, arena, raised_go_on, &mut failed) {
-                event.encode(&mut out);
-                count += 1;
-            }
+            let before = failed.len();
+            let kept = match filter_entry(chain, &stream.tag, &entry, arena, raised_go_on, &mut failed) {
+                Some(event) => {
+                    event.encode(&mut out);
+                    1
+                }
+                None => 0,
+            };
+            count += kept;
+            also_failed += (failed.len() - before + kept).saturating_sub(1);
             if arena.allocated_bytes() > ARENA_KEPT_BYTES {
                 *arena = Bump::new();
             } else {
@@ -167,7 +187,8 @@ fn filter_records(
             }
         }
     });
-    (EventStream::new(stream.tag, out.into(), count), failed)
+    let stream = EventStream::new(stream.tag, out.into(), count);
+    Filtered { stream, failed, also_failed: also_failed as u64 }
 }
 
 /// The event as it goes on, if it does.

@@ -7,7 +7,7 @@ use super::unmatched::Unmatched;
 use crate::delivery::{EmitError, Receipt};
 use crate::event::{EventStream, Tag};
 use crate::plugin::{Filter, Output};
-use crate::telemetry::PluginLog;
+use crate::telemetry::{Account, Ledger, PluginLog};
 use std::collections::HashMap;
 use std::sync::{Arc, PoisonError, RwLock};
 
@@ -63,12 +63,28 @@ impl Router {
         }
         let Some(output) = &pipeline.output else {
             self.unmatched.take(&stream.tag);
+            self.errors.ledger().add(Account::DroppedNoMatch, stream.count as u64);
             return Ok(());
         };
         match output.emit(stream.clone(), receipt).await {
             Ok(()) => Ok(()),
             Err(error) => self.errors.refused(stream, error, receipt).await,
         }
+    }
+
+    /// Emits a stream that comes from no input: Logweir's own log lines.
+    pub async fn emit_own(&self, stream: EventStream) {
+        let (ledger, mut receipt) = (self.ledger(), Receipt::unwatched());
+        ledger.add(Account::Received, stream.count as u64);
+        // An output that refuses has said so in the log.
+        if let Err(error) = self.emit(stream, &mut receipt).await {
+            ledger.add(error.account(), receipt.take_refused());
+        }
+    }
+
+    /// Where the pipelines of the configuration book what belongs to no single plugin.
+    pub fn ledger(&self) -> &Arc<Ledger> {
+        self.errors.ledger()
     }
 
     /// Whether an output takes streams of `tag`.

@@ -4,7 +4,7 @@ use super::decoder::{Decoder, RawMessage, Received, Sizes};
 use super::emitter::Emitter;
 use super::error::ConnectionError;
 use super::handshake::Handshake;
-use super::limits::{ACKS_WAITING_MAX, PING_BYTES_MAX};
+use super::limits::{ACKS_WAITING_MAX, PING_BYTES_MAX, REFUSAL_DELAY};
 use super::preview::preview;
 use super::replies::{Reply, write_replies};
 use super::server::{Peer, Server};
@@ -16,7 +16,7 @@ use tokio::sync::mpsc;
 
 /// Serves a connection that was just accepted.
 pub(super) async fn serve(server: &Server, connection: Connection) {
-    let Connection { stream, address, ticket } = connection;
+    let Connection { stream, address, ticket, .. } = connection;
     let log = &server.context.log;
     let host = if server.settings.resolve_hostname {
         server.names.of(address.ip()).await
@@ -36,6 +36,7 @@ pub(super) async fn serve(server: &Server, connection: Connection) {
         read_half,
         server.memory.lease(),
         server.settings.security.is_some(),
+        server.net.limits(),
         server.context.stop.clone(),
     );
     let ended = {
@@ -80,14 +81,22 @@ async fn receive<R: AsyncRead + Unpin>(
         let Received::Message(ping) = ping else { return Ok(()) };
         match greet(server, &handshake, security, peer, &ping) {
             Ok(pong) => send(&replies, pong).await?,
-            Err(pong) => return send(&replies, pong).await,
+            Err(pong) => {
+                tokio::time::sleep(REFUSAL_DELAY).await;
+                return send(&replies, pong).await;
+            }
         }
         reading.handshake_done();
         reading.message_done();
         decoder.set_sizes(settings.sizes);
     }
     let mut emitter = Emitter::new(server, peer, replies);
+    let mut is_first = true;
     loop {
+        if is_first && is_client_hello(&reading.buffer) {
+            return Err(ConnectionError::TlsOnPlain);
+        }
+        is_first &= reading.buffer.len() < CLIENT_HELLO.len();
         while let Some(received) = decoder.next(&mut reading.buffer)? {
             ticket.touch();
             reading.message_done();
@@ -98,7 +107,7 @@ async fn receive<R: AsyncRead + Unpin>(
                     // A buffer full of small values would keep this thread from the other connections for long.
                     tokio::task::coop::consume_budget().await;
                 }
-                Received::Dropped { .. } if !server.may_log() => {}
+                Received::Dropped { .. } if !server.closed(peer, "chunk_size_limit") => {}
                 Received::Dropped { tag, size } => log_warn!(
                     server.context.log,
                     "Input chunk size is larger than 'chunk_size_limit', dropped:",
@@ -118,6 +127,14 @@ async fn receive<R: AsyncRead + Unpin>(
             return Ok(());
         }
     }
+}
+
+/// A TLS record of a handshake: its type and the upper byte of its version (RFC 8446, 5.1). As MessagePack it would be two
+/// integers, which no sender begins with.
+const CLIENT_HELLO: [u8; 2] = [0x16, 0x03];
+
+fn is_client_hello(bytes: &[u8]) -> bool {
+    bytes.starts_with(&CLIENT_HELLO)
 }
 
 /// The next message; `None` at the end.
@@ -159,7 +176,7 @@ fn greet(
         }
         Err(refused) => {
             match (refused.log, refused.username) {
-                _ if !server.may_log() => {}
+                _ if !server.closed(peer, "handshake_refused") => {}
                 (Some(message), Some(username)) => log_warn!(
                     log,
                     message,
@@ -188,11 +205,15 @@ async fn send(replies: &mpsc::Sender<Reply>, bytes: Vec<u8>) -> Result<(), Conne
 fn log_end(server: &Server, peer: &Peer, error: &ConnectionError) {
     let log = &server.context.log;
     let (host, port) = (&peer.host, peer.address.port());
+    let may_log = match error.reason() {
+        Some(reason) => server.closed(peer, reason),
+        None => server.may_log(peer, error.class()),
+    };
     if error.is_disconnect() {
         log_debug!(log, "connection lost", host = host, port = port, error = error.to_string());
         return;
     }
-    if !server.may_log() {
+    if !may_log {
         return;
     }
     match error {

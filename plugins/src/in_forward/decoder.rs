@@ -45,6 +45,13 @@ pub(super) enum DecodeError {
     Json(String),
 }
 
+impl DecodeError {
+    /// Whether the message is longer than message_size_limit.
+    pub(super) fn is_too_long(&self) -> bool {
+        matches!(self, Self::Frame(FrameError::TooLong(_)))
+    }
+}
+
 /// Sizes that a [`Decoder`] heeds.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Sizes {

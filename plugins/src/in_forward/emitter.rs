@@ -16,7 +16,7 @@ use logweir_engine::event::{EventStream, Tag};
 use logweir_engine::log_warn;
 use logweir_engine::msgpack::{Splicer, write_str};
 use logweir_engine::net::Lease;
-use logweir_engine::telemetry::Shown;
+use logweir_engine::telemetry::{Account, Shown};
 use tokio::sync::mpsc;
 
 /// Turns one connection's messages into streams and emits them.
@@ -31,6 +31,8 @@ pub(super) struct Emitter<'s> {
     batch: Batch,
     /// Whether an ack was written since the duplicates were last told that the sender goes on.
     acked: bool,
+    /// Values that were no messages.
+    broken: u64,
 }
 
 /// Events of consecutive Message-mode messages that are emitted together: an emit for each would cost more than all
@@ -62,6 +64,7 @@ impl<'s> Emitter<'s> {
             tag: None,
             batch: Batch::default(),
             acked: false,
+            broken: 0,
         }
     }
 
@@ -76,7 +79,11 @@ impl<'s> Emitter<'s> {
             Message::Heartbeat => self.heard(),
             Message::NotAnArray(value) => {
                 self.heard();
-                if !self.server.may_log() {
+                self.broken += 1;
+                if self.broken > self.server.settings.broken_max {
+                    return Err(ConnectionError::Broken(self.broken));
+                }
+                if !self.server.may_log(self.peer, "incoming chunk is broken") {
                     return Ok(());
                 }
                 log_warn!(
@@ -106,7 +113,9 @@ impl<'s> Emitter<'s> {
         lease: &mut Lease,
     ) -> Result<(), ConnectionError> {
         let tag = self.tag(&events.tag);
-        if self.server.settings.warn_above.is_some_and(|limit| events.size > limit) && self.server.may_log() {
+        if self.server.settings.warn_above.is_some_and(|limit| events.size > limit)
+            && self.server.may_log(self.peer, "chunk_size_warn_limit")
+        {
             log_warn!(
                 self.server.context.log,
                 "Input chunk size is larger than 'chunk_size_warn_limit':",
@@ -186,7 +195,10 @@ impl<'s> Emitter<'s> {
             match self.server.duplicates.begin(&self.peer.id, &chunk, self.peer.connection) {
                 Begin::New(attempt) => break attempt,
                 Begin::Underway(underway) => underway.settled().await,
-                Begin::Stored => return self.reply(reply).await,
+                Begin::Stored => {
+                    self.server.context.not_emitted(Account::Duplicate, stream.count);
+                    return self.reply(reply).await;
+                }
             }
         };
         let origin = Origin::Forward { chunk, peer: self.peer.id.clone(), arrival: attempt.arrival() };
@@ -267,7 +279,7 @@ impl<'s> Emitter<'s> {
             Some(compression) if !payload.is_empty() => compression,
             _ => return Ok(payload),
         };
-        let mut inflater = Inflater::new(compression, &payload, self.server.settings.inflated_max)?;
+        let mut inflater = Inflater::new(compression, &payload, self.server.settings.inflate)?;
         let mut out = Vec::with_capacity(payload.len().saturating_mul(4).min(INFLATE_STEP));
         loop {
             lease.grow_to(held + out.len() + INFLATE_STEP).await;
@@ -307,7 +319,8 @@ impl<'s> Emitter<'s> {
     }
 
     fn log_invalid(&self, tag: &Tag, time: &[u8], record: &[u8]) {
-        if !self.server.may_log() {
+        self.server.context.not_emitted(Account::DroppedInvalid, 1);
+        if !self.server.may_log(self.peer, "invalid event") {
             return;
         }
         log_warn!(
@@ -321,7 +334,8 @@ impl<'s> Emitter<'s> {
     }
 
     fn log_skipped(&self, tag: &Tag, raw: &[u8]) {
-        if !self.server.may_log() {
+        self.server.context.not_emitted(Account::DroppedInvalid, 1);
+        if !self.server.may_log(self.peer, "invalid event") {
             return;
         }
         log_warn!(

@@ -32,6 +32,15 @@ pub(super) enum ConnectionError {
     /// A message, or the handshake, took too long.
     #[error("{0}")]
     TooSlow(&'static str),
+    /// Nothing came for idle_timeout.
+    #[error("nothing was sent for idle_timeout")]
+    Idle,
+    /// More values than broken_message_limit that are no messages.
+    #[error("{0} values that are no messages; broken_message_limit allows no more")]
+    Broken(u64),
+    /// The peer began a TLS handshake.
+    #[error("the peer speaks TLS, and this port does not: set <transport tls> here, or tls off there")]
+    TlsOnPlain,
 }
 
 impl ConnectionError {
@@ -50,14 +59,30 @@ impl ConnectionError {
                 logweir_engine::net::error_class(error)
             }
             Self::RepliesEnded => "IOError",
-            Self::TooSlow(_) => "Timeout::Error",
+            Self::TooSlow(_) | Self::Idle => "Timeout::Error",
+            Self::Broken(_) => "TypeError",
+            Self::TlsOnPlain => "OpenSSL::SSL::SSLError",
         }
+    }
+
+    /// The reason that is counted; `None` if the peer just went away, or the fault is ours.
+    pub(super) fn reason(&self) -> Option<&'static str> {
+        Some(match self {
+            Self::Decode(error) if error.is_too_long() => "message_size_limit",
+            Self::Decode(_) | Self::Message(_) | Self::Option(_) => "malformed",
+            Self::Inflate(_) => "decompression",
+            Self::TooSlow(_) => "too_slow",
+            Self::Idle => "idle",
+            Self::Broken(_) => "broken_message_limit",
+            Self::TlsOnPlain => "tls_on_plain_port",
+            Self::Emit(_) | Self::Reply(_) | Self::RepliesEnded | Self::Read(_) => return None,
+        })
     }
 
     /// Whether the peer just went away, which happens all the time.
     pub(super) fn is_disconnect(&self) -> bool {
         match self {
-            Self::Read(_) | Self::RepliesEnded => true,
+            Self::Read(_) | Self::RepliesEnded | Self::Idle => true,
             Self::Reply(ReplyError::Write(error)) => error.kind() != io::ErrorKind::TimedOut,
             _ => false,
         }
@@ -69,6 +94,7 @@ impl From<ReadFailure> for ConnectionError {
         match failure {
             ReadFailure::Read(error) => Self::Read(error),
             ReadFailure::TooSlow(what) => Self::TooSlow(what),
+            ReadFailure::Idle => Self::Idle,
         }
     }
 }

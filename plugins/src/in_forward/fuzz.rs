@@ -6,7 +6,7 @@ use super::handshake::Handshake;
 use super::message::{Body, Checked, Message, check_packed, mended};
 use super::options::Options;
 use super::security::Security;
-use crate::inflate::Inflater;
+use crate::inflate::{InflateLimits, Inflater};
 use bytes::{Bytes, BytesMut};
 use logweir_engine::msgpack::{Limits, scan_entries};
 
@@ -89,7 +89,7 @@ fn packed(payload: &Bytes, options: &Options) -> String {
     let inflater = options.compressed.compression().and_then(|compression| {
         compression
             .filter(|_| !payload.is_empty())
-            .map(|compression| Inflater::new(compression, payload, INFLATED_MAX))
+            .map(|compression| Inflater::new(compression, payload, INFLATED))
             .transpose()
     });
     let payload = match inflater {
@@ -126,4 +126,4 @@ fn valid(checked: &Checked) {
 const RULES: Rules = Rules { skip_invalid: false, skip_all: false, forward: true, timestamps: false };
 
 /// Enough for a seed, little enough for a fuzzer's speed.
-const INFLATED_MAX: u64 = 1 << 16;
+const INFLATED: InflateLimits = InflateLimits { bytes: 1 << 16, ratio: u64::MAX };

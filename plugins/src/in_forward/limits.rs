@@ -19,6 +19,9 @@ pub(super) const CHUNK_ID_BYTES_MAX: usize = 512;
 /// Bytes of PING, the only message before a peer has shown that it may send events.
 pub(super) const PING_BYTES_MAX: u64 = 16 * 1024;
 
+/// A client that fails the handshake waits this long for its refusal, so that guessing is slow.
+pub(super) const REFUSAL_DELAY: Duration = Duration::from_secs(1);
+
 /// A peer that does not take its acks for this long is gone.
 pub(super) const ACK_WRITE_MAX: Duration = Duration::from_secs(60);
 

@@ -85,9 +85,14 @@ impl Server {
         self.number.fetch_add(1, Ordering::Relaxed)
     }
 
-    /// Whether a line about what a peer sent may be logged now.
-    pub(super) fn may_log(&self) -> bool {
-        self.net.may_log()
+    /// Whether a line about what `peer` sent may be logged now.
+    pub(super) fn may_log(&self, peer: &Peer, what: &'static str) -> bool {
+        self.net.may_log(peer.address.ip(), what)
+    }
+
+    /// Counts what was thrown away or closed, and answers whether a line about it may be logged now.
+    pub(super) fn closed(&self, peer: &Peer, reason: &'static str) -> bool {
+        self.net.closed(peer.address.ip(), reason)
     }
 
     /// A handshake with fresh secrets.

@@ -3,13 +3,17 @@
 use super::decoder::Sizes;
 use super::limits;
 use super::security::{SECURITY, Security};
+use crate::inflate::InflateLimits;
 use logweir_engine::config::{Diagnostic, Params};
-use logweir_engine::net::{CONNECTION_PARAMS, ServerOptions, TRANSPORT, Transport};
+use logweir_engine::net::{
+    CONNECTION_PARAMS, READING_PARAMS, ReadLimits, ServerOptions, TRANSPORT, Transport,
+};
 use logweir_engine::plugin::{BuildContext, Param, ParamKind, SectionSpec, Status};
 
-pub(super) static PARAMS: &[Param] = &Param::join::<_, _, 19>(OWN, CONNECTION_PARAMS);
+pub(super) static PARAMS: &[Param] =
+    &Param::join::<_, _, 26>(Param::join::<_, _, 22>(OWN, CONNECTION_PARAMS), READING_PARAMS);
 
-const OWN: [Param; 16] = [
+const OWN: [Param; 18] = [
     Param::new("port", ParamKind::Integer, "Port to listen on, TCP for events and UDP for heartbeats")
         .default("24224"),
     Param::new("bind", ParamKind::String, "Address to listen on").default("0.0.0.0"),
@@ -39,6 +43,18 @@ const OWN: [Param; 16] = [
     )
     .default(limits::INFLATED_BYTES_MAX),
     Param::new(
+        "decompression_ratio_limit",
+        ParamKind::Integer,
+        "Refuse compressed payloads that inflate to more than 64 MiB and to more than this many times their size",
+    )
+    .default("1000"),
+    Param::new(
+        "broken_message_limit",
+        ParamKind::Integer,
+        "Close connections that have sent more values than this that are no messages",
+    )
+    .default("100"),
+    Param::new(
         "message_size_limit",
         ParamKind::Size,
         "Close connections that send a message of more bytes than this",
@@ -67,7 +83,8 @@ pub(super) struct Settings {
     pub(super) deny_keepalive: bool,
     pub(super) warn_above: Option<u64>,
     pub(super) sizes: Sizes,
-    pub(super) inflated_max: u64,
+    pub(super) inflate: InflateLimits,
+    pub(super) broken_max: u64,
     pub(super) memory: u64,
     pub(super) skip_invalid: bool,
     /// `enable_msgpack_time_support`
@@ -103,7 +120,10 @@ impl Settings {
         let transport =
             Transport::new(params.section("transport"), params.int("linger_timeout"), &context.log)?;
         Ok(Self {
-            server: ServerOptions::new(params, transport, keepalive_packets)?,
+            server: ServerOptions {
+                reading: ReadLimits::new(params)?,
+                ..ServerOptions::new(params, transport, keepalive_packets)?
+            },
             security: params.section("security").map(Security::new).transpose()?,
             resolve_hostname: resolve.unwrap_or(params.str("source_hostname_key").is_some()),
             deny_keepalive,
@@ -112,7 +132,11 @@ impl Settings {
                 message_max: params.size("message_size_limit").unwrap_or(u64::MAX),
                 chunk_max: params.size("chunk_size_limit"),
             },
-            inflated_max: params.size("decompression_size_limit").unwrap_or(u64::MAX),
+            inflate: InflateLimits::new(params)?,
+            broken_max: params
+                .int("broken_message_limit")
+                .and_then(|n| u64::try_from(n).ok())
+                .unwrap_or(u64::MAX),
             memory: params.size("receive_memory_limit").unwrap_or(u64::MAX),
             skip_invalid: params.bool("skip_invalid_event"),
             timestamps: context.system.enable_msgpack_time_support,

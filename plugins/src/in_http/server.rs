@@ -128,7 +128,7 @@ impl Server {
         }
         let tag = self.tag(path);
         let mut lease = self.memory.lease();
-        let body = self.body(&head.headers, body, &mut lease).await?;
+        let body = self.body(&head.headers, body, peer, &mut lease).await?;
         let size = body.len();
         let (mut body, is_binary) = self.inflated(&head.headers, body, peer, &mut lease).await?;
         let inflated = body.len();
@@ -143,7 +143,7 @@ impl Server {
         lease.grow_to(size + inflated * 4).await;
         let parsed = self.settings.reader.parse(&body, is_binary, &fields).map_err(Refused::Bad)?;
         let expected = parsed.entries_size(&common);
-        if expected > self.settings.inflated_max {
+        if expected > self.settings.inflate.bytes {
             // Tiny records that get many fields.
             return Err(too_large());
         }
@@ -174,6 +174,7 @@ impl Server {
         &self,
         headers: &HeaderMap,
         mut body: Incoming,
+        peer: SocketAddr,
         lease: &mut Lease,
     ) -> Result<Vec<u8>, Refused> {
         let settings = &self.settings;
@@ -191,11 +192,25 @@ impl Server {
         match read_body(&mut body, settings.body_max, settings.keepalive, lease).await {
             Ok(bytes) => Ok(bytes),
             Err(BodyError::TooLarge) => {
+                self.refused_body(peer, "body_size_limit");
                 self.context.tasks.spawn(discard(body));
                 Err(too_large())
             }
-            Err(BodyError::TooSlow) => Err(Refused::Closing(text(StatusCode::REQUEST_TIMEOUT, ""))),
-            Err(BodyError::Broken(_)) => Err(Refused::Closing(text(StatusCode::BAD_REQUEST, ""))),
+            Err(BodyError::TooSlow) => {
+                self.refused_body(peer, "too_slow");
+                Err(Refused::Closing(text(StatusCode::REQUEST_TIMEOUT, "")))
+            }
+            Err(BodyError::Broken(_)) => {
+                self.refused_body(peer, "malformed");
+                Err(Refused::Closing(text(StatusCode::BAD_REQUEST, "")))
+            }
+        }
+    }
+
+    fn refused_body(&self, peer: SocketAddr, reason: &'static str) {
+        if self.net.closed(peer.ip(), reason) && self.settings.dump_error_log {
+            let host = peer.ip().to_canonical().to_string();
+            log_warn!(self.context.log, "a request was refused", host = host, reason = reason);
         }
     }
 
@@ -219,7 +234,7 @@ impl Server {
         match self.inflate(compression, body.into(), lease).await {
             Ok(inflated) => Ok((inflated, true)),
             Err(error) => {
-                if self.net.may_log() {
+                if self.net.closed(peer.ip(), "decompression") {
                     log_warn!(
                         self.context.log,
                         "fails to decode payload",
@@ -238,7 +253,7 @@ impl Server {
         body: Bytes,
         lease: &mut Lease,
     ) -> Result<Vec<u8>, InflateError> {
-        let mut inflater = Inflater::new(compression, &body, self.settings.inflated_max)?;
+        let mut inflater = Inflater::new(compression, &body, self.settings.inflate)?;
         let mut out = Vec::new();
         loop {
             lease.grow_to(body.len() + out.len().max(out.capacity()) + INFLATE_STEP).await;
@@ -306,7 +321,7 @@ impl Server {
     }
 
     fn failure(&self, refused: Refused, peer: SocketAddr) -> Answer {
-        let logs = self.settings.dump_error_log && self.net.may_log();
+        let logs = self.settings.dump_error_log && self.net.may_log(peer.ip(), "failed request");
         let (log, host) = (&self.context.log, peer.ip().to_canonical().to_string());
         let (reason, may_retry) = match refused {
             Refused::Closing(answer) => return answer,

@@ -2,14 +2,15 @@
 
 use super::cors::Cors;
 use super::records::{Reader, TimeField};
+use crate::inflate::InflateLimits;
 use logweir_engine::config::{Diagnostic, Params};
 use logweir_engine::net::{CONNECTION_PARAMS, ServerOptions, TRANSPORT, Transport};
 use logweir_engine::plugin::{BuildContext, Param, ParamKind, SectionSpec};
 use std::time::Duration;
 
-pub(super) const PARAMS: &[Param] = &Param::join::<_, _, 18>(OWN, CONNECTION_PARAMS);
+pub(super) const PARAMS: &[Param] = &Param::join::<_, _, 20>(OWN, CONNECTION_PARAMS);
 
-const OWN: [Param; 15] = [
+const OWN: [Param; 16] = [
     Param::new("port", ParamKind::Integer, "Port to listen on").default("9880"),
     Param::new("bind", ParamKind::String, "Address to listen on").default("0.0.0.0"),
     Param::new("body_size_limit", ParamKind::Size, "Bytes of a body; larger ones are answered with 413")
@@ -20,6 +21,12 @@ const OWN: [Param; 15] = [
         "Bytes of a body when inflated; larger ones are answered with 400",
     )
     .default("268435456"),
+    Param::new(
+        "decompression_ratio_limit",
+        ParamKind::Integer,
+        "Refuse bodies that inflate to more than 64 MiB and to more than this many times their size",
+    )
+    .default("1000"),
     Param::new("keepalive_timeout", ParamKind::Time, "Seconds after which an idle connection is closed")
         .default("10"),
     Param::new("add_http_headers", ParamKind::Bool, "Whether records get the request's headers as HTTP_NAME")
@@ -60,7 +67,7 @@ pub(super) struct Settings {
     pub(super) server: ServerOptions,
     pub(super) memory: u64,
     pub(super) body_max: u64,
-    pub(super) inflated_max: u64,
+    pub(super) inflate: InflateLimits,
     pub(super) keepalive: Duration,
     pub(super) add_http_headers: bool,
     pub(super) add_remote_addr: bool,
@@ -86,7 +93,7 @@ impl Settings {
             server: ServerOptions::new(params, transport, false)?,
             memory: params.size("receive_memory_limit").unwrap_or(u64::MAX),
             body_max: params.size("body_size_limit").unwrap_or(u64::MAX),
-            inflated_max: params.size("decompression_size_limit").unwrap_or(u64::MAX),
+            inflate: InflateLimits::new(params)?,
             keepalive: params.time("keepalive_timeout").unwrap_or_default().max(KEEPALIVE_MIN),
             add_http_headers: params.bool("add_http_headers"),
             add_remote_addr: params.bool("add_remote_addr"),

@@ -4,10 +4,12 @@
 //! |---|---|
 //! | `/api/plugins`, `/api/plugins.json` | the plugins; `tag=`, `@id=` or `@type=` choose, `with_config=` and `with_retry=` add or leave out |
 //! | `/api/config`, `/api/config.json` | the process |
+//! | `/api/logweir.json` | where all records went, and which connections were closed; Fluentd has no such path |
 //!
 //! As in Fluentd 1.16, inputs show 0 records unless `enable_input_metrics` of `<system>` is true, and everybody shows 0 bytes
 //! unless `enable_size_metrics` is. Ruby's instance variables, which Fluentd shows with `debug=1` and `with_ivars=`, do not exist here.
 
+mod books;
 mod info;
 mod query;
 mod render;
@@ -18,7 +20,7 @@ use crate::http_server::{Answer, serve};
 use bytes::Bytes;
 use futures_util::future::BoxFuture;
 use http_body_util::Full;
-use hyper::header::{CONTENT_TYPE, HeaderValue};
+use hyper::header::{AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderValue, WWW_AUTHENTICATE};
 use hyper::{Method, StatusCode, Uri};
 use info::{Options, plugin_info};
 use logweir_engine::config::{Diagnostic, Params, Program};
@@ -29,16 +31,17 @@ use logweir_engine::plugin::{
     Build, BuildContext, Descriptor, Input, InputContext, Kind, Param, ParamKind, PluginInfo, Plugins,
     StartError,
 };
-use logweir_engine::{log_debug, log_error};
+use logweir_engine::{log_debug, log_error, log_warn};
 use query::Query;
 use serde_json::{Map, Value, json};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
+use subtle::ConstantTimeEq;
 
 /// `@type monitor_agent`
 pub static PLUGIN: Descriptor = Descriptor {
-    params: &Param::join::<_, _, 10>(OWN, CONNECTION_PARAMS),
+    params: &Param::join::<_, _, 12>(OWN, CONNECTION_PARAMS),
     ..Descriptor::new(
         Kind::Input,
         "monitor_agent",
@@ -47,9 +50,15 @@ pub static PLUGIN: Descriptor = Descriptor {
     )
 };
 
-const OWN: [Param; 7] = [
+const OWN: [Param; 8] = [
     Param::new("bind", ParamKind::String, "Address to listen on").default("0.0.0.0"),
     Param::new("port", ParamKind::Integer, "Port to listen on").default("24220"),
+    Param::new(
+        "token",
+        ParamKind::String,
+        "What requests must carry as `Authorization: Bearer TOKEN`; without it, whoever reaches the port may ask",
+    )
+    .secret(),
     Param::new("tag", ParamKind::String, "Tag of the events; without it there are none"),
     Param::new("emit_interval", ParamKind::Time, "Seconds between events").default("60"),
     Param::new("include_config", ParamKind::Bool, "Whether the plugins' parameters are shown")
@@ -77,11 +86,18 @@ fn configured(params: &Params, context: &mut BuildContext<'_>) -> Result<(Agent,
     if interval.is_zero() {
         return Err(params.error("emit_interval", "'emit_interval' must be more than 0"));
     }
+    if !params.is_set("bind") && !params.is_set("token") {
+        log_warn!(
+            context.log,
+            "whoever reaches this machine can ask what the plugins do: set bind to 127.0.0.1, or a token"
+        );
+    }
     let transport = Transport::new(None, None, &context.log)?;
     let agent = Agent {
         plugins: Arc::clone(&context.shared.plugins),
         program: context.system.program.clone(),
         root_dir: context.system.root_dir.clone(),
+        token: params.str("token").map(str::to_owned),
         tag: params.str("tag").map(Tag::new),
         interval,
         options: Options {
@@ -129,7 +145,10 @@ fn listen(
         let (agent, context) = (Arc::clone(&agent), context.clone());
         async move {
             serve(connection, IDLE_MAX, &context.stop, &context.log, |request| {
-                let answer = agent.answer(request.method(), request.uri());
+                let answer = match agent.admits(request.headers()) {
+                    true => agent.answer(request.method(), request.uri()),
+                    false => denied(),
+                };
                 Box::pin(async move { answer })
             })
             .await;
@@ -142,12 +161,20 @@ struct Agent {
     plugins: Arc<Plugins>,
     program: Program,
     root_dir: Option<PathBuf>,
+    token: Option<String>,
     tag: Option<Tag>,
     interval: Duration,
     options: Options,
 }
 
 impl Agent {
+    /// Whether the request carries the token, if there is one.
+    fn admits(&self, headers: &HeaderMap) -> bool {
+        let Some(token) = &self.token else { return true };
+        let given = headers.get(AUTHORIZATION).and_then(|value| value.as_bytes().strip_prefix(b"Bearer "));
+        given.is_some_and(|given| given.ct_eq(token.as_bytes()).into())
+    }
+
     fn answer(&self, method: &Method, uri: &Uri) -> Answer {
         let query = Query::parse(uri.query().unwrap_or_default());
         let is_pretty = query.first("debug").is_some();
@@ -155,6 +182,9 @@ impl Agent {
             (&Method::GET, "/api/plugins") => ltsv(&self.list(&query)),
             (&Method::GET, "/api/plugins.json") => {
                 in_json(StatusCode::OK, &json!({"plugins": self.list(&query)}), is_pretty)
+            }
+            (&Method::GET, "/api/logweir.json") => {
+                in_json(StatusCode::OK, &books::books(&self.plugins), is_pretty)
             }
             (&Method::GET, "/api/config") => ltsv(&[self.process()]),
             (&Method::GET, "/api/config.json") => in_json(StatusCode::OK, &self.process().into(), is_pretty),
@@ -225,6 +255,12 @@ fn in_json(status: StatusCode, value: &Value, is_pretty: bool) -> Answer {
 
 fn ltsv(list: &[Map<String, Value>]) -> Answer {
     answer(StatusCode::OK, "text/plain", render::ltsv(list))
+}
+
+fn denied() -> Answer {
+    let mut answer = in_json(StatusCode::UNAUTHORIZED, &json!({"message": "Unauthorized"}), false);
+    answer.headers_mut().insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+    answer
 }
 
 fn answer(status: StatusCode, kind: &'static str, text: String) -> Answer {

@@ -54,6 +54,8 @@ async fn get(agent: &Arc<Agent>, path: &str) -> (u16, String) {
         transport,
         keepalive_packets: false,
         connections: 10,
+        peer_connections: 10,
+        reading: logweir_engine::net::ReadLimits::default(),
     };
     let address = listen(agent, options, &pipeline.context).unwrap();
     let mut peer = TcpStream::connect(address).await.unwrap();

@@ -23,7 +23,8 @@ use futures_util::future::BoxFuture;
 use interpret::Syslog;
 use logweir_engine::config::{Diagnostic, Params};
 use logweir_engine::net::{
-    CONNECTION_PARAMS, Quiet, ServerOptions, TRANSPORT, Transport, port, receive_buffer,
+    CONNECTION_PARAMS, Quiet, READING_PARAMS, ReadLimits, ServerOptions, TRANSPORT, Transport, port,
+    receive_buffer,
 };
 use logweir_engine::plugin::{
     Build, BuildContext, Compat, Descriptor, Input, InputContext, Kind, Param, ParamKind, SectionDefault,
@@ -34,7 +35,7 @@ use priority::Priorities;
 
 /// `@type syslog`
 pub static PLUGIN: Descriptor = Descriptor {
-    params: &Param::join::<_, _, 20>(OWN, CONNECTION_PARAMS),
+    params: &Param::join::<_, _, 25>(Param::join::<_, _, 21>(OWN, CONNECTION_PARAMS), READING_PARAMS),
     sections: &[
         SectionSpec {
             default_type: Some("syslog"),
@@ -176,7 +177,10 @@ fn configured(params: &Params, context: &mut BuildContext<'_>) -> Result<Syslogs
     };
     let transport = Transport::with_tls(section, protocol == Protocol::Tls, None, &context.log)?;
     let input = ConnectionInput {
-        options: ServerOptions::new(params, transport, params.bool("send_keepalive_packet"))?,
+        options: ServerOptions {
+            reading: ReadLimits::new(params)?,
+            ..ServerOptions::new(params, transport, params.bool("send_keepalive_packet"))?
+        },
         memory: ConnectionInput::<Syslog>::memory(params),
         allowed: None,
         framing,

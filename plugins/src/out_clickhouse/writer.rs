@@ -101,6 +101,7 @@ struct Job<'a> {
     entries: usize,
     start: usize,
     created: Timestamp,
+    chunk: &'a Chunk,
 }
 
 impl Writer {
@@ -191,6 +192,7 @@ impl Writer {
                 entries: usize::try_from(chunk.records()).unwrap_or(usize::MAX),
                 start: usize::from(chunk.id().0[15]),
                 created: chunk.created(),
+                chunk,
             };
             match self.insert_chunk(job, progress).await {
                 Ok(()) => {
@@ -434,16 +436,21 @@ impl Writer {
         if progress.refused.is_empty() {
             return Ok(());
         }
+        let refused = progress.refused.len() as u64;
         match self.config.row_errors {
-            RowErrors::Drop => log_warn!(
-                self.log,
-                "dropped rows that the table cannot hold",
-                table = job.target.name.to_string(),
-                rows = progress.refused.len()
-            ),
+            RowErrors::Drop => {
+                job.chunk.set_aside(0, refused);
+                log_warn!(
+                    self.log,
+                    "dropped rows that the table cannot hold",
+                    table = job.target.name.to_string(),
+                    rows = refused
+                );
+            }
             _ => {
                 let tag = Tag::new(&format!("clickhouse.{}", job.target.name));
                 dead_letter(&progress.refused, job.source, &job.target.layout, &tag, &self.errors).await?;
+                job.chunk.set_aside(refused, 0);
             }
         }
         Ok(())

@@ -9,7 +9,7 @@ mod write;
 use logweir_engine::buffer::Chunk;
 use logweir_engine::config::{Diagnostic, Params};
 use logweir_engine::log_warn;
-use logweir_engine::output::{Destination, Template, blocking, file_error_class, is_writable};
+use logweir_engine::output::{Destination, Template, blocking, file_write_error, is_writable};
 use logweir_engine::plugin::{
     BufferDefaults, BufferSupport, BufferedOutput, Build, BuildContext, ChunkFormatter, Compat, Descriptor,
     EventFormat, INJECT, Kind, OutputPlugin, Param, ParamKind, SectionSpec, WriteError, WriteFuture,
@@ -149,9 +149,7 @@ fn check_compression(params: &Params, own: FileCompression) -> Result<(), Diagno
 impl FileOutput {
     fn store(&self, chunk: &Chunk) -> Result<(), WriteError> {
         let path = self.path.expand(chunk)?;
-        let failed = |error: std::io::Error| {
-            WriteError::retry(file_error_class(&error), format!("{error} @ out_file - {path}"))
-        };
+        let failed = |error: std::io::Error| file_write_error(&error, format!("{error} @ out_file - {path}"));
         let bodies = self.compression.bodies(chunk, self.recompress).map_err(failed)?;
         // What left a file buffer must not be only in memory.
         let durable = chunk.path().is_some();

@@ -87,7 +87,7 @@ impl<I: Interpret> Server<I> {
     async fn serve(&self, connection: Connection) {
         let address = connection.address;
         if !self.admits(address.ip()) {
-            if self.net.may_log() {
+            if self.net.closed(address.ip(), "denied") {
                 let client = address.ip().to_canonical();
                 log_warn!(self.context.log, format!("anonymous client '{client}' denied"));
             }
@@ -103,10 +103,11 @@ impl<I: Interpret> Server<I> {
     }
 
     async fn receive(&self, connection: Connection) -> Result<(), End> {
-        let Connection { stream, address, ticket } = connection;
+        let Connection { stream, address, ticket, .. } = connection;
         let input = &self.input;
         let peer = input.source.resolved_peer(address, &self.names).await;
-        let mut reading = Reading::new(stream, self.memory.lease(), false, self.context.stop.clone());
+        let stop = self.context.stop.clone();
+        let mut reading = Reading::new(stream, self.memory.lease(), false, self.net.limits(), stop);
         let mut framer = Framer::new(&input.framing, input.bytes_max);
         let mut events = Events::new(&self.context, input.always_join);
         let refused = |error: &EmitError, tag: &Tag| input.interpret.refused(error, tag, Some(&peer));
@@ -124,12 +125,14 @@ impl<I: Interpret> Server<I> {
                     }
                     Frame::Dropped { size, head } => self.log_long(
                         "The received data is larger than 'message_length_limit', dropped:",
+                        address.ip(),
                         &framer,
                         size,
                         &head,
                     ),
                     Frame::Cleared { size, head } => self.log_long(
                         "The buffer size exceeds 'message_length_limit', cleared:",
+                        address.ip(),
                         &framer,
                         size,
                         &head,
@@ -163,8 +166,8 @@ impl<I: Interpret> Server<I> {
         }
     }
 
-    fn log_long(&self, message: &str, framer: &Framer, size: usize, head: &[u8]) {
-        if self.net.may_log() {
+    fn log_long(&self, message: &str, peer: IpAddr, framer: &Framer, size: usize, head: &[u8]) {
+        if self.net.closed(peer, "message_length_limit") {
             let head = String::from_utf8_lossy(head).into_owned();
             log_info!(self.context.log, message, limit = framer.bytes_max(), size = size, head = head);
         }
@@ -175,6 +178,15 @@ impl<I: Interpret> Server<I> {
         let (host, port) = (address.ip().to_canonical().to_string(), address.port());
         match end {
             End::Refused => {}
+            End::Read(ReadFailure::Idle) => {
+                self.net.closed(address.ip(), "idle");
+                log_debug!(
+                    log,
+                    "connection closed: nothing was sent for idle_timeout",
+                    host = host,
+                    port = port
+                );
+            }
             End::Read(ReadFailure::Read(error)) => log_debug!(
                 log,
                 "connection lost",
@@ -183,7 +195,8 @@ impl<I: Interpret> Server<I> {
                 error_class = Shown(error_class(error)),
                 error = error.to_string()
             ),
-            _ if !self.net.may_log() => {}
+            End::Read(ReadFailure::TooSlow(_)) if !self.net.closed(address.ip(), "too_slow") => {}
+            End::Frame(_) if !self.net.closed(address.ip(), "malformed") => {}
             End::Read(ReadFailure::TooSlow(reason)) => {
                 log_warn!(log, "connection closed", host = host, port = port, reason = *reason);
             }
