@@ -6,6 +6,8 @@
 
 mod buffer;
 mod clients;
+mod cluster;
+mod dice;
 mod first_start;
 mod inputs;
 mod logweir;
