@@ -16,3 +16,4 @@ mod program;
 mod servio;
 mod store;
 mod tail;
+mod too_many_parts;
