@@ -2,6 +2,7 @@
 
 use super::harness::{Act, Rig, Setup, count, pass};
 use crate::output::settings::FlushMode;
+use crate::plugin::Output;
 
 #[tokio::test(start_paused = true)]
 async fn a_chunk_is_tried_again_in_growing_intervals_until_it_is_written() {
