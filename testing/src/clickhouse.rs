@@ -1,12 +1,8 @@
 //! A ClickHouse server in a scratch directory, on a free port, for as long as a test lives.
-//!
-//! The server runs under a shell that waits on a pipe from the test process: when that process ends, however it ends,
-//! the pipe closes, the shell kills the server and removes the directory.
 
 use crate::http::{HttpAnswer, http_request};
-use std::io::{BufRead, BufReader};
+use crate::process::Process;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
 use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 
@@ -28,11 +24,9 @@ pub struct Options {
 
 /// A running server. Users: `default` without a password, `writer` with the password `secret`, `reader` (readonly).
 pub struct ClickHouse {
-    dir: PathBuf,
+    process: Process,
     http_port: u16,
     https_port: Option<u16>,
-    shell: Option<Child>,
-    pid: u32,
 }
 
 impl ClickHouse {
@@ -54,15 +48,14 @@ impl ClickHouse {
 
     /// Starts a server with options.
     pub fn start_with(options: &Options) -> Self {
-        let dir =
-            tempfile::Builder::new().prefix("logweir-clickhouse-").tempdir().expect("a scratch directory");
-        let dir = dir.keep();
+        let process = Process::new("logweir-clickhouse-");
+        let dir = process.dir();
         let http_port = options.http_port.unwrap_or_else(crate::free_port);
         let https_port = options.tls.as_ref().map(|_| crate::free_port());
-        std::fs::write(dir.join("config.xml"), config(&dir, http_port, https_port, options))
+        std::fs::write(dir.join("config.xml"), config(dir, http_port, https_port, options))
             .expect("config.xml");
         std::fs::write(dir.join("users.xml"), users(options)).expect("users.xml");
-        let mut server = Self { dir, http_port, https_port, shell: None, pid: 0 };
+        let mut server = Self { process, http_port, https_port };
         server.run();
         server
     }
@@ -84,7 +77,7 @@ impl ClickHouse {
 
     /// The server's directory.
     pub fn dir(&self) -> &Path {
-        &self.dir
+        self.process.dir()
     }
 
     /// Runs a statement and answers its output without the last line end; panics with the server's words on an error.
@@ -108,51 +101,24 @@ impl ClickHouse {
 
     /// Kills the server (SIGKILL) and keeps its data; [`ClickHouse::start_again`] brings it back.
     pub fn kill(&mut self) {
-        self.end_process("-KILL");
+        self.process.end("-KILL");
     }
 
     /// Stops the server gracefully and keeps its data.
     pub fn stop(&mut self) {
-        self.end_process("-TERM");
+        self.process.end("-TERM");
     }
 
     /// Starts a stopped server again, on the same port, with the same data.
     pub fn start_again(&mut self) {
-        assert!(self.shell.is_none(), "the server is still running");
+        assert!(!self.process.is_started(), "the server is still running");
         self.run();
     }
 
-    fn end_process(&mut self, signal: &str) {
-        let Some(mut shell) = self.shell.take() else { return };
-        // Keeps the watcher from killing what is stopping; the shell ends when the server has.
-        let pipe = shell.stdin.take();
-        let _ = Command::new("kill").args([signal, &self.pid.to_string()]).status();
-        let _ = shell.wait();
-        drop(pipe);
-    }
-
     fn run(&mut self) {
-        let program = program();
-        // The watcher holds the pipe; the shell in front waits for the server.
-        let script = r#"
-            "$@" >"$0/stdout" 2>&1 </dev/null &
-            server=$!
-            echo $server
-            exec 3<&0
-            ( cat <&3 >/dev/null; kill -KILL $server 2>/dev/null && rm -rf "$0" ) >/dev/null &
-            exec 0</dev/null 3<&-
-            wait $server
-        "#;
-        let mut command = Command::new("sh");
-        command.arg("-c").arg(script).arg(&self.dir).args(&program);
-        command.arg(format!("--config-file={}", self.dir.join("config.xml").display()));
-        command.current_dir(&self.dir).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null());
-        let mut shell = command.spawn().expect("sh");
-        let mut line = String::new();
-        let stdout = shell.stdout.take().expect("a pipe");
-        BufReader::new(stdout).read_line(&mut line).expect("the server's process id");
-        self.pid = line.trim().parse().expect("the server's process id");
-        self.shell = Some(shell);
+        let mut program = program();
+        program.push(format!("--config-file={}", self.dir().join("config.xml").display()));
+        self.process.start(&program);
         self.wait_until_ready();
     }
 
@@ -164,20 +130,12 @@ impl ClickHouse {
             {
                 return;
             }
-            let ended = self.shell.as_mut().is_some_and(|shell| matches!(shell.try_wait(), Ok(Some(_))));
-            if ended || started.elapsed() > START_TIMEOUT {
-                let log = std::fs::read_to_string(self.dir.join("server.err.log")).unwrap_or_default();
+            if self.process.has_ended() || started.elapsed() > START_TIMEOUT {
+                let log = std::fs::read_to_string(self.dir().join("server.err.log")).unwrap_or_default();
                 panic!("clickhouse-server did not start: {log}");
             }
             std::thread::sleep(Duration::from_millis(20));
         }
-    }
-}
-
-impl Drop for ClickHouse {
-    fn drop(&mut self) {
-        self.kill();
-        let _ = std::fs::remove_dir_all(&self.dir);
     }
 }
 
@@ -266,7 +224,7 @@ mod tests {
         server.kill();
         server.start_again();
         assert_eq!(server.query("SELECT sum(a) FROM t"), "3");
-        let (dir, pid) = (server.dir().to_owned(), server.pid);
+        let (dir, pid) = (server.dir().to_owned(), server.process.pid());
         drop(server);
         assert!(!dir.exists());
         assert!(!Path::new(&format!("/proc/{pid}")).exists());

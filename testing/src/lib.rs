@@ -3,12 +3,19 @@
 #![allow(clippy::expect_used, clippy::unwrap_used)]
 
 mod clickhouse;
+mod cluster;
+mod haproxy;
 mod http;
 mod libchdb;
+mod process;
+mod zookeeper;
 
 pub use clickhouse::{ClickHouse, Options};
+pub use cluster::{CLUSTER, ClickHouseCluster};
+pub use haproxy::HaProxy;
 pub use http::{HttpAnswer, http_request};
 pub use libchdb::Libchdb;
+pub use zookeeper::ZooKeeper;
 
 /// A TCP port of 127.0.0.1 that nothing listens on at the moment of the call.
 pub fn free_port() -> u16 {

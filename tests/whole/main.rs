@@ -6,6 +6,8 @@
 
 mod buffer;
 mod clients;
+mod cluster;
+mod dice;
 mod first_start;
 mod hostile;
 mod inputs;
@@ -17,3 +19,4 @@ mod rpc;
 mod servio;
 mod store;
 mod tail;
+mod too_many_parts;

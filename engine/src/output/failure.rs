@@ -9,6 +9,7 @@ use crate::plugin::WriteError;
 use crate::telemetry::{Account, Shown};
 use crate::{log_debug, log_error, log_info, log_warn};
 use std::sync::Arc;
+use std::time::Duration;
 
 impl Runtime {
     /// The chunk was written: it leaves the buffer, and the output is well again.
@@ -35,6 +36,35 @@ impl Runtime {
         if is_over {
             self.drop_queue(error.as_ref()).await;
         }
+    }
+
+    /// The chunk waits for something of its own. The others go on without it, and it comes back to the head of the queue
+    /// after `pause`. A stop ends the pause, for one more try.
+    pub(super) fn set_aside(self: &Arc<Self>, chunk: &Arc<Chunk>, error: &WriteError, pause: Duration) {
+        OutputCounters::add(&self.counters.num_errors, 1);
+        log_warn!(
+            self.environment.log,
+            "set a chunk aside; it is tried again, and others are written meanwhile.",
+            chunk = chunk.id(),
+            pause_secs = pause.as_secs_f64(),
+            error_class = Shown(error.class()),
+            error = error.to_string()
+        );
+        if self.stopping.is_cancelled() {
+            return;
+        }
+        let (runtime, id) = (Arc::clone(self), chunk.id());
+        tokio::spawn(async move {
+            tokio::select! {
+                () = runtime.ended.cancelled() => return,
+                () = runtime.stopping.cancelled() => {}
+                () = tokio::time::sleep(pause) => {}
+            }
+            if runtime.with_buffer(move |buffer| buffer.rollback(id)).await == Some(true) {
+                OutputCounters::add(&runtime.counters.rollback_count, 1);
+                runtime.wake.notify_one();
+            }
+        });
     }
 
     /// No retry mends it: to the secondary, or to the backup directory.

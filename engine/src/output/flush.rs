@@ -112,7 +112,7 @@ impl Runtime {
     }
 
     /// Writes one chunk that was taken, and sees to what follows.
-    async fn flush_chunk(&self, chunk: &Arc<Chunk>) {
+    async fn flush_chunk(self: &Arc<Self>, chunk: &Arc<Chunk>) {
         let (started, now) = (self.environment.clock.monotonic(), self.seconds());
         let is_secondary = self.retry().as_ref().is_some_and(|state| state.is_secondary(now));
         let secondary = self.secondary.as_ref().filter(|_| is_secondary);
@@ -139,6 +139,7 @@ impl Runtime {
             Written::Failed(error @ WriteError::Retry { .. }) => {
                 self.take_back(chunk, secondary.is_some(), Some(error)).await;
             }
+            Written::Failed(error @ WriteError::Later { pause, .. }) => self.set_aside(chunk, &error, pause),
             Written::Failed(error @ WriteError::Reject { .. }) => {
                 self.reject(chunk, secondary.is_some(), error).await;
             }

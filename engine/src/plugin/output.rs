@@ -130,6 +130,17 @@ pub enum WriteError {
         /// What happened.
         message: String,
     },
+    /// It may work later, and other chunks need not wait for it: the chunk is set aside and tried again after a pause, for as
+    /// long as the output answers this. `retry_*` do not count it.
+    #[error("{message}")]
+    Later {
+        /// Class, for the log.
+        class: &'static str,
+        /// What it waits for.
+        message: String,
+        /// When it is tried again.
+        pause: Duration,
+    },
     /// It will never work (Fluentd's UnrecoverableError): to `<secondary>`, else to the backup directory.
     #[error("{message}")]
     Reject {
@@ -146,6 +157,11 @@ impl WriteError {
         Self::Retry { class, message: message.into() }
     }
 
+    /// A failure that concerns this chunk only, and that waiting may mend.
+    pub fn later(class: &'static str, message: impl Into<String>, pause: Duration) -> Self {
+        Self::Later { class, message: message.into(), pause }
+    }
+
     /// A failure that no retry mends.
     pub fn reject(class: &'static str, message: impl Into<String>) -> Self {
         Self::Reject { class, message: message.into() }
@@ -154,7 +170,7 @@ impl WriteError {
     /// The class to log.
     pub fn class(&self) -> &'static str {
         match self {
-            Self::Retry { class, .. } | Self::Reject { class, .. } => class,
+            Self::Retry { class, .. } | Self::Later { class, .. } | Self::Reject { class, .. } => class,
         }
     }
 }

@@ -55,6 +55,12 @@ pub(crate) static PARAMS: &[Param] = &[
         .default("64m"),
     Param::new("deduplicate", ParamKind::Bool, "Name each insert, so that the server stores a repeated one once")
         .default("true"),
+    Param::new(
+        "doubt_wait",
+        ParamKind::Time,
+        "How long an insert whose answer was lost, into a table that does not deduplicate, waits for the server that may have \
+         it before another server gets it, which may store it twice; not set: until that server answers",
+    ),
     Param::new("async_insert", ParamKind::Bool, "Let the server gather inserts, for many small senders").default("false"),
     Param::new("settings", ParamKind::Hash, "ClickHouse settings of each insert; <settings> is the same"),
     Param::new("schema_refresh_interval", ParamKind::Time, "Read the table's columns anew this often").default("60s"),
@@ -140,6 +146,8 @@ pub(crate) struct Config {
     pub(crate) bytes_max: usize,
     /// Whether inserts are named.
     pub(crate) deduplicate: bool,
+    /// How long a silent server that may have an insert is waited for.
+    pub(crate) doubt_wait: Option<Duration>,
     /// Settings of each insert; they override ours.
     pub(crate) settings: Vec<(String, String)>,
     /// Whether the server gathers inserts.
@@ -193,6 +201,7 @@ impl Config {
             rows_max: at_least(params, "max_insert_rows", 1)?,
             bytes_max: params.size("max_insert_bytes").unwrap_or(1).max(1) as usize,
             deduplicate: params.bool("deduplicate"),
+            doubt_wait: params.time("doubt_wait"),
             settings: settings(params),
             async_insert: params.bool("async_insert"),
             refresh: params.time("schema_refresh_interval").unwrap_or_default(),

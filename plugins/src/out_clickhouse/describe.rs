@@ -3,13 +3,19 @@
 use super::cluster::{Cluster, ClusterError};
 use super::endpoint::{Endpoint, Failure};
 use super::server_error::{Remedy, ServerError};
-use super::table::{ColumnDefault, Deduplication, Table, TableColumn, WINDOW, literal, quoted};
+use super::table::{
+    ColumnDefault, Deduplication, Table, TableColumn, WINDOW, WINDOW_SECONDS, engine_setting, literal, quoted,
+};
 use jiff::tz::TimeZone;
 use serde_json::Value;
 use std::sync::Arc;
+use std::time::Duration;
 
 /// From this version on a MergeTree without replicas can deduplicate inserts.
 const WINDOW_SINCE: (u32, u32) = (21, 4);
+
+/// From this version on replicated tables remember inserts for an hour, before for a week.
+const HOUR_SINCE: (u32, u32) = (25, 10);
 
 /// A table's name.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -78,8 +84,12 @@ pub(crate) async fn describe(cluster: &Cluster, name: &TableName) -> Result<Tabl
         Some(kind) => Deduplication::of(kind, &text(&engine, 1), &name.sql(), window),
         None => Deduplication::Unknown,
     };
+    let memory = match text(&engine, 0).starts_with("Replicated") || text(&engine, 0).starts_with("Shared") {
+        true => Some(memory(&endpoint, &text(&engine, 1)).await),
+        false => None,
+    };
     let keeps_rows = text(&engine, 0) == "MergeTree";
-    Ok(Table { columns, zone, partition_key: text(&engine, 2), deduplication, keeps_rows })
+    Ok(Table { columns, zone, partition_key: text(&engine, 2), deduplication, memory, keeps_rows })
 }
 
 /// The window of tables that do not set their own; 0 if the server does not say.
@@ -87,6 +97,26 @@ async fn default_window(endpoint: &Arc<Endpoint>) -> u64 {
     let sql = format!("SELECT value FROM system.merge_tree_settings WHERE name = '{WINDOW}'");
     let answer = ask(endpoint, &sql).await.unwrap_or_default();
     answer.first().map(|row| text(row, 0)).and_then(|value| value.parse().ok()).unwrap_or_default()
+}
+
+/// For how long a replicated table remembers inserts: what it says itself, else the server, else the version.
+async fn memory(endpoint: &Arc<Endpoint>, engine_full: &str) -> Duration {
+    let of_server = async {
+        for table in ["replicated_merge_tree_settings", "merge_tree_settings"] {
+            let sql = format!("SELECT value FROM system.{table} WHERE name = '{WINDOW_SECONDS}'");
+            let answer = ask(endpoint, &sql).await.unwrap_or_default();
+            if let Some(seconds) = answer.first().and_then(|row| text(row, 0).parse().ok()) {
+                return Some(seconds);
+            }
+        }
+        None
+    };
+    let seconds = match engine_setting(engine_full, WINDOW_SECONDS) {
+        Some(seconds) => Some(seconds),
+        None => of_server.await,
+    };
+    let is_current = endpoint.version().is_none_or(|version| version >= HOUR_SINCE);
+    Duration::from_secs(seconds.unwrap_or(if is_current { 3600 } else { 604_800 }))
 }
 
 /// Whether the error says that the table or its database is missing.

@@ -65,15 +65,31 @@ pub(crate) enum Failure {
     /// The server answered that it did not do it.
     #[error("{0}")]
     Refused(ServerError),
+    /// Nothing was sent, because another server may have it and does not answer.
+    #[error("{reason}; the insert waits for this server, which may have stored it (doubt_wait)")]
+    Held {
+        /// Why there is no answer.
+        reason: String,
+        /// When to ask again.
+        pause: Duration,
+    },
 }
 
 impl Failure {
     /// Whether an insert may have been stored all the same.
     pub(crate) fn may_have_stored(&self) -> bool {
         match self {
-            Self::Unreached(_) => false,
+            Self::Unreached(_) | Self::Held { .. } => false,
             Self::Lost(_) => true,
             Self::Refused(error) => error.may_have_stored(),
+        }
+    }
+
+    /// Whether a server that divides an insert by partitions may have stored some of them.
+    pub(crate) fn may_have_stored_some(&self) -> bool {
+        match self {
+            Self::Refused(error) => error.may_have_stored_some(),
+            _ => self.may_have_stored(),
         }
     }
 }

@@ -323,6 +323,7 @@ pub(crate) mod tests {
             zone: TimeZone::UTC,
             partition_key: String::new(),
             deduplication: Deduplication::Unknown,
+            memory: None,
             keeps_rows: false,
         }
     }

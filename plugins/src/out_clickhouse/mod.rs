@@ -14,7 +14,7 @@
 //! | What does an insert look like on the wire? | [`cells`], [`logweir_engine::clickhouse::frame`] |
 //! | Which inserts does a chunk need? | [`encode`], [`writer`] |
 //! | What happens when one fails? | [`writer`], [`sender`], [`server_error`] |
-//! | Was an insert stored whose answer is lost? | [`trace`] |
+//! | Was an insert stored whose answer is lost? | [`doubts`], [`trace`] |
 //! | What does the table look like, and who makes it? | [`describe`], [`table`], [`create_table`], [`target`] |
 //! | Who runs the embedded store? | [`embedded`] |
 
@@ -24,6 +24,7 @@ mod column;
 mod config;
 mod create_table;
 mod describe;
+mod doubts;
 mod embedded;
 mod encode;
 mod endpoint;

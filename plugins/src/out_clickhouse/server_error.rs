@@ -86,6 +86,24 @@ impl ServerError {
         }
     }
 
+    /// Whether some of the insert may have been stored: a server writes one partition after the other, and what stops it
+    /// at one of them undoes none of those before. False only for what it says before it writes the first.
+    pub(crate) fn may_have_stored_some(&self) -> bool {
+        let is_said_first = match self.remedy() {
+            Remedy::Wait => {
+                // TOO_MANY_PARTS, READONLY, TOO_MANY_SIMULTANEOUS_QUERIES, TABLE_IS_READ_ONLY
+                matches!(self.code, Some(164 | 202 | 242 | 252))
+            }
+            Remedy::Operator
+            | Remedy::Table
+            | Remedy::Schema
+            | Remedy::FewerPartitions
+            | Remedy::Divide
+            | Remedy::DropSetting => true,
+        };
+        !is_said_first
+    }
+
     /// The setting that an `UNKNOWN_SETTING` error names.
     pub(crate) fn unknown_setting(&self) -> Option<&str> {
         let rest = self.message.split("nknown setting").nth(1)?;

@@ -2,6 +2,7 @@
 
 use super::type_name::Type;
 use jiff::tz::TimeZone;
+use std::time::Duration;
 
 /// A table as the server describes it. Two descriptions that are equal give equal blocks.
 #[derive(Clone, Debug, PartialEq)]
@@ -14,6 +15,8 @@ pub(crate) struct Table {
     pub(crate) partition_key: String,
     /// Whether an insert that is repeated with its token is stored once.
     pub(crate) deduplication: Deduplication,
+    /// For how long the engine remembers inserts; `None` if time does not matter.
+    pub(crate) memory: Option<Duration>,
     /// Whether rows stay as they were inserted, in parts that can be looked at.
     pub(crate) keeps_rows: bool,
 }
@@ -54,6 +57,15 @@ impl ColumnDefault {
 /// How many inserts a MergeTree table without replicas remembers.
 pub(crate) const WINDOW: &str = "non_replicated_deduplication_window";
 
+/// For how many seconds a replicated table remembers inserts.
+pub(crate) const WINDOW_SECONDS: &str = "replicated_deduplication_window_seconds";
+
+/// The number that `engine_full` of `system.tables` sets a setting to.
+pub(crate) fn engine_setting(engine_full: &str, name: &str) -> Option<u64> {
+    let rest = engine_full.split(name).find_map(|rest| rest.trim_start().strip_prefix('='))?;
+    rest.trim_start().chars().take_while(char::is_ascii_digit).collect::<String>().parse().ok()
+}
+
 /// What the engine makes of an insert that it has already seen.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Deduplication {
@@ -81,11 +93,7 @@ impl Deduplication {
             return Self::Engine;
         }
         let Some(default_window) = default_window else { return Self::Unsupported };
-        let window = engine_full.split(WINDOW).nth(1).map(|rest| {
-            let digits = rest.trim_start_matches([' ', '=']);
-            digits.chars().take_while(char::is_ascii_digit).collect::<String>()
-        });
-        match window.and_then(|digits| digits.parse::<u64>().ok()).unwrap_or(default_window) {
+        match engine_setting(engine_full, WINDOW).unwrap_or(default_window) {
             1.. => Self::Engine,
             0 => Self::Off { remedy: format!("ALTER TABLE {name} MODIFY SETTING {WINDOW} = 10000") },
         }
@@ -138,6 +146,16 @@ mod tests {
         let off = "MergeTree SETTINGS non_replicated_deduplication_window = 0";
         assert!(matches!(Deduplication::of("MergeTree", off, "t", Some(9)), Deduplication::Off { .. }));
         assert_eq!(Deduplication::of("MergeTree", "", "t", None), Deduplication::Unsupported);
+    }
+
+    #[test]
+    fn settings_of_an_engine() {
+        let full = "ReplicatedMergeTree('/p/{shard}', '{replica}') ORDER BY a SETTINGS replicated_deduplication_window = 5, \
+                    replicated_deduplication_window_seconds = 60, index_granularity = 8192";
+        assert_eq!(engine_setting(full, WINDOW_SECONDS), Some(60));
+        assert_eq!(engine_setting(full, "replicated_deduplication_window"), Some(5));
+        assert_eq!(engine_setting(full, WINDOW), None);
+        assert_eq!(engine_setting("", WINDOW), None);
     }
 
     #[test]

@@ -242,6 +242,11 @@ fn select(name: &TableName, partition_key: &str, columns: &[(&str, &str)], time:
 /// The temporary table.
 const SENT: &str = "logweir_sent";
 
+/// How long ago a moment was; zero if clocks have been set back.
+pub(crate) fn age_of(moment: Timestamp) -> Duration {
+    Duration::from_micros(now().0.saturating_sub(moment.0))
+}
+
 /// How long ago a moment was; `None` if clocks have been set back.
 fn age_seconds(moment: Timestamp) -> Option<u64> {
     let micros = now().0.checked_sub(moment.0)?;

@@ -4,10 +4,11 @@ use super::cells::Given;
 use super::cluster::{Cluster, ClusterError};
 use super::config::{Config, RowErrors};
 use super::describe::TableName;
+use super::doubts::Doubts;
 use super::encode::{EncodeOptions, Encoded, Part, Picked, Selection, encode, groups, sorted};
 use super::endpoint::Failure;
 use super::refused::{Refusal, Refused, dead_letter, describe};
-use super::sender::{Doubts, Insert, Sender, Sent};
+use super::sender::{Insert, SendOptions, Sender, Sent};
 use super::server_error::{Remedy, ServerError};
 use super::source::{Position, Source};
 use super::table::quoted;
@@ -24,6 +25,7 @@ use logweir_engine::telemetry::PluginLog;
 use std::collections::{HashMap, HashSet};
 use std::io;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 /// So many inserts of one chunk may be refused for their data before the chunk is given up. Finding one bad row among a
 /// million takes 20.
@@ -69,6 +71,8 @@ struct Progress {
 enum Problem {
     /// It may work later.
     Later(&'static str, String),
+    /// It waits for one server, and other chunks do not.
+    Held(String, Duration),
     /// The table has changed.
     Schema(String),
     /// It will never work.
@@ -85,6 +89,7 @@ impl From<Problem> for WriteError {
     fn from(problem: Problem) -> Self {
         match problem {
             Problem::Later(class, message) => Self::retry(class, message),
+            Problem::Held(message, pause) => Self::later("ClickHouse::ConnectionError", message, pause),
             Problem::Schema(message) => Self::retry("ClickHouse::SchemaError", message),
             Problem::Never(message) => Self::reject("ClickHouse::DataError", message),
         }
@@ -108,13 +113,14 @@ impl Writer {
     /// A writer for a configuration.
     pub(crate) fn new(config: Config, errors: ErrorEvents, log: PluginLog, plugin_id: Arc<str>) -> Self {
         let cluster = Arc::new(Cluster::new(&config.urls, &config.access));
-        let sender = Sender::new(
-            Arc::clone(&cluster),
-            config.settings.clone(),
-            config.async_insert,
-            config.deduplicate,
-            log.clone(),
-        );
+        let options = SendOptions {
+            settings: config.settings.clone(),
+            async_insert: config.async_insert,
+            deduplicate: config.deduplicate,
+            doubt_wait: config.doubt_wait,
+            plugin_id: Arc::clone(&plugin_id),
+        };
+        let sender = Sender::new(Arc::clone(&cluster), options, log.clone());
         let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
         Self {
             targets: Targets::new(cluster, log.clone()),
@@ -157,7 +163,7 @@ impl Writer {
             fallback_time: chunk.created().secs(),
         };
         let outcome = self.write_source(chunk, source, &name, &mut progress).await;
-        if !matches!(outcome, Err(WriteError::Retry { .. })) {
+        if !matches!(outcome, Err(WriteError::Retry { .. } | WriteError::Later { .. })) {
             self.chunks.lock().unwrap_or_else(PoisonError::into_inner).remove(&chunk.id());
         }
         outcome
@@ -292,8 +298,10 @@ impl Writer {
                 }
                 Err(error) => error,
             };
-            let Failure::Refused(refusal) = &error.failure else {
-                return Err(Problem::Later("ClickHouse::ConnectionError", error.to_string()));
+            let refusal = match &error.failure {
+                Failure::Refused(refusal) => refusal,
+                Failure::Held { pause, .. } => return Err(Problem::Held(error.to_string(), *pause)),
+                _ => return Err(Problem::Later("ClickHouse::ConnectionError", error.to_string())),
             };
             let halves = match refusal.remedy() {
                 Remedy::Divide => {

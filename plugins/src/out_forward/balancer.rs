@@ -33,19 +33,27 @@ const TURNS_PER_NODE: usize = 6;
 const TURNS_MAX: usize = 100_000;
 
 impl Balancer {
-    /// Of no nodes. Equal seeds give equal orders.
-    pub(super) fn new(seed: u64) -> Self {
-        Self { seed, turns: Mutex::default() }
+    /// Of no nodes. Equal seeds give equal lists; `first` is the turn that comes first.
+    pub(super) fn new(seed: u64, first: u32) -> Self {
+        Self { seed, turns: Mutex::new(Turns { list: Vec::new(), next: first as usize }) }
     }
 
-    /// The nodes to try for one chunk, each once, in the order of their turns.
-    pub(super) fn order(&self) -> Vec<usize> {
+    /// The nodes to try for one chunk, each once: from the next turn on, or from the one that `place` says. With equal
+    /// seeds and nodes, equal places are equal nodes.
+    pub(super) fn order(&self, place: Option<u64>) -> Vec<usize> {
         let mut turns = self.turns();
         if turns.list.is_empty() {
             return Vec::new();
         }
-        let start = turns.next % turns.list.len();
-        turns.next = start + 1;
+        let length = turns.list.len();
+        let start = match place {
+            Some(place) => (place % length as u64) as usize,
+            None => {
+                let start = turns.next % length;
+                turns.next = start + 1;
+                start
+            }
+        };
         let mut order = Vec::new();
         for node in turns.list[start..].iter().chain(&turns.list[..start]) {
             if !order.contains(node) {
@@ -155,24 +163,36 @@ mod tests {
     fn firsts(balancer: &Balancer, nodes: usize, count: usize) -> Vec<usize> {
         let mut firsts = vec![0; nodes];
         for _ in 0..count {
-            firsts[balancer.order()[0]] += 1;
+            firsts[balancer.order(None)[0]] += 1;
         }
         firsts
     }
 
     #[test]
     fn turns_follow_the_weights() {
-        let balancer = Balancer::new(7);
+        let balancer = Balancer::new(7, 0);
         balancer.rebuild(&[node(60), node(30), node(10), node(0)], &PluginLog::program());
         assert_eq!(firsts(&balancer, 4, 1000), [600, 300, 100, 0]);
     }
 
     #[test]
+    fn a_place_is_the_same_node_in_every_process() {
+        let processes = [Balancer::new(7, 0), Balancer::new(7, 0)];
+        for balancer in &processes {
+            balancer.rebuild(&[node(60), node(60), node(60)], &PluginLog::program());
+        }
+        processes[0].order(None);
+        let firsts: Vec<usize> = (0..100).map(|place| processes[0].order(Some(place))[0]).collect();
+        assert!((0..3).all(|node| firsts.contains(&node)));
+        assert_eq!(firsts, (0..100).map(|place| processes[1].order(Some(place))[0]).collect::<Vec<_>>());
+    }
+
+    #[test]
     fn every_node_is_tried_once_for_a_chunk() {
-        let balancer = Balancer::new(7);
+        let balancer = Balancer::new(7, 0);
         balancer.rebuild(&[node(60), node(60), node(60)], &PluginLog::program());
         for _ in 0..20 {
-            let mut order = balancer.order();
+            let mut order = balancer.order(None);
             order.sort_unstable();
             assert_eq!(order, [0, 1, 2]);
         }
@@ -180,7 +200,7 @@ mod tests {
 
     #[test]
     fn standby_nodes_replace_the_weight_that_is_lost() {
-        let balancer = Balancer::new(7);
+        let balancer = Balancer::new(7, 0);
         let standby = || Node { standby: true, ..node(60) };
         let mut nodes = [node(60), node(60), standby(), standby()];
         balancer.rebuild(&nodes, &PluginLog::program());
@@ -193,15 +213,15 @@ mod tests {
 
     #[test]
     fn without_nodes_there_is_no_order() {
-        let balancer = Balancer::new(7);
-        assert!(balancer.order().is_empty());
+        let balancer = Balancer::new(7, 0);
+        assert!(balancer.order(None).is_empty());
         balancer.rebuild::<Node>(&[], &PluginLog::program());
-        assert!(balancer.order().is_empty());
+        assert!(balancer.order(None).is_empty());
     }
 
     #[test]
     fn weights_of_any_size_make_a_list_of_bounded_length() {
-        let balancer = Balancer::new(7);
+        let balancer = Balancer::new(7, 0);
         balancer.rebuild(&[node(u32::MAX), node(1)], &PluginLog::program());
         assert!(balancer.turns().list.len() <= TURNS_MAX);
     }

@@ -10,6 +10,7 @@ use logweir_engine::{log_debug, log_warn};
 use std::future::Future;
 use std::io;
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
@@ -18,22 +19,29 @@ use tokio::time::timeout;
 /// HELO and PONG take some hundred bytes; a server that sends more than this before them is none.
 const HANDSHAKE_BYTES_MAX: usize = 64 * 1024;
 
+/// A connection on which chunks may be sent.
+pub(super) struct Connection {
+    pub(super) stream: Stream,
+    /// What the server calls itself, if there was a handshake.
+    pub(super) server: Option<Arc<str>>,
+}
+
 /// Connects to a node and passes its handshake.
 pub(super) async fn connect(
     settings: &Settings,
     server: &ServerSettings,
     address: SocketAddr,
     log: &PluginLog,
-) -> Result<Stream, SendError> {
+) -> Result<Connection, SendError> {
     log_debug!(log, "connect new socket", host = server.host, port = server.port);
     let mut stream = within(settings.connect_timeout, open(settings, server, address)).await?;
-    let Some(credentials) = &server.credentials else { return Ok(stream) };
+    let Some(credentials) = &server.credentials else { return Ok(Connection { stream, server: None }) };
     let passed = within(Some(settings.hard_timeout), shake_hands(&mut stream, credentials)).await;
     let (host, port) = (&server.host, server.port);
     match passed {
-        Ok(Ok(())) => {
+        Ok(Ok(name)) => {
             log_debug!(log, "connection established", host = host, port = port);
-            return Ok(stream);
+            return Ok(Connection { stream, server: Some(name.into()) });
         }
         Ok(Err(Refusal::Helo)) => {
             log_warn!(log, format!("received invalid helo message from {}", server.name));
@@ -68,7 +76,7 @@ enum Refusal {
     Pong(String),
 }
 
-async fn shake_hands(stream: &mut Stream, credentials: &Credentials) -> io::Result<Result<(), Refusal>> {
+async fn shake_hands(stream: &mut Stream, credentials: &Credentials) -> io::Result<Result<String, Refusal>> {
     let mut received = Vec::new();
     let helo = read_value(stream, &mut received, HANDSHAKE_BYTES_MAX, 512).await?;
     let Some((handshake, ping)) = Handshake::begin(credentials, &helo)? else {

@@ -3,6 +3,8 @@
 use logweir_engine::net::error_class;
 use logweir_engine::plugin::WriteError;
 use std::io;
+use std::sync::Arc;
+use std::time::Duration;
 
 /// What went wrong with one node.
 #[derive(Debug, thiserror::Error)]
@@ -22,6 +24,18 @@ pub(super) enum SendError {
     /// The chunk's file does not hold what it should.
     #[error("the chunk's file is damaged")]
     Damaged,
+    /// The server that may have the chunk was not met.
+    #[error("{0} was not met behind its address, but others were")]
+    Elsewhere(Arc<str>),
+    /// The chunk waits for the server that may have it.
+    #[error("{error}; the chunk waits for {server}, which may have it (doubt_wait)")]
+    Held {
+        /// Why it was not delivered there.
+        error: Box<SendError>,
+        server: String,
+        /// When to try again.
+        pause: Duration,
+    },
     /// No node is available.
     #[error("no nodes are available")]
     NoNodes,
@@ -36,7 +50,10 @@ impl From<SendError> for WriteError {
         match error {
             SendError::Io(error) => Self::retry(error_class(&error), message),
             SendError::Resolve { .. } => Self::retry("SocketError", message),
-            SendError::Handshake(_) | SendError::NoAck(_) => {
+            SendError::Held { pause, .. } => {
+                Self::later("Fluent::Plugin::ForwardOutput::ConnectionClosedError", message, pause)
+            }
+            SendError::Handshake(_) | SendError::NoAck(_) | SendError::Elsewhere(_) => {
                 Self::retry("Fluent::Plugin::ForwardOutput::ConnectionClosedError", message)
             }
             SendError::Damaged => Self::retry("IOError", message),

@@ -46,8 +46,8 @@ impl Handshake {
         }))
     }
 
-    /// Checks PONG; the error is the reason for the refusal, of either side.
-    pub(super) fn finish(&self, credentials: &Credentials, pong: &[u8]) -> Result<(), String> {
+    /// Checks PONG; answers what the server calls itself. The error is the reason for the refusal, of either side.
+    pub(super) fn finish(&self, credentials: &Credentials, pong: &[u8]) -> Result<String, String> {
         let invalid = || "invalid format for PONG message".to_owned();
         let Some(Pong { ok, reason, hostname, digest }) = read_pong(pong) else { return Err(invalid()) };
         if !ok {
@@ -61,7 +61,7 @@ impl Handshake {
         if !is_equal(digest, expected.as_bytes()) {
             return Err("shared key mismatch".to_owned());
         }
-        Ok(())
+        Ok(String::from_utf8_lossy(hostname).into_owned())
     }
 }
 
@@ -191,7 +191,7 @@ mod tests {
     fn pong_must_prove_the_key_too() {
         let handshake = Handshake { salt: String::from_utf8(SALT.to_vec()).unwrap(), nonce: NONCE.to_vec() };
         let finish = |pong: &[u8]| handshake.finish(&credentials(), pong);
-        assert_eq!(finish(&pong(true, "", "server.example", PONG_DIGEST)), Ok(()));
+        assert_eq!(finish(&pong(true, "", "server.example", PONG_DIGEST)), Ok("server.example".to_owned()));
         for (answer, reason) in [
             (pong(false, "shared_key mismatch", "", ""), "authentication failed: shared_key mismatch"),
             (

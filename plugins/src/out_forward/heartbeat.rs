@@ -70,9 +70,9 @@ async fn try_connection(nodes: &Nodes, node: &Node) -> bool {
     log_trace!(nodes.log, "sending heartbeat", host = host, port = port, heartbeat_type = "transport");
     let was_resolved = node.was_resolved();
     match timeout(nodes.settings.hard_timeout, node.connect()).await {
-        Ok(Ok(mut stream)) => {
+        Ok(Ok(mut connection)) => {
             // Nothing is sent: the server must not take it for a message. How the connection ends does not matter.
-            let _ = stream.shutdown().await;
+            let _ = connection.stream.shutdown().await;
             return node.heartbeat(true);
         }
         Ok(Err(error @ SendError::Resolve { .. }))

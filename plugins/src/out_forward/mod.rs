@@ -6,6 +6,7 @@
 //! node         one server: is it there (detector), its address, its idle connections
 //! connection   TCP or TLS, handshake
 //! sending      chunk bytes as one PackedForward message, unchanged; the ack
+//! doubts       who may have a chunk whose ack was not read: it goes to nobody else
 //! heartbeat    asks each node every heartbeat_interval whether it is there
 //! ```
 //!
@@ -15,6 +16,7 @@
 mod balancer;
 mod connection;
 mod detector;
+mod doubts;
 mod error;
 mod handshake;
 mod heartbeat;

@@ -1,7 +1,7 @@
 //! One server: whether it is there, its address, its idle connections, and how a chunk gets to it.
 
 use super::balancer::Balanced;
-use super::connection::connect;
+use super::connection::{Connection, connect};
 use super::detector::FailureDetector;
 use super::error::SendError;
 use super::sending::{DeliveryError, Message};
@@ -15,6 +15,16 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::time::Instant;
 
+/// So many connections are made to meet one of the servers behind an address.
+const MEETINGS_MAX: usize = 8;
+
+/// Why a message was not delivered.
+pub(super) struct Undelivered {
+    pub(super) error: SendError,
+    /// A server may have it all the same; what that one calls itself, if there was a handshake.
+    pub(super) doubt: Option<Option<Arc<str>>>,
+}
+
 /// A server.
 pub(super) struct Node {
     pub(super) server: ServerSettings,
@@ -23,7 +33,7 @@ pub(super) struct Node {
     born: Instant,
     state: Mutex<State>,
     /// Connections that wait for their next chunk (keepalive), and until when.
-    idle: Mutex<Vec<(Stream, Option<Instant>)>>,
+    idle: Mutex<Vec<(Connection, Option<Instant>)>>,
 }
 
 struct State {
@@ -54,31 +64,57 @@ impl Node {
         self.state().available = false;
     }
 
-    /// Delivers a message.
-    pub(super) async fn send(&self, message: &Message<'_>) -> Result<(), SendError> {
-        let mut reused = self.take_idle();
+    /// Delivers a message. If a server may have it already, `to` is what that one calls itself, and no other gets it.
+    pub(super) async fn send(&self, message: &Message<'_>, to: Option<&Arc<str>>) -> Result<(), Undelivered> {
+        let mut doubt = to.cloned().map(Some);
+        let mut reused = self.take_idle(to);
         loop {
             let was_reused = reused.is_some();
-            let mut stream = match reused.take() {
-                Some(stream) => stream,
-                None => self.connect().await?,
+            let found = match reused.take() {
+                Some(connection) => Ok(connection),
+                None => self.connect_to(doubt.as_ref().and_then(Option::as_ref)).await,
             };
-            match self.deliver(&mut stream, message).await {
+            let mut connection = match found {
+                Ok(connection) => connection,
+                Err(error) => return Err(Undelivered { error, doubt }),
+            };
+            let (error, may_have_it) = match self.deliver(&mut connection.stream, message).await {
                 Ok(()) => {
                     self.heartbeat(false);
-                    self.put_back(stream).await;
+                    self.put_back(connection).await;
                     return Ok(());
                 }
+                Err(failed) => failed,
+            };
+            if may_have_it {
+                doubt = Some(connection.server.clone());
+            }
+            match error {
                 // The server may have closed an idle connection while the chunk was on its way: that says nothing
                 // about the server.
-                Err(DeliveryError::Io(_) | DeliveryError::Closed) if was_reused => {}
-                Err(error) => return Err(self.failed(error, message)),
+                DeliveryError::Io(_) | DeliveryError::Closed if was_reused => {}
+                error => return Err(Undelivered { error: self.failed(error, message), doubt }),
             }
         }
     }
 
+    /// Connects to the server that calls itself so, which may be one of several behind the node's address; to any if it
+    /// is `None`, or if servers do not say.
+    async fn connect_to(&self, name: Option<&Arc<str>>) -> Result<Connection, SendError> {
+        let Some(name) = name else { return self.connect().await };
+        for _ in 0..MEETINGS_MAX {
+            let mut connection = self.connect().await?;
+            if connection.server.as_ref().is_none_or(|server| server == name) {
+                return Ok(connection);
+            }
+            // Nothing was sent on it; how it ends does not matter.
+            let _ = connection.stream.shutdown().await;
+        }
+        Err(SendError::Elsewhere(Arc::clone(name)))
+    }
+
     /// Connects, as a heartbeat or to see whether it can be done.
-    pub(super) async fn connect(&self) -> Result<Stream, SendError> {
+    pub(super) async fn connect(&self) -> Result<Connection, SendError> {
         let address = self.address().await?;
         let connected = connect(&self.settings, &self.server, address, &self.log).await;
         if matches!(connected, Err(SendError::Handshake(_))) {
@@ -177,17 +213,24 @@ impl Node {
         self.idle().clear();
     }
 
-    async fn deliver(&self, stream: &mut Stream, message: &Message<'_>) -> Result<(), DeliveryError> {
-        message.write(stream, self.settings.send_timeout).await?;
+    /// The error comes with whether the server may have the chunk.
+    async fn deliver(&self, stream: &mut Stream, message: &Message<'_>) -> Result<(), (DeliveryError, bool)> {
+        if let Err(error) = message.write(stream, self.settings.send_timeout).await {
+            let is_whole = message.wants_ack() && matches!(error, DeliveryError::Unflushed(_));
+            return Err((error, is_whole));
+        }
         let wait_max = self.settings.ack_timeout.unwrap_or_default();
-        message.confirm(stream, wait_max, self.settings.read_bytes).await
+        message.confirm(stream, wait_max, self.settings.read_bytes).await.map_err(|error| {
+            let thrown_away = matches!(error, DeliveryError::WantsHandshake);
+            (error, message.wants_ack() && !thrown_away)
+        })
     }
 
     /// Logs why a chunk was not delivered, and gives the node up if it is to blame.
     fn failed(&self, error: DeliveryError, message: &Message<'_>) -> SendError {
         let (host, port) = (&self.server.host, self.server.port);
         match error {
-            DeliveryError::Io(error) => SendError::Io(error),
+            DeliveryError::Io(error) | DeliveryError::Unflushed(error) => SendError::Io(error),
             DeliveryError::Damaged => SendError::Damaged,
             DeliveryError::NoAck => {
                 let text = "no response from node. regard it as unavailable.";
@@ -214,26 +257,28 @@ impl Node {
         }
     }
 
-    /// An idle connection on which nothing has happened: no end, and nothing that nobody asked for.
-    fn take_idle(&self) -> Option<Stream> {
+    /// An idle connection on which nothing has happened: no end, and nothing that nobody asked for. Only one to the
+    /// server that calls itself `to`, if that is said.
+    fn take_idle(&self, to: Option<&Arc<str>>) -> Option<Connection> {
         let now = Instant::now();
         loop {
-            let (mut stream, until) = self.idle().pop()?;
+            let (mut connection, until) = self.idle().pop()?;
             let mut byte = [0];
-            let alive = stream.read(&mut byte).now_or_never().is_none();
-            if alive && until.is_none_or(|until| now < until) {
-                return Some(stream);
+            let alive = connection.stream.read(&mut byte).now_or_never().is_none();
+            let is_meant = to.is_none() || connection.server.as_ref() == to;
+            if alive && is_meant && until.is_none_or(|until| now < until) {
+                return Some(connection);
             }
         }
     }
 
-    async fn put_back(&self, mut stream: Stream) {
+    async fn put_back(&self, mut connection: Connection) {
         if self.settings.keepalive {
             let until = self.settings.keepalive_timeout.map(|timeout| Instant::now() + timeout);
-            self.idle().push((stream, until));
+            self.idle().push((connection, until));
         } else {
             // Everything has been delivered or handed to the kernel; an error here changes nothing.
-            let _ = stream.shutdown().await;
+            let _ = connection.stream.shutdown().await;
         }
     }
 
@@ -245,7 +290,7 @@ impl Node {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn idle(&self) -> MutexGuard<'_, Vec<(Stream, Option<Instant>)>> {
+    fn idle(&self) -> MutexGuard<'_, Vec<(Connection, Option<Instant>)>> {
         self.idle.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -1,9 +1,10 @@
 //! The output: which node gets a chunk, and what runs beside.
 
 use super::balancer::Balancer;
+use super::doubts::{Doubt, Doubts};
 use super::error::SendError;
 use super::heartbeat;
-use super::node::Node;
+use super::node::{Node, Undelivered};
 use super::sending::Message;
 use super::settings::{HeartbeatType, Settings};
 use futures_util::future::BoxFuture;
@@ -24,6 +25,7 @@ pub(super) struct Forward {
 pub(super) struct Nodes {
     pub(super) all: Vec<Arc<Node>>,
     pub(super) balancer: Balancer,
+    pub(super) doubts: Doubts,
     pub(super) settings: Arc<Settings>,
     pub(super) log: PluginLog,
 }
@@ -37,9 +39,11 @@ impl Forward {
             .map(|server| Arc::new(Node::new(server.clone(), settings.clone(), log.clone())))
             .collect();
         // Without random numbers all nodes of a fleet would begin with the same server; they would still deliver.
-        let seed = crate::forward::random()
-            .map_or(1, |bytes| u64::from_be_bytes(*bytes.first_chunk().unwrap_or(&[1; 8])));
-        let nodes = Arc::new(Nodes { all, balancer: Balancer::new(seed), settings, log });
+        let random = crate::forward::random().map_or(1, u128::from_be_bytes);
+        // With acks, a chunk's place in the list must be the same after a restart.
+        let seed = if settings.ack_timeout.is_some() { 1 } else { random as u64 };
+        let balancer = Balancer::new(seed, (random >> 64) as u32);
+        let nodes = Arc::new(Nodes { all, balancer, doubts: Doubts::default(), settings, log });
         Self { nodes, tasks: Mutex::default() }
     }
 
@@ -75,21 +79,77 @@ impl Forward {
 }
 
 impl Nodes {
-    /// Delivers a message to the first node that takes it.
-    pub(super) async fn send(&self, message: &Message<'_>) -> Result<(), SendError> {
+    /// Delivers a message to the first node that takes it; one that a server may have, to that server.
+    pub(super) async fn send(&self, message: &Message<'_>, place: Option<u64>) -> Result<(), SendError> {
+        if let Some(doubt) = self.doubts.of(message.id)
+            && let Some(sent) = self.send_again(message, &doubt).await
+        {
+            return sent;
+        }
         let mut last = SendError::NoNodes;
-        for index in self.balancer.order() {
+        for index in self.balancer.order(place) {
             let Some(node) = self.all.get(index).filter(|node| node.is_available()) else { continue };
-            match node.send(message).await {
-                // Another node would get no more of it.
-                result @ (Ok(()) | Err(SendError::Damaged)) => return result,
-                Err(error) => last = error,
+            let Err(Undelivered { error, doubt }) = node.send(message, None).await else { return Ok(()) };
+            // Another node would get no more of it.
+            if matches!(error, SendError::Damaged) {
+                return Err(error);
             }
             if !node.is_available() {
                 self.rebalance();
             }
+            if let Some(server) = doubt
+                && !self.settings.doubt_wait.is_zero()
+            {
+                return Err(self.held(error, &self.doubts.raise(message.id, index, server)));
+            }
+            last = error;
         }
         Err(last)
+    }
+
+    /// Delivers a message to the server that may have it; `None` if that was waited for long enough.
+    async fn send_again(&self, message: &Message<'_>, doubt: &Doubt) -> Option<Result<(), SendError>> {
+        let node = self.all.get(doubt.node)?;
+        // Whether it is there is found out faster like this than by heartbeats.
+        let sent = node.send(message, doubt.server.as_ref()).await;
+        let Err(Undelivered { error, .. }) = sent else {
+            self.doubts.settle(message.id);
+            return Some(Ok(()));
+        };
+        if matches!(error, SendError::Damaged) {
+            return Some(Err(error));
+        }
+        if !node.is_available() {
+            self.rebalance();
+        }
+        if doubt.age() < self.settings.doubt_wait {
+            return Some(Err(self.held(error, doubt)));
+        }
+        log_warn!(
+            self.log,
+            "doubt_wait is over: a chunk goes to any server, and is stored twice if the silent one has it",
+            server = self.called(doubt),
+            chunk_id = message.id,
+            error = error.to_string()
+        );
+        self.doubts.settle(message.id);
+        None
+    }
+
+    /// The chunk waits. With one server there is nobody to whom others could go meanwhile.
+    fn held(&self, error: SendError, doubt: &Doubt) -> SendError {
+        if self.all.len() == 1 && !matches!(error, SendError::Elsewhere(_)) {
+            return error;
+        }
+        SendError::Held { error: Box::new(error), server: self.called(doubt), pause: doubt.pause() }
+    }
+
+    fn called(&self, doubt: &Doubt) -> String {
+        let node = self.all.get(doubt.node).map_or("", |node| &*node.server.name);
+        match &doubt.server {
+            Some(server) => format!("{server} at {node}"),
+            None => node.to_owned(),
+        }
     }
 
     /// Gives the turns anew.
@@ -119,6 +179,11 @@ impl Nodes {
     }
 }
 
+/// The random half of a chunk's id.
+fn place(chunk: &Chunk) -> u64 {
+    chunk.id().0.last_chunk().map_or(0, |bytes| u64::from_be_bytes(*bytes))
+}
+
 impl BufferedOutput for Forward {
     fn write<'a>(&'a self, chunk: &'a Chunk) -> WriteFuture<'a> {
         Box::pin(async move {
@@ -129,12 +194,14 @@ impl BufferedOutput for Forward {
             }
             let wants_ack = nodes.settings.ack_timeout.is_some();
             let compress = nodes.settings.compress;
-            let sent = nodes.send(&Message::new(chunk, compress, wants_ack)?).await;
+            // A chunk that outlives the process goes to the node that the process before may have given it to.
+            let place = chunk.path().filter(|_| wants_ack).map(|_| place(chunk));
+            let sent = nodes.send(&Message::new(chunk, compress, wants_ack)?, place).await;
             let Err(SendError::Damaged) = sent else { return sent.map_err(WriteError::from) };
             let text = "the chunk's file is damaged. what is whole of it is sent";
             log_error!(nodes.log, text, chunk = chunk.id(), path = chunk.path().unwrap_or_default());
             let message = Message::gathered(chunk, compress, wants_ack)?;
-            nodes.send(&message).await.map_err(WriteError::from)
+            nodes.send(&message, place).await.map_err(WriteError::from)
         })
     }
 

@@ -43,6 +43,8 @@ enum Entries<'a> {
 #[derive(Debug)]
 pub(super) enum DeliveryError {
     Io(io::Error),
+    /// Everything was written, but not all of it may have left.
+    Unflushed(io::Error),
     /// The chunk's file does not hold what it should: the message could not be written to its end.
     Damaged,
     /// No ack came in time.
@@ -140,7 +142,12 @@ impl<'a> Message<'a> {
                 }
             }
         }
-        Ok(within(Some(stall_max), stream.flush()).await?)
+        within(Some(stall_max), stream.flush()).await.map_err(DeliveryError::Unflushed)
+    }
+
+    /// Whether an ack is wanted.
+    pub(super) fn wants_ack(&self) -> bool {
+        self.chunk.is_some()
     }
 
     /// Waits for the ack, if one is wanted.

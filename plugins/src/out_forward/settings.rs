@@ -30,6 +30,13 @@ pub(super) static PARAMS: &[Param] = &[
         .default("false"),
     Param::new("ack_response_timeout", ParamKind::Time, "Longest wait for an ack").default("190"),
     Param::new(
+        "doubt_wait",
+        ParamKind::Time,
+        "How long a chunk whose ack was not read waits for the server that may have it, before another gets it, which may \
+         store it twice; 0: not at all, like Fluentd",
+    )
+    .default("1h"),
+    Param::new(
         "read_interval_msec",
         ParamKind::Integer,
         "Milliseconds between two looks at a socket in Fluentd; accepted, nothing waits here",
@@ -145,6 +152,8 @@ pub(super) struct Settings {
     pub(super) phi_threshold: Option<f64>,
     /// Longest wait for an ack, if acks are required.
     pub(super) ack_timeout: Option<Duration>,
+    /// How long a chunk waits for the server that may have it.
+    pub(super) doubt_wait: Duration,
     pub(super) read_bytes: usize,
     /// How long an address is used; zero: for one connection; `None`: until the server is lost.
     pub(super) address_lifetime: Option<Duration>,
@@ -212,6 +221,7 @@ impl Settings {
                 .bool("phi_failure_detector")
                 .then(|| params.int("phi_threshold").unwrap_or(16) as f64),
             ack_timeout: params.bool("require_ack_response").then_some(ack_timeout),
+            doubt_wait: time("doubt_wait"),
             read_bytes: params.size("read_length").unwrap_or(512).clamp(16, 1 << 20) as usize,
             address_lifetime: params.time("expire_dns_cache"),
             random_address,

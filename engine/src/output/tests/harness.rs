@@ -51,6 +51,8 @@ pub(super) enum Act {
     Fail,
     /// Fails after so many milliseconds.
     FailAfter(u64),
+    /// Is set aside for so many milliseconds.
+    Later(u64),
     Reject,
     Panic,
     /// Succeeds after so many milliseconds.
@@ -81,6 +83,9 @@ impl BufferedOutput for Sink {
                 Act::FailAfter(millis) => {
                     tokio::time::sleep(Duration::from_millis(millis)).await;
                     Err(WriteError::retry("Errno::ETIMEDOUT", "timed out"))
+                }
+                Act::Later(millis) => {
+                    Err(WriteError::later("SocketError", "not now", Duration::from_millis(millis)))
                 }
                 Act::Reject => Err(WriteError::reject("Fluent::UnrecoverableError", "bad")),
                 Act::Panic => panic!("a mistake of the plugin"),

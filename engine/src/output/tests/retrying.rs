@@ -2,6 +2,7 @@
 
 use super::harness::{Act, Rig, Setup, count, pass};
 use crate::output::settings::FlushMode;
+use crate::plugin::Output;
 
 #[tokio::test(start_paused = true)]
 async fn a_chunk_is_tried_again_in_growing_intervals_until_it_is_written() {
@@ -29,6 +30,34 @@ async fn no_other_chunk_is_tried_before_the_retry_and_the_order_stays() {
     rig.emit(2).await.unwrap();
     pass(5000).await;
     assert_eq!(rig.written(), [(0, vec![1]), (1000, vec![1]), (2000, vec![2])]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_chunk_that_is_set_aside_holds_nothing_up_and_is_no_retry() {
+    let rig = Setup { acts: vec![Act::Later(5000)], ..Setup::default() }.run().await;
+    rig.emit(1).await.unwrap();
+    pass(500).await;
+    rig.emit(2).await.unwrap();
+    pass(3000).await;
+    assert_eq!(rig.written()[1].1, [2]);
+    let status = rig.status();
+    assert_eq!((status.retry, status.buffer.unwrap().taken_chunks), (None, 1));
+    pass(5000).await;
+    assert_eq!(rig.written()[2], (5000, vec![1]));
+    assert_eq!(rig.status().buffer.unwrap().taken_chunks, 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_stop_ends_the_pause_of_what_is_set_aside_for_one_more_try() {
+    for (then, tries) in [(Act::Succeed, 2), (Act::Later(1000), 2)] {
+        let rig = Setup { acts: vec![Act::Later(3_600_000)], then, ..Setup::default() }.run().await;
+        rig.emit(1).await.unwrap();
+        pass(500).await;
+        rig.output.stopping();
+        pass(100).await;
+        rig.output.shutdown().await;
+        assert_eq!(rig.written().len(), tries, "{then:?}");
+    }
 }
 
 #[tokio::test(start_paused = true)]

@@ -88,6 +88,7 @@ impl Engine {
             zone: TimeZone::UTC,
             partition_key: String::new(),
             deduplication: Deduplication::Unknown,
+            memory: None,
             keeps_rows: false,
         }
     }

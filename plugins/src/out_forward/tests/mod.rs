@@ -1,5 +1,7 @@
 //! The output against servers that do what a test wants, and against in_forward.
 
+mod doubtful;
+
 use super::PLUGIN;
 use super::output::Forward;
 use super::settings::Settings;
