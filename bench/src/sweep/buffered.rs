@@ -17,7 +17,7 @@ const START_CPU: &str = "start: CPU s";
 const START_MEMORY: &str = "start: peak MB";
 
 /// Bytes in the buffer at which it is looked at.
-const STEPS_GB: [f64; 7] = [0.0, 1.0, 2.0, 5.0, 10.0, 20.0, 50.0];
+const STEPS_GB: [f64; 5] = [0.0, 1.0, 2.0, 5.0, 10.0];
 /// What must stay free on the disk.
 const FREE_GB: f64 = 20.0;
 
@@ -35,7 +35,7 @@ pub(super) fn buffered(options: &Options, command: &[String], points: &mut Point
         held += fill_up(&stand, step - held)?;
         let stand = stand.stop();
         let begin = Instant::now();
-        let stand = stand.start(command, &config)?;
+        let mut stand = stand.start(command, &config)?;
         let listens = begin.elapsed().as_secs_f64();
         stand.program.wait_until_quiet(STEP_TIMEOUT)?;
         let started = stand.program.usage();

@@ -39,7 +39,7 @@ pub(super) fn connections(options: &Options, command: &[String], points: &mut Po
 
 /// Highest resident size of a program that was only started.
 fn idle_memory(command: &[String], config: &str) -> Result<u64, String> {
-    let stand = Stand::start(command, config)?;
+    let mut stand = Stand::start(command, config)?;
     stand.program.wait_until_quiet(STEP_TIMEOUT)?;
     Ok(stand.program.usage().memory)
 }
@@ -89,7 +89,7 @@ pub(super) fn record_size(options: &Options, command: &[String], points: &mut Po
 }
 
 fn tail(command: &[String], record_bytes: usize, records: usize) -> Result<Figures, String> {
-    let stand = Stand::start(command, &format!("{}{NULL}", super::files::source("refresh_interval 1s")))?;
+    let mut stand = Stand::start(command, &format!("{}{NULL}", super::files::source("refresh_interval 1s")))?;
     stand.program.wait_until_quiet(STEP_TIMEOUT)?;
     let part = stand.dir().join("in.part");
     let bytes = write_sized(&part, records, record_bytes).map_err(|e| format!("{}: {e}", part.display()))?;
@@ -97,7 +97,7 @@ fn tail(command: &[String], record_bytes: usize, records: usize) -> Result<Figur
     let before = stand.program.usage();
     // The file appears at once under its name: a tail must not see it grow.
     fs::rename(&part, stand.dir().join("in/app.log")).map_err(|e| e.to_string())?;
-    let begin = stand.program.wait_until_busy(STEP_TIMEOUT)?;
+    let begin = stand.program.wait_until_opened(&stand.dir().join("in/app.log"), STEP_TIMEOUT)?;
     let end = stand.program.wait_until_quiet(STEP_TIMEOUT)?;
     let seconds = end.duration_since(begin).as_secs_f64();
     Ok(figures(records, bytes, seconds, before, stand.program.usage()))

@@ -45,7 +45,12 @@ impl Place {
     /// to: nobody listens there.
     pub(super) fn start(self, command: &[String], template: &str) -> Result<Stand, String> {
         let config = self.dir().join("bench.conf");
-        let places = Places { port: self.port, out_port: logweir_testing::free_port(), dir: self.dir(), configs: self.dir() };
+        let places = Places {
+            port: self.port,
+            out_port: logweir_testing::free_port(),
+            dir: self.dir(),
+            configs: self.dir(),
+        };
         fs::write(&config, fill(template, &places)).map_err(|e| e.to_string())?;
         let listens = template.contains("@PORT@").then_some(self.port);
         let program = Program::start(command, &config, self.dir(), listens)?;
@@ -70,7 +75,7 @@ impl Stand {
     }
 
     /// Sends a load and waits until the program is through with it. The connections are there before the clock starts.
-    pub(super) fn send(&self, load: &Load) -> Result<Figures, String> {
+    pub(super) fn send(&mut self, load: &Load) -> Result<Figures, String> {
         let sockets = load.connect(self.port)?;
         self.program.wait_until_quiet(STEP_TIMEOUT)?;
         let before = self.program.usage();

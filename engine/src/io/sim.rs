@@ -4,6 +4,8 @@
 //! file system that the next start finds: of the pending writes any subset, torn at sectors, of the pending changes of
 //! names any subset. It is as unkind as the contract of [`Fs`] allows.
 
+#![allow(clippy::unwrap_used, reason = "for tests and fuzz targets only")]
+
 use super::{Access, Clock, DirectoryLock, File, FileStat, Fs, LockError, Timestamp};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::ffi::OsString;

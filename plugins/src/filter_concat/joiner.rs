@@ -312,9 +312,8 @@ fn is_text(value: Option<&[u8]>, text: &[u8]) -> bool {
 /// What an event counts against buffer_limit_size: its keys and its values as texts.
 fn counted_size(record: &[u8]) -> usize {
     let mut size = 0;
-    let mut pairs = RecordView::new(record).iter();
     let mut text = Vec::new();
-    while let Some((key, value)) = pairs.next() {
+    for (key, value) in RecordView::new(record).iter() {
         text.clear();
         json::ruby_to_s(key, &mut text);
         json::ruby_to_s(value, &mut text);

@@ -4,7 +4,7 @@ use super::decoder::{Decoder, Received, Sizes};
 use super::entries::Rules;
 use super::message::{Body, Message, check_packed};
 use super::options::Options;
-use crate::inflate::Inflater;
+use crate::inflate::{InflateLimits, Inflater};
 use bytes::{Bytes, BytesMut};
 
 /// Decodes the messages in `bytes` as a connection does, inflates and checks their packed entries, and answers how many
@@ -33,10 +33,11 @@ pub fn count_entries(bytes: &[u8]) -> Option<usize> {
 
 fn inflated(payload: &Bytes, options: &Options) -> Option<Bytes> {
     let Some(compression) = options.compressed.compression().ok()? else { return Some(payload.clone()) };
-    let mut inflater = Inflater::new(compression, payload, u64::MAX).ok()?;
+    let mut inflater = Inflater::new(compression, payload, UNLIMITED).ok()?;
     let mut out = Vec::new();
     while !inflater.step(&mut out, usize::MAX).ok()? {}
     Some(out.into())
 }
 
+const UNLIMITED: InflateLimits = InflateLimits { bytes: u64::MAX, ratio: u64::MAX };
 const RULES: Rules = Rules { skip_invalid: false, skip_all: false, forward: true, timestamps: false };

@@ -28,7 +28,7 @@ pub(crate) enum FieldValue {
     /// `"#{use_nil}"`
     Nil,
     Text(String),
-    Expression(Expression),
+    Expression(Box<Expression>),
 }
 
 impl Fields {
@@ -177,7 +177,7 @@ impl FieldValue {
                 format!("Pass invalid syntax parameter : key = {key}, value = {text}: {}", error.message);
             refused_expression(params, key, message, &error)
         })?;
-        Ok(Self::Expression(expression))
+        Ok(Self::Expression(Box::new(expression)))
     }
 }
 

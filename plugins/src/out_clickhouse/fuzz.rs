@@ -28,7 +28,8 @@ pub fn fuzz(data: &[u8]) {
     let columns = read_block(&block.body.concat()).expect("a block");
     assert_eq!(block.rows, records.len() - refused.len());
     assert!(columns.iter().all(|(_, values)| values.len() == block.rows), "{columns:?}");
-    let accepted: Vec<_> = (0..records.len()).filter(|row| !refused.iter().any(|(bad, _)| bad == row)).collect();
+    let accepted: Vec<_> =
+        (0..records.len()).filter(|row| !refused.iter().any(|(bad, _)| bad == row)).collect();
     let accepted: Vec<_> = accepted.into_iter().map(|row| records[row].clone()).collect();
     let (alone, refused) = encode(&layout, &accepted);
     assert_eq!(refused, [], "refused alone");
@@ -50,6 +51,7 @@ fn layout(kind: &str) -> Option<Layout> {
         zone: TimeZone::UTC,
         partition_key: String::new(),
         deduplication: Deduplication::Unknown,
+        memory: None,
         keeps_rows: false,
     };
     Layout::new(&table, &ColumnOptions::default(), &TimeZone::UTC, |_| {}).ok()

@@ -22,6 +22,7 @@ pub fn block_of(columns: &[(&str, &str)], entries: &[u8]) -> Option<(usize, usiz
         zone: TimeZone::UTC,
         partition_key: String::new(),
         deduplication: Deduplication::Unknown,
+        memory: None,
         keeps_rows: false,
     };
     let layout = Layout::new(&table, &ColumnOptions::default(), &TimeZone::UTC, |_| ()).ok()?;

@@ -129,7 +129,8 @@ pub fn fuzz(data: &[u8]) {
     if let Some(helo) = &read {
         make_ping(&credentials, helo, "salt");
     }
-    let handshake = Handshake { salt: "salt".to_owned(), nonce: read.map(|helo| helo.nonce).unwrap_or_default() };
+    let handshake =
+        Handshake { salt: "salt".to_owned(), nonce: read.map(|helo| helo.nonce).unwrap_or_default() };
     assert!(handshake.finish(&credentials, pong).is_err(), "nobody guesses a digest");
 }
 

@@ -151,7 +151,7 @@ fn text(raw: &[u8]) -> Cow<'_, [u8]> {
 }
 
 /// With `?` for what is no UTF-8.
-fn valid<'v>(value: &'v Cow<'_, [u8]>) -> Cow<'v, [u8]> {
+fn valid(value: &[u8]) -> Cow<'_, [u8]> {
     if std::str::from_utf8(value).is_ok() {
         return Cow::Borrowed(value);
     }

@@ -39,7 +39,8 @@ impl Routed {
         let text = format!("<{directive} **>\n@type {}\n{text}\n</{directive}>", descriptor.name);
         let mut driver = Driver::new(crate::PLUGINS);
         let params = driver.params(descriptor.kind, &text).map_err(|problem| problem.message().to_owned())?;
-        let (mut filter, mut output) = (None, None);
+        let mut filter: Option<Arc<dyn Filter>> = None;
+        let mut output: Option<Arc<dyn Output>> = None;
         let built = match descriptor.build {
             Build::Filter(build) => {
                 build(&params, &mut driver.context()).map(|built| filter = Some(Arc::from(built)))
@@ -51,7 +52,6 @@ impl Routed {
             _ => panic!("neither a filter nor an output"),
         };
         built.map_err(|problem| problem.message().to_owned())?;
-        let (filter, output): (Option<Arc<dyn Filter>>, Option<Arc<dyn Output>>) = (filter, output);
         let seen = Arc::<Mutex<Vec<String>>>::default();
         let end = |label: &str| {
             let label = if label == ROOT_LABEL { String::new() } else { format!("{label} ") };
