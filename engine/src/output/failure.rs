@@ -5,6 +5,7 @@ use super::flush::attempt;
 use super::retry::RetryState;
 use super::runtime::Runtime;
 use crate::buffer::Chunk;
+use crate::fault;
 use crate::plugin::WriteError;
 use crate::telemetry::Shown;
 use crate::{log_debug, log_error, log_info, log_warn};
@@ -14,6 +15,7 @@ impl Runtime {
     /// The chunk was written: it leaves the buffer, and the output is well again.
     pub(super) async fn commit(&self, chunk: &Arc<Chunk>, secondary: bool) {
         self.purge(chunk).await;
+        fault!("chunk-purged");
         if self.retry().take().is_none() {
             return;
         }
@@ -68,7 +70,10 @@ impl Runtime {
                     error = error.to_string()
                 );
                 match attempt(&*secondary.output, chunk).await {
-                    Ok(()) => return self.commit(chunk, true).await,
+                    Ok(()) => {
+                        fault!("secondary-written");
+                        return self.commit(chunk, true).await;
+                    }
                     Err(error) => log_warn!(
                         log,
                         "got an error in secondary for unrecoverable error",
@@ -93,6 +98,7 @@ impl Runtime {
         let saved = tokio::task::spawn_blocking(move || backup.reject(&copy, &environment)).await;
         match saved.map_err(std::io::Error::other).and_then(|result| result) {
             Ok(()) => {
+                fault!("backup-written");
                 OutputCounters::add(&self.counters.backup_count, 1);
                 self.commit(chunk, secondary).await;
             }
@@ -150,7 +156,6 @@ impl Runtime {
         let log = &self.environment.log;
         let steps = self.retry().take().map_or(0, |state| state.steps());
         let records = buffer.queued_records();
-        OutputCounters::add(&self.counters.dropped_records, records);
         if let Some(error) = error {
             log_error!(
                 log,
@@ -163,20 +168,30 @@ impl Runtime {
         }
         let (backup, environment) = (self.backup.clone(), self.environment.clone());
         let evacuate = buffer.is_persistent() && !self.flush.disable_chunk_backup;
-        self.with_buffer(move |buffer| {
-            while let Some(chunk) = evacuate.then(|| buffer.take()).flatten() {
+        let dropping = self.with_buffer(move |buffer| {
+            if !evacuate {
+                return buffer.clear_queue().1;
+            }
+            let mut dropped = 0;
+            // Also those that are not on the device yet: they may have been acknowledged by the time they are gone.
+            while let Some(chunk) = buffer.take_to_drop() {
                 if let Err(error) = backup.evacuate(&chunk, &environment) {
                     log_error!(
                         environment.log,
-                        "unexpected error while evacuating chunk files.",
+                        "unexpected error while evacuating chunk files. what is left stays in the queue",
+                        chunk_id = chunk.id(),
                         error = error.to_string()
                     );
+                    buffer.rollback(chunk.id());
+                    break;
                 }
+                fault!("chunk-evacuated");
+                dropped += chunk.records();
                 buffer.purge(chunk.id());
             }
-            buffer.clear_queue();
-        })
-        .await;
+            dropped
+        });
+        OutputCounters::add(&self.counters.dropped_records, dropping.await.unwrap_or(0));
         log_debug!(log, "buffer queue cleared");
     }
 
