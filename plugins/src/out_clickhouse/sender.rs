@@ -14,6 +14,7 @@ use super::server_error::Remedy;
 use super::table::Deduplication;
 use super::target::Target;
 use super::trace::{Trace, trace};
+use logweir_engine::fault;
 use logweir_engine::io::Timestamp;
 use logweir_engine::log_warn;
 use logweir_engine::telemetry::PluginLog;
@@ -111,7 +112,10 @@ impl Sender {
         for endpoint in self.cluster.ordered(insert.start) {
             let doubted = doubts.has(insert.token);
             if !safe && doubted {
-                match trace(&endpoint, insert).await {
+                fault!("doubt-found");
+                let trace = trace(&endpoint, insert).await;
+                fault!("doubt-settled");
+                match trace {
                     Trace::Stored => {
                         doubts.settle(insert.token);
                         return Ok(Sent::Whole);

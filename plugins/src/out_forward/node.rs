@@ -7,6 +7,7 @@ use super::error::SendError;
 use super::sending::{DeliveryError, Message};
 use super::settings::{HeartbeatType, ServerSettings, Settings};
 use futures_util::FutureExt;
+use logweir_engine::fault;
 use logweir_engine::log_warn;
 use logweir_engine::net::{Stream, addresses};
 use logweir_engine::telemetry::PluginLog;
@@ -65,6 +66,7 @@ impl Node {
             };
             match self.deliver(&mut stream, message).await {
                 Ok(()) => {
+                    fault!("forward-acked");
                     self.heartbeat(false);
                     self.put_back(stream).await;
                     return Ok(());
@@ -178,7 +180,9 @@ impl Node {
     }
 
     async fn deliver(&self, stream: &mut Stream, message: &Message<'_>) -> Result<(), DeliveryError> {
+        fault!("forward-sending");
         message.write(stream, self.settings.send_timeout).await?;
+        fault!("forward-sent");
         let wait_max = self.settings.ack_timeout.unwrap_or_default();
         message.confirm(stream, wait_max, self.settings.read_bytes).await
     }
