@@ -5,10 +5,12 @@
 mod clickhouse;
 mod http;
 mod libchdb;
+mod proxy;
 
 pub use clickhouse::{ClickHouse, Options};
 pub use http::{HttpAnswer, http_request};
 pub use libchdb::Libchdb;
+pub use proxy::{Cut, Proxy};
 
 /// A TCP port of 127.0.0.1 that nothing listens on at the moment of the call.
 pub fn free_port() -> u16 {

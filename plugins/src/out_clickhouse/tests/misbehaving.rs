@@ -4,25 +4,33 @@
 use super::plugin::{chunk, database, plugin};
 use logweir_engine::clickhouse::frame::unframe;
 use logweir_engine::plugin::WriteError;
-use logweir_testing::{ClickHouse, free_port};
+use logweir_testing::{ClickHouse, Cut, Proxy, free_port};
 use serde_json::{Value, json};
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::sync::{Arc, Mutex};
 
 /// An answer of the scripted server: status and body.
-type Answer = (u16, String);
+pub(super) type Answer = (u16, String);
 /// A request: target and body.
-type Request = (String, Vec<u8>);
+pub(super) type Request = (String, Vec<u8>);
 
 /// A server that answers each request as a function says: from the query and the body.
-struct Scripted {
-    port: u16,
+pub(super) struct Scripted {
+    pub(super) port: u16,
     requests: Arc<Mutex<Vec<Request>>>,
 }
 
 impl Scripted {
-    fn start(answer: impl Fn(&str, &[u8]) -> Answer + Send + Sync + 'static) -> Self {
+    pub(super) fn start(answer: impl Fn(&str, &[u8]) -> Answer + Send + Sync + 'static) -> Self {
+        Self::start_with(answer, None)
+    }
+
+    /// One that leaves the connections of inserts to `inserts`, once it has read the head.
+    pub(super) fn start_with(
+        answer: impl Fn(&str, &[u8]) -> Answer + Send + Sync + 'static,
+        inserts: Option<fn(TcpStream)>,
+    ) -> Self {
         let listener = TcpListener::bind(("127.0.0.1", 0)).unwrap();
         let port = listener.local_addr().unwrap().port();
         let requests: Arc<Mutex<Vec<Request>>> = Arc::default();
@@ -31,20 +39,25 @@ impl Scripted {
         std::thread::spawn(move || {
             for stream in listener.incoming().flatten() {
                 let (seen, answer) = (Arc::clone(&seen), Arc::clone(&answer));
-                std::thread::spawn(move || serve(stream, &seen, &*answer));
+                std::thread::spawn(move || serve(stream, &seen, &*answer, inserts));
             }
         });
         Self { port, requests }
     }
 
     /// The queries that came, inserts only.
-    fn inserts(&self) -> Vec<Request> {
+    pub(super) fn inserts(&self) -> Vec<Request> {
         let requests = self.requests.lock().unwrap();
         requests.iter().filter(|(target, _)| target.contains("INSERT")).cloned().collect()
     }
 }
 
-fn serve(stream: TcpStream, seen: &Mutex<Vec<Request>>, answer: &dyn Fn(&str, &[u8]) -> Answer) {
+fn serve(
+    stream: TcpStream,
+    seen: &Mutex<Vec<Request>>,
+    answer: &dyn Fn(&str, &[u8]) -> Answer,
+    inserts: Option<fn(TcpStream)>,
+) {
     let mut reader = BufReader::new(stream.try_clone().unwrap());
     loop {
         let mut head = String::new();
@@ -57,6 +70,11 @@ fn serve(stream: TcpStream, seen: &Mutex<Vec<Request>>, answer: &dyn Fn(&str, &[
                 break;
             }
             head.push_str(&line);
+        }
+        if let Some(inserts) = inserts
+            && head.contains("INSERT")
+        {
+            return inserts(stream);
         }
         let lower = head.to_ascii_lowercase();
         let mut body = Vec::new();
@@ -97,7 +115,7 @@ fn serve(stream: TcpStream, seen: &Mutex<Vec<Request>>, answer: &dyn Fn(&str, &[
 }
 
 /// What a current server says of a table `n UInt32, day Date` partitioned by day; `None` for inserts.
-fn described(query: &str) -> Option<Answer> {
+pub(super) fn described(query: &str) -> Option<Answer> {
     let data = if query.starts_with("SELECT version") {
         json!([["26.5.1.1", "UTC"]])
     } else if query.contains("system.columns") {
@@ -112,7 +130,7 @@ fn described(query: &str) -> Option<Answer> {
 }
 
 /// The rows of a body of `n UInt32, day Date`.
-fn rows(body: &[u8]) -> Vec<(u32, u16)> {
+pub(super) fn rows(body: &[u8]) -> Vec<(u32, u16)> {
     let body = unframe(body).unwrap();
     let (count, start) = match body[1..] {
         [low, high, ..] if low >= 0x80 => (usize::from(low & 0x7f) | usize::from(high) << 7, 3),
@@ -126,47 +144,8 @@ fn rows(body: &[u8]) -> Vec<(u32, u16)> {
     (0..count).map(|n| (number(n), day(n))).collect()
 }
 
-fn parameter<'a>(target: &'a str, name: &str) -> Option<&'a str> {
+pub(super) fn parameter<'a>(target: &'a str, name: &str) -> Option<&'a str> {
     target.split(['?', '&']).find_map(|pair| pair.strip_prefix(name)?.strip_prefix('='))
-}
-
-/// A way to a server on which answers can be lost: each connection ends when the server begins to answer an insert.
-fn losing_proxy(server: u16) -> u16 {
-    let listener = TcpListener::bind(("127.0.0.1", 0)).unwrap();
-    let port = listener.local_addr().unwrap().port();
-    std::thread::spawn(move || {
-        for client in listener.incoming().flatten() {
-            std::thread::spawn(move || {
-                let upstream = TcpStream::connect(("127.0.0.1", server)).unwrap();
-                let (mut from, mut to) = (client.try_clone().unwrap(), upstream.try_clone().unwrap());
-                let is_insert = Arc::new(Mutex::new(false));
-                let noted = Arc::clone(&is_insert);
-                std::thread::spawn(move || {
-                    let mut buffer = [0; 65_536];
-                    while let Ok(size @ 1..) = from.read(&mut buffer) {
-                        if buffer[..size].windows(12).any(|w| w == b"query=INSERT") {
-                            *noted.lock().unwrap() = true;
-                        }
-                        if to.write_all(&buffer[..size]).is_err() {
-                            break;
-                        }
-                    }
-                });
-                let (mut from, mut to) = (upstream, client);
-                let mut buffer = [0; 65_536];
-                while let Ok(size @ 1..) = from.read(&mut buffer) {
-                    if *is_insert.lock().unwrap() {
-                        let _ = to.shutdown(std::net::Shutdown::Both);
-                        break;
-                    }
-                    if to.write_all(&buffer[..size]).is_err() {
-                        break;
-                    }
-                }
-            });
-        }
-    });
-    port
 }
 
 #[tokio::test]
@@ -174,9 +153,12 @@ async fn an_insert_whose_answer_is_lost_is_stored_once_by_a_server_that_cannot_d
     let server = ClickHouse::shared();
     database(server, "lost");
     server.query("CREATE TABLE lost.t (n UInt32) ENGINE = MergeTree ORDER BY n");
-    let proxy = losing_proxy(server.port());
-    let (plugin, _) =
-        plugin(&format!("urls [\"http://127.0.0.1:{proxy}\"]\ndatabase lost\ntable t\nmax_insert_rows 10"));
+    let cut = |head: &str| if head.contains("query=INSERT") { Cut::BeforeAnswer } else { Cut::Nothing };
+    let proxy = Proxy::start(server.port(), cut);
+    let (plugin, _) = plugin(&format!(
+        "urls [\"http://127.0.0.1:{}\"]\ndatabase lost\ntable t\nmax_insert_rows 10",
+        proxy.port()
+    ));
     let records: Vec<Value> = (0..25).map(|n| json!({"n": n})).collect();
     let chunk = chunk(&records);
     let mut attempts = 0;

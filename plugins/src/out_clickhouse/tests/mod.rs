@@ -1,9 +1,11 @@
 //! The encoder against real engines: Debian's server over HTTP, the current engine through libchdb.
 
+mod codes;
 mod doubts;
 mod engines;
 mod misbehaving;
 mod plugin;
 mod rows;
 mod servio;
+mod trouble;
 mod types;
