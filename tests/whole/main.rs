@@ -4,12 +4,17 @@
 //! program that hangs reaches; nothing is asserted about how long a thing took.
 #![allow(clippy::expect_used, clippy::unwrap_used)]
 
+mod ambiguous;
 mod buffer;
 mod clients;
+mod faults;
 mod first_start;
 mod inputs;
+mod kills;
+mod load;
 mod logweir;
 mod machine;
+mod names;
 mod program;
 mod servio;
 mod store;

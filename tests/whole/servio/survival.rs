@@ -5,12 +5,13 @@
 //! conf/servio/logrotate says, and with `copytruncate`. The seed is printed; `LOGWEIR_SEED=n` repeats it.
 
 use super::*;
+use crate::load::Dice;
 use std::os::unix::fs::MetadataExt;
 use std::process::Command;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, RwLock};
 use std::thread::JoinHandle;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
 /// What happens, each several times.
 #[derive(Clone, Copy, Debug)]
@@ -245,26 +246,4 @@ fn write_lines(
         std::thread::sleep(Duration::from_millis(3));
     }
     n
-}
-
-/// Pseudo-random numbers (xorshift64*).
-struct Dice(u64);
-
-impl Dice {
-    fn new() -> Self {
-        let given =
-            std::env::var("LOGWEIR_SEED").ok().map(|seed| seed.parse().expect("LOGWEIR_SEED is a number"));
-        let seed = given.unwrap_or_else(|| {
-            SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_nanos() as u64 % 1_000_000_007
-        });
-        eprintln!("LOGWEIR_SEED={seed}");
-        Self(seed | 1 << 40)
-    }
-
-    fn below(&mut self, end: usize) -> usize {
-        self.0 ^= self.0 >> 12;
-        self.0 ^= self.0 << 25;
-        self.0 ^= self.0 >> 27;
-        (self.0.wrapping_mul(0x2545_f491_4f6c_dd1d) >> 33) as usize % end
-    }
 }
