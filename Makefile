@@ -55,6 +55,25 @@ lint: ## format, clippy, and the dependency policy (needs cargo-deny)
 fuzz: ## fuzz each target for TIME seconds (default 60), JOBS at once; needs cargo-fuzz
 	TIME=$(or $(TIME),60) JOBS=$(or $(JOBS),1) tools/fuzz
 
+# The long forms of tests: each reads how long from an environment variable. A part is a target of its own.
+SOAK := LOGWEIR_REQUIRE_LIBCHDB=1 cargo test --locked --test whole -- --nocapture --test-threads 1
+
+.PHONY: soak
+soak: soak-kills soak-ambiguous soak-faults ## the long form of crash tests: KILLS=1000 AMBIGUOUS=500 FAULT_REPEATS=20
+
+.PHONY: soak-kills
+soak-kills: setup ## SIGKILL Logweir and ClickHouse under load, KILLS times (default 1000, a fourth of them into the store)
+	LOGWEIR_KILLS=$$(( $(or $(KILLS),1000) * 3 / 4 )) $(SOAK) kills::into_a_server
+	LOGWEIR_KILLS=$$(( $(or $(KILLS),1000) / 4 )) $(SOAK) kills::into_the_store
+
+.PHONY: soak-ambiguous
+soak-ambiguous: setup ## cut the connections of AMBIGUOUS inserts (default 500, half of them into the store)
+	LOGWEIR_AMBIGUOUS=$$(( $(or $(AMBIGUOUS),500) / 2 )) $(SOAK) ambiguous::
+
+.PHONY: soak-faults
+soak-faults: setup ## end Logweir at each fault point, each pass FAULT_REPEATS times (default 20)
+	LOGWEIR_FAULT_REPEATS=$(or $(FAULT_REPEATS),20) $(SOAK) faults::
+
 .PHONY: bench
 bench: build ## run the benchmark scenarios; ARGS="..." goes to the bench program
 	cargo run --release --locked -p bench -- $(ARGS)

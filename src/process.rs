@@ -4,6 +4,7 @@ use crate::configuration::{Configuration, Loaded};
 use crate::own_log;
 use crate::rpc::Rpc;
 use crate::running::Running;
+use logweir_engine::fault;
 use logweir_engine::telemetry::{self, PluginLog};
 use logweir_engine::{log_error, log_info, log_warn};
 use rustix::process::{Resource, getrlimit, setrlimit};
@@ -161,6 +162,7 @@ async fn swap(
     log: &PluginLog,
 ) -> Option<Running> {
     running.stop().await;
+    fault!("reload-stopped");
     let failed = match Running::start(next).await {
         Ok(started) => {
             configuration.accept();

@@ -2,6 +2,7 @@
 
 use crate::plan::Plan;
 use futures_util::future::join_all;
+use logweir_engine::fault;
 use logweir_engine::plugin::{BuiltOutput, InputContext, InputCounters, PluginId, StartError};
 use logweir_engine::route::Router;
 use logweir_engine::telemetry::PluginLog;
@@ -109,6 +110,7 @@ impl Running {
         for input in &self.inputs {
             log_info!(self.log, "shutting down input plugin", type = input.type_name, plugin_id = input.id.text);
         }
+        fault!("stop-begun");
         self.input_stop.cancel();
         for built in &self.outputs {
             built.output.stopping(); // or an input that waits for room in a full buffer would never end
@@ -122,6 +124,7 @@ impl Running {
                 waited_seconds = INPUT_STOP_MAX.as_secs()
             );
         }
+        fault!("inputs-stopped");
         for filter in &self.plan.filters {
             log_debug!(self.log, "shutting down filter plugin", type = filter.type_name, plugin_id = filter.id.text);
         }
@@ -135,6 +138,7 @@ impl Running {
             log_info!(self.log, "shutting down output plugin", type = built.type_name, plugin_id = built.id.text);
         }
         join_all(self.outputs.iter().map(|built| built.output.shutdown())).await;
+        fault!("outputs-stopped");
         log_debug!(self.log, "all plugins are stopped");
     }
 

@@ -7,6 +7,7 @@ mod cluster;
 mod haproxy;
 mod http;
 mod libchdb;
+mod proxy;
 mod process;
 mod zookeeper;
 
@@ -16,6 +17,7 @@ pub use haproxy::HaProxy;
 pub use http::{HttpAnswer, http_request};
 pub use libchdb::Libchdb;
 pub use zookeeper::ZooKeeper;
+pub use proxy::{Cut, Proxy};
 
 /// A TCP port of 127.0.0.1 that nothing listens on at the moment of the call.
 pub fn free_port() -> u16 {

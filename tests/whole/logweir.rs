@@ -18,6 +18,8 @@ pub(crate) struct Logweir {
     child: Option<Child>,
     prepare: fn(&mut Command),
     open_files: Option<u64>,
+    /// How often it has said that it runs before the last start.
+    ran: usize,
 }
 
 impl Logweir {
@@ -34,31 +36,56 @@ impl Logweir {
         prepare: fn(&mut Command),
     ) -> Self {
         fs::write(dir.join("fluent.conf"), config).expect("fluent.conf");
-        let mut process = Self { dir: dir.to_owned(), child: None, prepare, open_files };
+        let mut process = Self { dir: dir.to_owned(), child: None, prepare, open_files, ran: 0 };
         process.start_again();
         process
     }
 
+    /// One that [`Logweir::spawn`] starts.
+    pub(crate) fn not_started(dir: &Path, config: &str) -> Self {
+        fs::write(dir.join("fluent.conf"), config).expect("fluent.conf");
+        Self { dir: dir.to_owned(), child: None, prepare: |_| {}, open_files: None, ran: 0 }
+    }
+
     /// Runs the same configuration in the same directory once more, after [`Logweir::kill`] or [`Logweir::stop`].
     pub(crate) fn start_again(&mut self) {
+        self.spawn(&[]);
+        self.wait_until_running();
+    }
+
+    /// Runs it with these environment variables, and does not wait.
+    pub(crate) fn spawn(&mut self, environment: &[(&str, &str)]) {
         assert!(self.child.is_none(), "it is still running");
         let log = OpenOptions::new().create(true).append(true).open(self.log_path()).expect("the log");
-        let before = self.log().matches(RUNNING).count();
+        self.ran = self.log().matches(RUNNING).count();
         let mut command = Command::new(BINARY);
         if let Some(limit) = self.open_files {
             command = Command::new("sh");
             command.arg("-c").arg(format!("ulimit -n {limit} && exec \"$0\" \"$@\"")).arg(BINARY);
         }
         command.arg("-c").arg(self.dir.join("fluent.conf")).env("ENVIRONMENT", "production");
+        command.envs(environment.iter().copied());
         (self.prepare)(&mut command);
         command.stdin(Stdio::null()).stdout(log.try_clone().expect("the log")).stderr(log);
         self.child = Some(command.spawn().expect("logweir"));
-        self.wait("it to run", |process| process.log().matches(RUNNING).count() > before);
+    }
+
+    /// Waits until it says that it is running.
+    pub(crate) fn wait_until_running(&mut self) {
+        self.wait("it to run", |process| process.log().matches(RUNNING).count() > process.ran);
+    }
+
+    /// Whether it has ended by itself, and how.
+    pub(crate) fn ended(&mut self) -> Option<ExitStatus> {
+        let status = self.child.as_mut()?.try_wait().expect("its state")?;
+        self.child = None;
+        Some(status)
     }
 
     /// Takes `child`, which writes its log to `logweir.log` in `dir`, and waits until it runs.
     pub(crate) fn adopt(dir: &Path, child: Child) -> Self {
-        let mut process = Self { dir: dir.to_owned(), child: Some(child), prepare: |_| {}, open_files: None };
+        let mut process =
+            Self { dir: dir.to_owned(), child: Some(child), prepare: |_| {}, open_files: None, ran: 0 };
         process.wait("it to run", |process| process.log().contains(RUNNING));
         process
     }

@@ -4,16 +4,20 @@
 //! program that hangs reaches; nothing is asserted about how long a thing took.
 #![allow(clippy::expect_used, clippy::unwrap_used)]
 
+mod ambiguous;
 mod buffer;
 mod clients;
+mod faults;
 mod cluster;
-mod dice;
 mod first_start;
 mod hostile;
 mod inputs;
+mod kills;
+mod load;
 mod joining;
 mod logweir;
 mod machine;
+mod names;
 mod program;
 mod rpc;
 mod servio;

@@ -9,6 +9,7 @@ use super::file::origin::Mark;
 use super::store::FileStore;
 use super::{Batch, Body, Chunk, Compression, Limits, Metadata, Part, compress};
 use crate::delivery::{EmitError, Receipt};
+use crate::fault;
 use crate::msgpack::Entries;
 use bytes::Bytes;
 use std::io;
@@ -274,7 +275,12 @@ fn write(
     for (part, placed) in (0..parts).zip(placed) {
         let frame = NewFrame { body: &placed.body, mark, sequence, part, parts, at, durable };
         match placed.write(shared, &frame) {
-            Ok(one) => written.push(one),
+            Ok(one) => {
+                written.push(one);
+                if part + 1 < parts {
+                    fault!("part-written");
+                }
+            }
             Err(error) => {
                 if let Target::Staged(chunk) = &placed.target
                     && chunk.file().is_some_and(FileContent::is_poisoned)

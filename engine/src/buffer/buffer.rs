@@ -9,6 +9,7 @@ use super::resume;
 use super::store::FileStore;
 use super::{Batch, Chunk, ChunkId, Environment, Metadata, Part, Settings, Store, replay};
 use crate::delivery::{BufferId, Receipt};
+use crate::fault;
 use crate::log_error;
 use std::collections::{BTreeSet, HashMap, VecDeque};
 use std::io;
@@ -124,7 +125,9 @@ impl Buffer {
             Store::File(files) => {
                 let backup = settings.backup.as_deref();
                 let store = FileStore::open(files, settings.formatted, backup, &environment)?;
+                fault!("buffer-locked");
                 let state = resume::resume(&store, &settings)?;
+                fault!("buffer-recovered");
                 store.keep_spare();
                 (Some(store), state)
             }
@@ -335,6 +338,7 @@ impl Buffer {
             log_error!(self.shared.environment.log, "the buffer's thread ended unexpectedly");
         }
         self.settle();
+        fault!("buffer-closed");
         if let Some(store) = &self.shared.store {
             store.unlock();
         }

@@ -25,6 +25,7 @@ use super::buffer::{Shared, State};
 use super::chunk::Content;
 use super::store::FileStore;
 use crate::delivery::{Commit, CommitError};
+use crate::fault;
 use crate::{log_error, log_warn};
 use std::collections::BTreeSet;
 use std::io;
@@ -201,12 +202,21 @@ impl Shared {
             state.commits.take(last)
         };
         if store.is_synced() {
+            if !work.dirty.is_empty() {
+                fault!("files-syncing");
+            }
             self.sync_files(&work.dirty, &mut work.failed);
+            if !work.dirty.is_empty() {
+                fault!("files-synced");
+            }
         }
         // What is written to other files gets names that are synced in the next round.
         let is_safe = work.failed.is_empty();
         let mut is_done = self.rewrite(store, work.failed);
         if self.sync_dirs(store, &work.dirs) {
+            if !work.dirs.is_empty() {
+                fault!("names-synced");
+            }
             if let Some(target) = work.target.filter(|_| is_safe) {
                 self.declare(target);
             }
@@ -217,6 +227,7 @@ impl Shared {
             is_done = false;
         }
         self.publish();
+        fault!("commit-published");
         is_done &= work.retired.is_empty() || self.retire(store, work.retired);
         if is_done { Round::Done } else { Round::Failed }
     }
@@ -324,15 +335,18 @@ impl Shared {
             state.commits.retired.extend(retired);
             return false;
         }
+        fault!("marks-saved");
         let mut dirs = BTreeSet::new();
         for chunk in &retired {
             dirs.extend(chunk.path().as_deref().and_then(Path::parent).map(Path::to_owned));
             self.remove(chunk);
+            fault!("chunk-removed");
         }
         if !self.sync_dirs(store, &dirs) {
             // A file that comes back after a crash is delivered again, under the same id.
             self.lock().names_failed(dirs);
         }
+        fault!("removal-synced");
         store.keep_spare();
         true
     }

@@ -1,6 +1,7 @@
 //! The contract of a file system, as far as Logweir relies on it.
 
 use super::{DirectoryLock, LockError, Timestamp};
+use crate::fault;
 use std::ffi::OsString;
 use std::io::{self, IoSlice};
 use std::path::{Path, PathBuf};
@@ -125,13 +126,16 @@ pub fn replace(fs: &dyn Fs, path: &Path, bytes: &[u8], mode: u32) -> io::Result<
         _ => {}
     }
     let file = fs.create(&new, mode)?;
+    fault!("replacement-torn", file.write_at(&[IoSlice::new(&bytes[..bytes.len() / 2])], 0));
     let written = file.write_at(&[IoSlice::new(bytes)], 0).and_then(|()| file.sync_data());
+    fault!("replacement-written");
     drop(file);
     if let Err(error) = written.and_then(|()| fs.rename(&new, path)) {
         // The old file is still in place; what was begun is only rubbish, removed here or before the next attempt.
         let _ = fs.remove(&new);
         return Err(error);
     }
+    fault!("replacement-renamed");
     Ok(())
 }
 

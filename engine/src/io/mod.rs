@@ -5,6 +5,7 @@
 //! the contract does not promise to keep.
 
 mod clock;
+pub mod fault;
 mod fs;
 mod lock;
 mod real_fs;

@@ -4,6 +4,7 @@
 //! next try does not repeat half of it. Flush tasks, and a second Logweir after a reload, take turns (flock).
 
 use crate::config::System;
+use crate::fault;
 use crate::plugin::WriteError;
 use bytes::Bytes;
 use rustix::fs::{Access, FlockOperation, access, flock};
@@ -125,11 +126,13 @@ fn write_locked(file: &File, bodies: &[Bytes], durable: bool) -> io::Result<()> 
     flock(file, FlockOperation::LockExclusive)?; // until the file is closed
     let len = file.metadata()?.len();
     let mut writer = file;
+    fault!("file-torn", bodies.iter().try_for_each(|body| writer.write_all(&body[..body.len() / 2])));
     let written = bodies.iter().try_for_each(|body| writer.write_all(body));
     let synced = written.and_then(|()| if durable { file.sync_data() } else { Ok(()) });
     if synced.is_err() {
         let _ = file.set_len(len); // the first error is what counts
     }
+    fault!("file-written");
     synced
 }
 

@@ -5,6 +5,7 @@ use super::flush::attempt;
 use super::retry::RetryState;
 use super::runtime::Runtime;
 use crate::buffer::Chunk;
+use crate::fault;
 use crate::plugin::WriteError;
 use crate::telemetry::{Account, Shown};
 use crate::{log_debug, log_error, log_info, log_warn};
@@ -15,6 +16,7 @@ impl Runtime {
     /// The chunk was written: it leaves the buffer, and the output is well again.
     pub(super) async fn commit(&self, chunk: &Arc<Chunk>, secondary: bool, account: Account) {
         self.purge(chunk, account).await;
+        fault!("chunk-purged");
         if self.retry().take().is_none() {
             return;
         }
@@ -98,7 +100,10 @@ impl Runtime {
                     error = error.to_string()
                 );
                 match attempt(&*secondary.output, chunk).await {
-                    Ok(()) => return self.commit(chunk, true, Account::DeadSecondary).await,
+                    Ok(()) => {
+                        fault!("secondary-written");
+                        return self.commit(chunk, true, Account::DeadSecondary).await;
+                    }
                     Err(error) => log_warn!(
                         log,
                         "got an error in secondary for unrecoverable error",
@@ -123,6 +128,7 @@ impl Runtime {
         let saved = tokio::task::spawn_blocking(move || backup.reject(&copy, &environment)).await;
         match saved.map_err(std::io::Error::other).and_then(|result| result) {
             Ok(()) => {
+                fault!("backup-written");
                 OutputCounters::add(&self.counters.backup_count, 1);
                 self.commit(chunk, secondary, Account::DeadBackup).await;
             }
@@ -180,7 +186,6 @@ impl Runtime {
         let log = &self.environment.log;
         let steps = self.retry().take().map_or(0, |state| state.steps());
         let records = buffer.queued_records();
-        OutputCounters::add(&self.counters.dropped_records, records);
         if let Some(error) = error {
             log_error!(
                 log,
@@ -194,22 +199,27 @@ impl Runtime {
         let (backup, environment) = (self.backup.clone(), self.environment.clone());
         let evacuate = buffer.is_persistent() && !self.flush.disable_chunk_backup;
         let given_up = self.with_buffer(move |buffer| {
-            let (mut saved, mut dropped) = (0, 0);
-            while let Some(chunk) = evacuate.then(|| buffer.take()).flatten() {
-                let records = chunk.records();
+            if !evacuate {
+                return (0, buffer.clear_queue().1);
+            }
+            let mut saved = 0;
+            // Also those that are not on the device yet: they may have been acknowledged by the time they are gone.
+            while let Some(chunk) = buffer.take_to_drop() {
                 if let Err(error) = backup.evacuate(&chunk, &environment) {
                     log_error!(
                         environment.log,
-                        "unexpected error while evacuating chunk files.",
+                        "unexpected error while evacuating chunk files. what is left stays in the queue",
+                        chunk_id = chunk.id(),
                         error = error.to_string()
                     );
-                    dropped += records;
-                } else {
-                    saved += records;
+                    buffer.rollback(chunk.id());
+                    break;
                 }
+                fault!("chunk-evacuated");
+                saved += chunk.records();
                 buffer.purge(chunk.id());
             }
-            (saved, dropped + buffer.clear_queue().1)
+            (saved, 0)
         });
         let (saved, dropped) = given_up.await.unwrap_or_default();
         let ledger = &self.counters.ledger;

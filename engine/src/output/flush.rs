@@ -15,6 +15,7 @@ use super::counters::OutputCounters;
 use super::runtime::Runtime;
 use super::settings::FlushMode;
 use crate::buffer::Chunk;
+use crate::fault;
 use crate::plugin::{BufferedOutput, WriteError};
 use crate::telemetry::Account;
 use crate::{log_debug, log_warn};
@@ -113,6 +114,7 @@ impl Runtime {
 
     /// Writes one chunk that was taken, and sees to what follows.
     async fn flush_chunk(self: &Arc<Self>, chunk: &Arc<Chunk>) {
+        fault!("chunk-taken");
         let (started, now) = (self.environment.clock.monotonic(), self.seconds());
         let is_secondary = self.retry().as_ref().is_some_and(|state| state.is_secondary(now));
         let secondary = self.secondary.as_ref().filter(|_| is_secondary);
@@ -123,6 +125,7 @@ impl Runtime {
         let output = secondary.map_or(&*self.output, |secondary| &*secondary.output);
         match write(output, chunk).await {
             Written::Done => {
+                fault!("chunk-delivered");
                 self.note_duration(self.environment.clock.monotonic().saturating_sub(started));
                 let account = if secondary.is_some() { Account::DeadSecondary } else { Account::Stored };
                 self.commit(chunk, secondary.is_some(), account).await;

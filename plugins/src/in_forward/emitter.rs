@@ -13,6 +13,7 @@ use crate::inflate::Inflater;
 use bytes::{Bytes, BytesMut};
 use logweir_engine::delivery::{Origin, Receipt};
 use logweir_engine::event::{EventStream, Tag};
+use logweir_engine::fault;
 use logweir_engine::log_warn;
 use logweir_engine::msgpack::{Splicer, write_str};
 use logweir_engine::net::Lease;
@@ -203,7 +204,9 @@ impl<'s> Emitter<'s> {
         };
         let origin = Origin::Forward { chunk, peer: self.peer.id.clone(), arrival: attempt.arrival() };
         let mut receipt = Receipt::durable(origin);
+        fault!("events-received");
         self.emit(stream, &mut receipt).await?;
+        fault!("events-emitted");
         reply.after = Some(receipt);
         reply.acknowledges = Some(attempt);
         self.reply(reply).await

@@ -8,6 +8,7 @@ use super::duplicates::Attempt;
 use super::limits::ACK_WRITE_MAX;
 use bytes::Bytes;
 use logweir_engine::delivery::{CommitError, Receipt};
+use logweir_engine::fault;
 use logweir_engine::json::{self, JsonStyle};
 use logweir_engine::msgpack::{write_map_len, write_str};
 use std::io;
@@ -75,6 +76,7 @@ pub(super) async fn write_replies(
             // Before the write: once the peer can have it, a re-send must be known for what it is.
             attempt.acked();
         }
+        fault!("ack-sending");
         let write = async {
             stream.write_all(&reply.bytes).await?;
             stream.flush().await
@@ -83,6 +85,7 @@ pub(super) async fn write_replies(
             Ok(written) => written?,
             Err(_) => return Err(io::Error::from(io::ErrorKind::TimedOut).into()),
         }
+        fault!("ack-sent");
     }
     Ok(())
 }

@@ -5,6 +5,7 @@
 
 use super::position::{Position, Positions};
 use logweir_engine::delivery::Receipt;
+use logweir_engine::fault;
 use logweir_engine::log_warn;
 use logweir_engine::telemetry::PluginLog;
 use std::collections::HashSet;
@@ -115,7 +116,14 @@ async fn settle(
                 positions.advance(&path, inode, offset);
             }
         }
-        Settlement::Switch { path, position } => positions.set(&path, position),
-        Settlement::Unwatch { path, inode } => positions.unwatch(&path, inode),
+        Settlement::Switch { path, position } => {
+            fault!("entry-switching");
+            positions.set(&path, position);
+            fault!("entry-switched");
+        }
+        Settlement::Unwatch { path, inode } => {
+            positions.unwatch(&path, inode);
+            fault!("entry-unwatched");
+        }
     }
 }

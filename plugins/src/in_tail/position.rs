@@ -7,6 +7,7 @@
 //! updated in place: offset and inode stand at fixed places of their line. The offset `ffffffffffffffff` means that the
 //! file is watched no more. An entry is known by its path, or with follow_inodes by its inode.
 
+use logweir_engine::fault;
 use logweir_engine::io::{Access, File, Fs, durable_replace};
 use logweir_engine::log_warn;
 use logweir_engine::telemetry::PluginLog;
@@ -234,11 +235,13 @@ impl Table {
         let mut at = 0;
         let mut result = Ok(());
         if let Some(open) = &mut self.file {
+            fault!("pos-entry-torn", open.file.write_at(&[IoSlice::new(&line[..line.len() / 2])], open.len));
             at = open.len + within;
             result = open.file.write_at(&[IoSlice::new(&line)], open.len);
             if result.is_ok() {
                 open.len += line.len() as u64;
             }
+            fault!("pos-entry-written");
         }
         self.report(result);
         self.entries.insert(key, Entry { path: path.to_owned(), position, at });
@@ -254,7 +257,10 @@ impl Table {
     fn write_numbers(&mut self, at: u64, position: Position) {
         let Some(open) = &self.file else { return };
         let numbers = numbers(position);
+        fault!("pos-writing");
+        fault!("pos-torn", open.file.write_at(&[IoSlice::new(&numbers[..NUMBERS_BYTES / 2])], at));
         let result = open.file.write_at(&[IoSlice::new(&numbers)], at);
+        fault!("pos-written");
         self.report(result);
     }
 

@@ -9,6 +9,7 @@ use super::lines::{LINE_BYTES_MAX, LineBuffer, Lines, READ_BYTES, read_long_line
 use super::settings::Settings;
 use logweir_engine::delivery::{EmitError, Origin, Receipt};
 use logweir_engine::event::EventStream;
+use logweir_engine::fault;
 use logweir_engine::plugin::InputContext;
 use logweir_engine::telemetry::{Shown, inspect};
 use logweir_engine::{log_debug, log_error, log_warn};
@@ -328,7 +329,10 @@ impl Reader {
             let origin = file.identity.map_or(Origin::None, |identity| Origin::Tail { file: identity, end });
             let mut receipt = Receipt::durable(origin);
             match self.emit_now(stream.clone(), &mut receipt) {
-                Ok(()) => Some(receipt),
+                Ok(()) => {
+                    fault!("lines-emitted");
+                    Some(receipt)
+                }
                 Err(error) if may_be_repeated(&error) => {
                     file.refused = Some(Refused { stream, end });
                     return false;

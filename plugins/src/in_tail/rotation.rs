@@ -19,6 +19,7 @@ use super::scheduler::Scheduler;
 use super::series::{Seen, Start, find_renamed, place_of};
 use super::throttle::Throttle;
 use logweir_engine::buffer::replay::forget;
+use logweir_engine::fault;
 use logweir_engine::{log_info, log_warn};
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -252,6 +253,7 @@ impl Scheduler {
             self.reader.context.log,
             format!("detected rotation of {}; waiting {wait} seconds", path.display())
         );
+        fault!("rotation-detected");
         if let Some(series) = self.series.get_mut(path) {
             series.current = None;
         }
@@ -378,6 +380,7 @@ impl Scheduler {
         if let Some(before) = self.files.get_mut(&before) {
             before.has_entry = false;
         }
+        fault!("file-handed-over");
     }
 
     /// The file is not where it was. If it cannot be found either, what it still held is lost.
@@ -441,6 +444,7 @@ impl Scheduler {
             self.moved.remove(&file.place);
         }
         self.forget_file(&file);
+        fault!("file-let-go");
         let series = self.series.get_mut(&path);
         if let Some(series) = series.filter(|series| series.last == Some(id)) {
             series.last = None;

@@ -4,6 +4,7 @@ use super::server_error::ServerError;
 use bytes::Bytes;
 use clickhouse::Client;
 use clickhouse::error::Error as ClientError;
+use logweir_engine::fault;
 use logweir_engine::net::tls::TlsClient;
 use std::collections::BTreeSet;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -201,10 +202,15 @@ impl Endpoint {
         for (name, value) in settings {
             insert = insert.with_setting(name, value);
         }
+        fault!("insert-sending");
         for piece in body {
+            fault!("insert-torn", insert.send(piece.slice(..piece.len() / 2)).await);
             insert.send(piece.clone()).await.map_err(failure)?;
         }
-        insert.end().await.map_err(failure)
+        fault!("insert-sent");
+        let answered = insert.end().await.map_err(failure);
+        fault!("insert-answered");
+        answered
     }
 
     /// Whether a request may be tried: it is open, or it is time to see whether it is well again.

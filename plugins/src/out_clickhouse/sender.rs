@@ -15,6 +15,7 @@ use super::server_error::Remedy;
 use super::table::Deduplication;
 use super::target::Target;
 use super::trace::{Trace, age_of, trace};
+use logweir_engine::fault;
 use logweir_engine::io::Timestamp;
 use logweir_engine::log_warn;
 use logweir_engine::telemetry::PluginLog;
@@ -147,11 +148,13 @@ impl Sender {
         let mut silent = None;
         for endpoint in suspects {
             let url = endpoint.url().to_owned();
+            fault!("doubt-found");
             // One that has just failed several times is not made to fail once more for each insert.
             let traced = match endpoint.is_open() || endpoints.len() == 1 {
                 true => trace(endpoint, insert).await,
                 false => Trace::NoAnswer(Failure::Unreached("it has failed repeatedly".to_owned())),
             };
+            fault!("doubt-settled");
             match traced {
                 Trace::Stored => {
                     doubts.settle(insert.token);

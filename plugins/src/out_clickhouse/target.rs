@@ -7,6 +7,7 @@ use super::describe::{TableName, describe, is_missing};
 use super::layout::{Absent, Layout, LayoutError};
 use super::table::{Deduplication, Table};
 use super::type_name::Type;
+use logweir_engine::fault;
 use logweir_engine::telemetry::PluginLog;
 use logweir_engine::{log_info, log_warn};
 use std::collections::{HashMap, HashSet};
@@ -148,6 +149,7 @@ impl Targets {
                 .await
                 .map_err(|failure| ClusterError { url: endpoint.url().to_owned(), failure })?;
         }
+        fault!("table-created");
         log_info!(self.log, "created table", table = name.to_string(), url = endpoint.url());
         Ok(())
     }

@@ -15,6 +15,7 @@ use super::table::quoted;
 use super::target::{Target, TargetError, Targets};
 use logweir_engine::buffer::{Chunk, ChunkId};
 use logweir_engine::event::Tag;
+use logweir_engine::fault;
 use logweir_engine::io::Timestamp;
 use logweir_engine::log_warn;
 use logweir_engine::msgpack::Entry;
@@ -286,6 +287,7 @@ impl Writer {
                 Ok(Sent::Whole) => {
                     progress.rows += encoded.block.rows as u64;
                     progress.stored_tokens.insert(token);
+                    fault!("part-stored");
                     continue;
                 }
                 Ok(Sent::Without(rows)) => {

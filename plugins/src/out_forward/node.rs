@@ -7,6 +7,7 @@ use super::error::SendError;
 use super::sending::{DeliveryError, Message};
 use super::settings::{HeartbeatType, ServerSettings, Settings};
 use futures_util::FutureExt;
+use logweir_engine::fault;
 use logweir_engine::log_warn;
 use logweir_engine::net::{Stream, addresses};
 use logweir_engine::telemetry::PluginLog;
@@ -80,6 +81,7 @@ impl Node {
             };
             let (error, may_have_it) = match self.deliver(&mut connection.stream, message).await {
                 Ok(()) => {
+                    fault!("forward-acked");
                     self.heartbeat(false);
                     self.put_back(connection).await;
                     return Ok(());
@@ -215,10 +217,12 @@ impl Node {
 
     /// The error comes with whether the server may have the chunk.
     async fn deliver(&self, stream: &mut Stream, message: &Message<'_>) -> Result<(), (DeliveryError, bool)> {
+        fault!("forward-sending");
         if let Err(error) = message.write(stream, self.settings.send_timeout).await {
             let is_whole = message.wants_ack() && matches!(error, DeliveryError::Unflushed(_));
             return Err((error, is_whole));
         }
+        fault!("forward-sent");
         let wait_max = self.settings.ack_timeout.unwrap_or_default();
         message.confirm(stream, wait_max, self.settings.read_bytes).await.map_err(|error| {
             let thrown_away = matches!(error, DeliveryError::WantsHandshake);

@@ -6,7 +6,7 @@
 
 use super::parts::{Agent, Aggregators};
 use super::*;
-use crate::dice::Dice;
+use crate::load::Dice;
 use std::io::Write;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};

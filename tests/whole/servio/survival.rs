@@ -5,7 +5,7 @@
 //! conf/servio/logrotate says, and with `copytruncate`. The seed is printed; `LOGWEIR_SEED=n` repeats it.
 
 use super::*;
-use crate::dice::Dice;
+use crate::load::Dice;
 use std::os::unix::fs::MetadataExt;
 use std::process::Command;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};

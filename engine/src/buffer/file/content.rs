@@ -6,6 +6,7 @@ use super::open::{Crowd, OpenFile, crowd};
 use super::scan::{Found, Rest, Scan, Walk};
 use crate::buffer::chunk::NewFrame;
 use crate::buffer::{Body, ChunkFiles, ChunkId, ChunkState};
+use crate::fault;
 use crate::io::{Access, File, Fs};
 use std::io::{self, IoSlice};
 use std::path::PathBuf;
@@ -48,12 +49,15 @@ impl FileContent {
         let start = head.len() as u64;
         write_head(header.id, frame, &mut head)?;
         let file = fs.create(&path, mode)?;
+        fault!("chunk-created");
+        fault!("chunk-header-written", file.write_at(&[IoSlice::new(&head[..start as usize])], 0));
         let len = head.len() as u64 + frame.body.bytes.len() as u64;
         if let Err(error) = file.write_at(&[IoSlice::new(&head), IoSlice::new(&frame.body.bytes)], 0) {
             // What could be left is a file without a whole frame, which the next start removes.
             let _ = fs.remove(&path);
             return Err(error);
         }
+        fault!("chunk-written");
         let inner = Inner {
             path,
             file: Some(OpenFile::new(file)),
@@ -90,12 +94,17 @@ impl FileContent {
         write_head(self.id, frame, &mut head)?;
         let file = self.writable(&mut inner)?;
         let at = inner.len;
+        fault!("frame-torn", {
+            let half = IoSlice::new(&frame.body.bytes[..frame.body.bytes.len() / 2]);
+            file.write_at(&[IoSlice::new(&head), half], at)
+        });
         if let Err(error) = file.write_at(&[IoSlice::new(&head), IoSlice::new(&frame.body.bytes)], at) {
             if file.set_len(at).is_err() {
                 inner.poisoned = true;
             }
             return Err(error);
         }
+        fault!("frame-written");
         inner.before = at;
         inner.len = at + head.len() as u64 + frame.body.bytes.len() as u64;
         Ok(())
@@ -124,7 +133,9 @@ impl FileContent {
             return Ok(false);
         }
         let to = ChunkFiles::in_state(&inner.path, self.id, ChunkState::Queued);
+        fault!("chunk-queueing");
         self.fs.rename(&inner.path, &to)?;
+        fault!("chunk-queued");
         inner.path = to;
         inner.state = ChunkState::Queued;
         Ok(true)

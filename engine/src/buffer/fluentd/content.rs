@@ -6,6 +6,7 @@
 
 use crate::buffer::files::meta_path;
 use crate::buffer::{Body, Compression};
+use crate::fault;
 use crate::io::{Access, File, Fs};
 use crate::msgpack::Entries;
 use bytes::Bytes;
@@ -52,12 +53,14 @@ impl FluentdContent {
 /// Removes a chunk of Fluentd's with its `.meta`.
 pub(crate) fn remove(fs: &dyn Fs, path: &Path) -> io::Result<()> {
     gone(fs.remove(path))?;
+    fault!("fluentd-data-removed");
     let meta = meta_path(path);
     if fs.stat(&meta).is_ok() {
         if let Some(dir) = path.parent() {
             fs.sync_dir(dir)?;
         }
         gone(fs.remove(&meta))?;
+        fault!("fluentd-meta-removed");
     }
     Ok(())
 }

@@ -13,6 +13,7 @@ use crate::buffer::marks::Marks;
 use crate::buffer::settings::Compressions;
 use crate::buffer::store::FileStore;
 use crate::buffer::{Chunk, ChunkId, ChunkState};
+use crate::fault;
 use crate::io::{Access, File, Timestamp};
 use crate::{log_error, log_info, log_warn};
 use std::collections::{BTreeMap, HashSet};
@@ -314,6 +315,7 @@ impl<'a> OurFiles<'a> {
         }
         if is_end {
             self.store.fs().open(&ours.path, Access::Write)?.set_len(range.start)?;
+            fault!("tail-cut");
             ours.is_changed = true;
         } else {
             ours.is_damaged = true;
@@ -484,5 +486,6 @@ fn void(store: &FileStore, ours: &OurFile, offset: u64) -> io::Result<Option<Fra
     let mut bytes = Vec::with_capacity(HEADER_BYTES + origin.len());
     FrameHeader { void: true, ..header }.write(ours.header.id, origin, &mut bytes);
     file.write_at(&[IoSlice::new(&bytes)], offset)?;
+    fault!("frame-voided");
     Ok(Some(header))
 }

@@ -5,25 +5,33 @@ use super::plugin::{chunk, database, plugin};
 use super::proxy::losing_proxy;
 use logweir_engine::clickhouse::frame::unframe;
 use logweir_engine::plugin::WriteError;
-use logweir_testing::{ClickHouse, free_port};
+use logweir_testing::{ClickHouse, Cut, Proxy, free_port};
 use serde_json::{Value, json};
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::sync::{Arc, Mutex};
 
 /// An answer of the scripted server: status and body.
-type Answer = (u16, String);
+pub(super) type Answer = (u16, String);
 /// A request: target and body.
-type Request = (String, Vec<u8>);
+pub(super) type Request = (String, Vec<u8>);
 
 /// A server that answers each request as a function says: from the query and the body.
-struct Scripted {
-    port: u16,
+pub(super) struct Scripted {
+    pub(super) port: u16,
     requests: Arc<Mutex<Vec<Request>>>,
 }
 
 impl Scripted {
-    fn start(answer: impl Fn(&str, &[u8]) -> Answer + Send + Sync + 'static) -> Self {
+    pub(super) fn start(answer: impl Fn(&str, &[u8]) -> Answer + Send + Sync + 'static) -> Self {
+        Self::start_with(answer, None)
+    }
+
+    /// One that leaves the connections of inserts to `inserts`, once it has read the head.
+    pub(super) fn start_with(
+        answer: impl Fn(&str, &[u8]) -> Answer + Send + Sync + 'static,
+        inserts: Option<fn(TcpStream)>,
+    ) -> Self {
         let listener = TcpListener::bind(("127.0.0.1", 0)).unwrap();
         let port = listener.local_addr().unwrap().port();
         let requests: Arc<Mutex<Vec<Request>>> = Arc::default();
@@ -32,20 +40,25 @@ impl Scripted {
         std::thread::spawn(move || {
             for stream in listener.incoming().flatten() {
                 let (seen, answer) = (Arc::clone(&seen), Arc::clone(&answer));
-                std::thread::spawn(move || serve(stream, &seen, &*answer));
+                std::thread::spawn(move || serve(stream, &seen, &*answer, inserts));
             }
         });
         Self { port, requests }
     }
 
     /// The queries that came, inserts only.
-    fn inserts(&self) -> Vec<Request> {
+    pub(super) fn inserts(&self) -> Vec<Request> {
         let requests = self.requests.lock().unwrap();
         requests.iter().filter(|(target, _)| target.contains("INSERT")).cloned().collect()
     }
 }
 
-fn serve(stream: TcpStream, seen: &Mutex<Vec<Request>>, answer: &dyn Fn(&str, &[u8]) -> Answer) {
+fn serve(
+    stream: TcpStream,
+    seen: &Mutex<Vec<Request>>,
+    answer: &dyn Fn(&str, &[u8]) -> Answer,
+    inserts: Option<fn(TcpStream)>,
+) {
     let mut reader = BufReader::new(stream.try_clone().unwrap());
     loop {
         let mut head = String::new();
@@ -58,6 +71,11 @@ fn serve(stream: TcpStream, seen: &Mutex<Vec<Request>>, answer: &dyn Fn(&str, &[
                 break;
             }
             head.push_str(&line);
+        }
+        if let Some(inserts) = inserts
+            && head.contains("INSERT")
+        {
+            return inserts(stream);
         }
         let lower = head.to_ascii_lowercase();
         let mut body = Vec::new();
@@ -98,7 +116,7 @@ fn serve(stream: TcpStream, seen: &Mutex<Vec<Request>>, answer: &dyn Fn(&str, &[
 }
 
 /// What a current server says of a table `n UInt32, day Date` partitioned by day; `None` for inserts.
-fn described(query: &str) -> Option<Answer> {
+pub(super) fn described(query: &str) -> Option<Answer> {
     let data = if query.starts_with("SELECT version") {
         json!([["26.5.1.1", "UTC"]])
     } else if query.contains("system.columns") {
@@ -113,7 +131,7 @@ fn described(query: &str) -> Option<Answer> {
 }
 
 /// The rows of a body of `n UInt32, day Date`.
-fn rows(body: &[u8]) -> Vec<(u32, u16)> {
+pub(super) fn rows(body: &[u8]) -> Vec<(u32, u16)> {
     let body = unframe(body).unwrap();
     let (count, start) = match body[1..] {
         [low, high, ..] if low >= 0x80 => (usize::from(low & 0x7f) | usize::from(high) << 7, 3),
@@ -127,7 +145,7 @@ fn rows(body: &[u8]) -> Vec<(u32, u16)> {
     (0..count).map(|n| (number(n), day(n))).collect()
 }
 
-fn parameter<'a>(target: &'a str, name: &str) -> Option<&'a str> {
+pub(super) fn parameter<'a>(target: &'a str, name: &str) -> Option<&'a str> {
     target.split(['?', '&']).find_map(|pair| pair.strip_prefix(name)?.strip_prefix('='))
 }
 
@@ -136,9 +154,12 @@ async fn an_insert_whose_answer_is_lost_is_stored_once_by_a_server_that_cannot_d
     let server = ClickHouse::shared();
     database(server, "lost");
     server.query("CREATE TABLE lost.t (n UInt32) ENGINE = MergeTree ORDER BY n");
-    let proxy = losing_proxy(server.port());
-    let (plugin, _) =
-        plugin(&format!("urls [\"http://127.0.0.1:{proxy}\"]\ndatabase lost\ntable t\nmax_insert_rows 10"));
+    let cut = |head: &str| if head.contains("query=INSERT") { Cut::BeforeAnswer } else { Cut::Nothing };
+    let proxy = Proxy::start(server.port(), cut);
+    let (plugin, _) = plugin(&format!(
+        "urls [\"http://127.0.0.1:{}\"]\ndatabase lost\ntable t\nmax_insert_rows 10",
+        proxy.port()
+    ));
     let records: Vec<Value> = (0..25).map(|n| json!({"n": n})).collect();
     let chunk = chunk(&records);
     let mut attempts = 0;

@@ -1,5 +1,6 @@
 //! The encoder against real engines: Debian's server over HTTP, the current engine through libchdb.
 
+mod codes;
 mod doubts;
 mod engines;
 mod misbehaving;
@@ -9,4 +10,5 @@ mod replicas;
 mod rows;
 mod servers;
 mod servio;
+mod trouble;
 mod types;
