@@ -8,8 +8,8 @@ use crate::delivery::Receipt;
 use crate::event::{EventStream, Tag};
 use crate::msgpack::{Entries, Entry, Event, Splicer};
 use crate::plugin::{
-    AfterError, Filter, FilterContext, FilterCounters, FilterError, FilterStep, Output, RecordFilter, Select,
-    StreamFilter, Verdict,
+    AfterError, Filter, FilterContext, FilterCounters, FilterError, FilterStep, Output, RawFilter,
+    RecordFilter, Select, StreamFilter, Verdict,
 };
 use bumpalo::Bump;
 use bytes::Bytes;
@@ -31,6 +31,7 @@ pub(super) struct Pipeline {
 enum Step {
     Splice(Splicer),
     Select(Arc<dyn Select>),
+    Raw(Arc<dyn RawFilter>),
     Records(Vec<RecordStep>),
     Stream(Arc<dyn StreamFilter>),
 }
@@ -61,7 +62,7 @@ impl Pipeline {
     }
 
     pub(super) fn may_refuse_events(&self) -> bool {
-        self.steps.iter().any(|step| matches!(step, Step::Records(_) | Step::Stream(_)))
+        self.steps.iter().any(|step| matches!(step, Step::Raw(_) | Step::Records(_) | Step::Stream(_)))
     }
 
     /// Takes a stream through the filters.
@@ -82,11 +83,14 @@ impl Pipeline {
                     EventStream::new(stream.tag, out.into(), stream.count)
                 }
                 Step::Select(select) => select_entries(select.as_ref(), stream),
+                Step::Raw(filter) => {
+                    let (filtered, failed) = filter_raw(filter, stream, self.raised_go_on);
+                    emit_all(failed, errors, receipt).await;
+                    filtered
+                }
                 Step::Records(chain) => {
                     let (filtered, failed) = filter_records(chain, stream, self.raised_go_on);
-                    for event in failed {
-                        errors.emit(event, receipt).await;
-                    }
+                    emit_all(failed, errors, receipt).await;
                     filtered
                 }
                 Step::Stream(filter) => filter.filter(stream, receipt).await,
@@ -97,6 +101,12 @@ impl Pipeline {
             counters.bytes.fetch_add(stream.entries.len() as u64, Ordering::Relaxed);
         }
         stream
+    }
+}
+
+async fn emit_all(failed: Vec<ErrorEvent>, errors: &ErrorEvents, receipt: &mut Receipt) {
+    for event in failed {
+        errors.emit(event, receipt).await;
     }
 }
 
@@ -117,6 +127,7 @@ fn add_step(steps: &mut Vec<Step>, step: FilterStep) {
             }
         }
         (FilterStep::Records(next), _) => steps.push(Step::Records(vec![RecordStep::Filter(next)])),
+        (FilterStep::Raw(next), _) => steps.push(Step::Raw(next)),
         (FilterStep::Stream(next), _) => steps.push(Step::Stream(next)),
     }
 }
@@ -146,6 +157,49 @@ fn select_entries(select: &dyn Select, stream: EventStream) -> EventStream {
     }
 }
 
+/// What the filter cannot do bytes to bytes is decoded.
+fn filter_raw(
+    filter: &Arc<dyn RawFilter>,
+    stream: EventStream,
+    raised_go_on: bool,
+) -> (EventStream, Vec<ErrorEvent>) {
+    let mut out = Vec::with_capacity(stream.entries.len() + stream.entries.len() / 4);
+    let mut failed = Vec::new();
+    let mut count = 0;
+    let mut decoding: Option<[RecordStep; 1]> = None;
+    for entry in Entries::new(&stream.entries) {
+        let before = out.len();
+        let is_kept = match filter.filter_raw(&entry, &mut out) {
+            Some(Ok(Verdict::Keep)) => true,
+            Some(Ok(Verdict::Drop)) => {
+                out.truncate(before);
+                false
+            }
+            Some(Err(FilterError { class, message, then })) => {
+                out.truncate(before);
+                failed.push(error_event(&stream.tag, &entry, class, message));
+                let goes_on = goes_on(then, raised_go_on);
+                if goes_on {
+                    out.extend_from_slice(entry.raw);
+                }
+                goes_on
+            }
+            None => {
+                out.truncate(before);
+                let chain = decoding.get_or_insert_with(|| [RecordStep::Filter(filter.clone())]);
+                ARENA.with_borrow_mut(|arena| {
+                    let event = filter_entry(chain, &stream.tag, &entry, arena, raised_go_on, &mut failed);
+                    let is_kept = event.map(|event| event.encode(&mut out)).is_some();
+                    tidy(arena);
+                    is_kept
+                })
+            }
+        };
+        count += usize::from(is_kept);
+    }
+    (EventStream::new(stream.tag, out.into(), count), failed)
+}
+
 fn filter_records(
     chain: &[RecordStep],
     stream: EventStream,
@@ -160,14 +214,38 @@ fn filter_records(
                 event.encode(&mut out);
                 count += 1;
             }
-            if arena.allocated_bytes() > ARENA_KEPT_BYTES {
-                *arena = Bump::new();
-            } else {
-                arena.reset();
-            }
+            tidy(arena);
         }
     });
     (EventStream::new(stream.tag, out.into(), count), failed)
+}
+
+/// Makes an arena ready for the next record.
+fn tidy(arena: &mut Bump) {
+    if arena.allocated_bytes() > ARENA_KEPT_BYTES {
+        *arena = Bump::new();
+    } else {
+        arena.reset();
+    }
+}
+
+fn error_event(tag: &Tag, entry: &Entry<'_>, class: &str, message: String) -> ErrorEvent {
+    ErrorEvent {
+        tag: tag.clone(),
+        time: entry.time,
+        record: Bytes::copy_from_slice(entry.record),
+        class: class.to_owned(),
+        message,
+    }
+}
+
+/// Whether an event goes on after an error.
+fn goes_on(then: AfterError, raised_go_on: bool) -> bool {
+    match then {
+        AfterError::Keep => true,
+        AfterError::AsRaised => raised_go_on,
+        AfterError::Drop => false,
+    }
 }
 
 /// The event as it goes on, if it does.
@@ -179,15 +257,7 @@ fn filter_entry<'a>(
     raised_go_on: bool,
     failed: &mut Vec<ErrorEvent>,
 ) -> Option<Event<'a>> {
-    let mut fail = |class: &str, message: String| {
-        failed.push(ErrorEvent {
-            tag: tag.clone(),
-            time: entry.time,
-            record: Bytes::copy_from_slice(entry.record),
-            class: class.to_owned(),
-            message,
-        });
-    };
+    let mut fail = |class: &str, message: String| failed.push(error_event(tag, entry, class, message));
     let mut event = match Event::decode(tag, entry, arena) {
         Ok(event) => event,
         Err(error) => {
@@ -211,7 +281,7 @@ fn filter_entry<'a>(
             Ok(Verdict::Drop) => return None,
             Err(FilterError { class, message, then }) => {
                 fail(class, message);
-                if then == AfterError::Drop || (then == AfterError::AsRaised && !raised_go_on) {
+                if !goes_on(then, raised_go_on) {
                     return None;
                 }
             }
