@@ -1,6 +1,6 @@
 //! Configurations: Logweir's are made from the scenario; a peer's are files with the same placeholders.
 
-use crate::scenario::{Input, Output, Scenario};
+use crate::scenario::{Filter, Input, Output, Scenario};
 use std::path::Path;
 
 /// What a configuration must know of a run.
@@ -33,12 +33,7 @@ pub(crate) fn fluentd(scenario: &Scenario) -> String {
             lines.parser()
         ),
     };
-    let filter = if scenario.filter {
-        "<filter servio.**>\n  @type record_transformer\n  <record>\n    hostname \"#{Socket.gethostname}\"\n    environment \
-         \"#{ENV['ENVIRONMENT'] || 'development'}\"\n  </record>\n</filter>\n"
-    } else {
-        ""
-    };
+    let filter = filter(scenario.filter);
     let buffer = if scenario.buffer {
         "  <buffer>\n    @type file\n    path @DIR@/buffer\n    chunk_limit_size 256m\n    flush_mode interval\n    flush_interval 1s\n  </buffer>\n"
     } else {
@@ -56,4 +51,26 @@ pub(crate) fn fluentd(scenario: &Scenario) -> String {
     };
     // Not `**`, which would have the program's own log events among the records.
     format!("{source}{filter}<match servio.**>\n{output}</match>\n")
+}
+
+fn filter(filter: Filter) -> String {
+    let (plugin, body) = match filter {
+        Filter::None => return String::new(),
+        Filter::Transformer => (
+            "record_transformer",
+            "  <record>\n    hostname \"#{Socket.gethostname}\"\n    environment \"#{ENV['ENVIRONMENT'] || 'development'}\"\n  \
+             </record>\n",
+        ),
+        Filter::Grep => ("grep", "  <regexp>\n    key level\n    pattern /^(info|warn)$/\n  </regexp>\n"),
+        Filter::Parser => (
+            "parser",
+            "  key_name log\n  reserve_data true\n  remove_key_name_field true\n  <parse>\n    @type json\n  </parse>\n",
+        ),
+        Filter::Ruby => (
+            "record_transformer",
+            "  enable_ruby true\n  <record>\n    email ${record[\"context\"][\"email\"]}\n    severity \
+             ${record[\"level\"].upcase}\n    source ${tag}/${record[\"service\"]}\n  </record>\n",
+        ),
+    };
+    format!("<filter servio.**>\n  @type {plugin}\n{body}</filter>\n")
 }

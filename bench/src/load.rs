@@ -47,12 +47,19 @@ struct Message {
 impl Load {
     /// `records` records in messages of `batch`, spread over `connections`. All messages of a connection but for their
     /// chunk id are the same bytes, so that a million records fit in memory.
-    pub(crate) fn prepare(mode: Mode, records: usize, batch: usize, connections: usize) -> Self {
+    /// With `as_text` a record is `{"stream", "log"}` with the JSON text in a field, as a container's log has it.
+    pub(crate) fn prepare(
+        mode: Mode,
+        as_text: bool,
+        records: usize,
+        batch: usize,
+        connections: usize,
+    ) -> Self {
         let batch = if mode == Mode::Message { 1 } else { batch };
         let per_connection = records.div_ceil(batch).div_ceil(connections).max(1);
         let mut load = Self { connections: Vec::new(), records: 0, bytes: 0 };
         for connection in 0..connections {
-            let entries = entries(connection as u64 * 1_000_000, batch);
+            let entries = entries(connection as u64 * 1_000_000, batch, as_text);
             let body: Arc<[u8]> = wrap(mode, &entries).into();
             let mut messages = Vec::with_capacity(per_connection);
             for number in 0..per_connection {
@@ -117,14 +124,21 @@ fn expect(socket: &mut TcpStream, ack: Option<&Vec<u8>>) -> std::io::Result<()> 
 }
 
 /// `count` entries `[EventTime, record]`.
-fn entries(first: u64, count: usize) -> Vec<Vec<u8>> {
+fn entries(first: u64, count: usize, as_text: bool) -> Vec<Vec<u8>> {
     let timestamp = now();
     (0..count as u64)
         .map(|n| {
             let text = json(first + n, &timestamp);
             let (mut record, mut entry) = (Vec::new(), Vec::new());
-            // The text is JSON of our own making.
-            let _ = to_msgpack(text.as_bytes(), &mut record, ReadOptions::default());
+            if as_text {
+                write_map_len(&mut record, 2);
+                for part in ["stream", "stdout", "log", text.as_str()] {
+                    write_str(&mut record, part.as_bytes());
+                }
+            } else {
+                // The text is JSON of our own making.
+                let _ = to_msgpack(text.as_bytes(), &mut record, ReadOptions::default());
+            }
             write_entry(&mut entry, Time::Event(EventTime::now()), None, &record);
             entry
         })

@@ -5,7 +5,7 @@ use crate::config::{Places, fill, fluentd};
 use crate::load::Load;
 use crate::process::Program;
 use crate::report::{Figures, Report};
-use crate::scenario::{Input, Lines, Output, SCENARIOS, Scenario};
+use crate::scenario::{Filter, Input, Lines, Output, SCENARIOS, Scenario};
 use crate::sink::Sink;
 use logweir_testing::ClickHouse;
 use std::fs;
@@ -94,7 +94,8 @@ fn run_once(
     let before = program.usage();
     let (load, begin, records) = match scenario.input {
         Input::Forward(mode) => {
-            let load = Load::prepare(mode, records, options.batch, options.connections);
+            let as_text = scenario.filter == Filter::Parser;
+            let load = Load::prepare(mode, as_text, records, options.batch, options.connections);
             let (begin, records) = (Instant::now(), load.records);
             load.send(places.port)?;
             (Some(load), begin, records)
