@@ -10,6 +10,7 @@ mod first_start;
 mod inputs;
 mod logweir;
 mod machine;
+mod order;
 mod program;
 mod servio;
 mod store;
