@@ -114,7 +114,7 @@ pub(crate) fn run(name: &str, rounds: usize) -> Result<usize, String> {
 }
 
 fn packed() -> Vec<u8> {
-    entries(0, RECORDS, SERVIO_BYTES, TIMESTAMP, TIME).concat()
+    entries(0, RECORDS, &Shape::default(), TIMESTAMP, TIME).concat()
 }
 
 fn scan() -> Result<Round, String> {

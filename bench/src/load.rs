@@ -23,11 +23,6 @@ pub(crate) struct Load {
 }
 
 impl Load {
-    /// The load of a scenario: `records` records in messages of `batch`, spread over `connections`.
-    pub(crate) fn prepare(mode: Mode, records: usize, batch: usize, connections: usize) -> Self {
-        Self::of(&Shape { mode, records, batch, connections, ..Shape::default() })
-    }
-
     pub(crate) fn of(shape: &Shape) -> Self {
         let (connections, bytes) = make(shape);
         let batch = if shape.mode == Mode::Message { 1 } else { shape.batch };

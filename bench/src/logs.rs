@@ -17,6 +17,7 @@ pub(crate) fn write_file(path: &Path, lines: Lines, count: usize) -> std::io::Re
             Lines::Nginx => write!(out, "{} \"-\"", access(number))?,
             Lines::Apache2 => out.write_all(access(number).as_bytes())?,
             Lines::Cri => write!(out, "{timestamp} stdout F {}", access(number))?,
+            Lines::Syslog => out.write_all(syslog(number).as_bytes())?,
         }
         out.write_all(b"\n")?;
     }
@@ -47,6 +48,19 @@ pub(crate) fn access(number: u64) -> String {
         if number % 40 == 7 { 500 } else { 200 },
         200 + number % 5000,
         number % 97,
+    )
+}
+
+/// A line of /var/log/syslog (RFC 3164 without its priority), some 110 bytes.
+fn syslog(number: u64) -> String {
+    let second = number / 1000 % 60;
+    format!(
+        "Feb 28 12:00:{second:02} host-{} sshd[{}]: Accepted publickey for user_{} from 192.168.7.{} port {} ssh2",
+        number % 7,
+        1000 + number % 9973,
+        number % 97,
+        number % 251,
+        20_000 + number % 40_000,
     )
 }
 

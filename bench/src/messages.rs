@@ -35,6 +35,8 @@ pub(crate) struct Shape {
     pub(crate) tags: usize,
     /// Bytes of a record, about.
     pub(crate) record_bytes: usize,
+    /// Whether a record is `{"stream", "log"}` with the JSON text in a field, as a container's log has it.
+    pub(crate) as_text: bool,
 }
 
 impl Default for Shape {
@@ -47,6 +49,7 @@ impl Default for Shape {
             connections: 4,
             tags: 1,
             record_bytes: SERVIO_BYTES,
+            as_text: false,
         }
     }
 }
@@ -77,7 +80,7 @@ pub(crate) fn make_at(shape: &Shape, timestamp: &str, time: EventTime) -> (Vec<V
     let per_connection = records.div_ceil(batch).div_ceil(connections).max(1);
     let bodies: Vec<(Arc<[u8]>, usize)> = (0..connections.min(BODIES_MAX))
         .map(|number| {
-            let entries = entries(number as u64 * 1_000_000, batch, shape.record_bytes, timestamp, time);
+            let entries = entries(number as u64 * 1_000_000, batch, shape, timestamp, time);
             (wrap(mode, &entries).into(), entries.iter().map(Vec::len).sum())
         })
         .collect();
@@ -104,16 +107,23 @@ pub(crate) fn make_at(shape: &Shape, timestamp: &str, time: EventTime) -> (Vec<V
 pub(crate) fn entries(
     first: u64,
     count: usize,
-    record_bytes: usize,
+    shape: &Shape,
     timestamp: &str,
     time: EventTime,
 ) -> Vec<Vec<u8>> {
     (0..count as u64)
         .map(|n| {
-            let text = sized(first + n, timestamp, record_bytes);
+            let text = sized(first + n, timestamp, shape.record_bytes);
             let (mut record, mut entry) = (Vec::new(), Vec::new());
-            // The text is JSON of our own making.
-            let _ = to_msgpack(text.as_bytes(), &mut record, ReadOptions::default());
+            if shape.as_text {
+                write_map_len(&mut record, 2);
+                for part in ["stream", "stdout", "log", text.as_str()] {
+                    write_str(&mut record, part.as_bytes());
+                }
+            } else {
+                // The text is JSON of our own making.
+                let _ = to_msgpack(text.as_bytes(), &mut record, ReadOptions::default());
+            }
             write_entry(&mut entry, Time::Event(time), None, &record);
             entry
         })

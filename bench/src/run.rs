@@ -4,9 +4,10 @@ use crate::allocations::Counter;
 use crate::arguments::{Options, Peer};
 use crate::config::{Places, fill, fluentd};
 use crate::load::Load;
+use crate::messages::Shape;
 use crate::process::Program;
 use crate::report::{Figures, Report};
-use crate::scenario::{Input, Lines, Output, SCENARIOS, Scenario};
+use crate::scenario::{Filter, Input, Lines, Output, SCENARIOS, Scenario};
 use crate::sink::Sink;
 use logweir_testing::ClickHouse;
 use std::fs;
@@ -146,7 +147,9 @@ fn run_once(
     let before = program.usage();
     let (load, begin, sent, records) = match scenario.input {
         Input::Forward(mode) => {
-            let load = Load::prepare(mode, records, options.batch, options.connections);
+            let (batch, connections) = (options.batch, options.connections);
+            let as_text = scenario.filter == Filter::Parser;
+            let load = Load::of(&Shape { mode, records, batch, connections, as_text, ..Shape::default() });
             let (begin, records) = (Instant::now(), load.records);
             load.send(places.port).map_err(|e| format!("{e}: {}", program.log()))?;
             (Some(load), begin, Instant::now(), records)

@@ -19,6 +19,7 @@ pub(crate) enum Lines {
     Nginx,
     Apache2,
     Cri,
+    Syslog,
 }
 
 impl Lines {
@@ -30,6 +31,7 @@ impl Lines {
             Self::Nginx => "nginx",
             Self::Apache2 => "apache2",
             Self::Cri => "cri",
+            Self::Syslog => "syslog",
         }
     }
 }
@@ -45,14 +47,28 @@ pub(crate) enum Output {
     ClickHouse,
 }
 
+/// What is done to the records between.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Filter {
+    /// Nothing.
+    None,
+    /// record_transformer adds `hostname` and `environment`.
+    Transformer,
+    /// grep drops the errors, one record in forty.
+    Grep,
+    /// parser replaces a field of JSON text by its fields.
+    Parser,
+    /// mask looks for e-mail addresses (each record has one), card numbers and tokens.
+    Mask,
+    /// record_transformer with enable_ruby adds three fields that are made of the record.
+    Ruby,
+}
+
 /// One row of the table.
 pub(crate) struct Scenario {
     pub(crate) name: &'static str,
     pub(crate) input: Input,
-    /// Whether record_transformer adds `hostname` and `environment`.
-    pub(crate) filter: bool,
-    /// Whether mask looks for e-mail addresses (each record has one), card numbers and tokens.
-    pub(crate) mask: bool,
+    pub(crate) filter: Filter,
     /// Whether there is a file buffer.
     pub(crate) buffer: bool,
     pub(crate) output: Output,
@@ -68,34 +84,36 @@ pub(crate) const SCENARIOS: &[Scenario] = &[
     Scenario::new("forward-mode-null", Input::Forward(Mode::Forward), Output::Null),
     Scenario::new("message-null", Input::Forward(Mode::Message), Output::Null).share(0.2),
     Scenario::new("gzip-null", Input::Forward(Mode::Compressed), Output::Null),
-    Scenario::new("forward-filter-null", PACKED, Output::Null).filter(),
-    Scenario::new("forward-mask-null", PACKED, Output::Null).mask(),
+    Scenario::new("forward-filter-null", PACKED, Output::Null).filter(Filter::Transformer),
+    Scenario::new("forward-grep-null", PACKED, Output::Null).filter(Filter::Grep),
+    Scenario::new("forward-parser-null", PACKED, Output::Null).filter(Filter::Parser),
+    Scenario::new("forward-mask-null", PACKED, Output::Null).filter(Filter::Mask),
+    Scenario::new("forward-ruby-null", PACKED, Output::Null).filter(Filter::Ruby),
     Scenario::new("forward-buffer", PACKED, Output::Null).buffer(),
     Scenario::new("forward-buffer-forward", PACKED, Output::Forward).buffer(),
     Scenario::new("tail-null", Input::Tail(Lines::Json), Output::Null).share(0.5),
     Scenario::new("tail-nginx-null", Input::Tail(Lines::Nginx), Output::Null).share(0.5),
     Scenario::new("tail-apache2-null", Input::Tail(Lines::Apache2), Output::Null).share(0.5),
     Scenario::new("tail-cri-null", Input::Tail(Lines::Cri), Output::Null).share(0.5),
+    Scenario::new("tail-syslog-null", Input::Tail(Lines::Syslog), Output::Null).share(0.5),
     Scenario::new("tail-none-forward", Input::Tail(Lines::None), Output::Forward).buffer().share(0.5),
-    Scenario::new("forward-clickhouse", PACKED, Output::ClickHouse).filter().buffer().share(0.5),
+    Scenario::new("forward-clickhouse", PACKED, Output::ClickHouse)
+        .filter(Filter::Transformer)
+        .buffer()
+        .share(0.5),
     Scenario::new("tail-clickhouse", Input::Tail(Lines::Json), Output::ClickHouse)
-        .filter()
+        .filter(Filter::Transformer)
         .buffer()
         .share(0.5),
 ];
 
 impl Scenario {
     const fn new(name: &'static str, input: Input, output: Output) -> Self {
-        Self { name, input, filter: false, mask: false, buffer: false, output, share: 1.0 }
+        Self { name, input, filter: Filter::None, buffer: false, output, share: 1.0 }
     }
 
-    const fn filter(mut self) -> Self {
-        self.filter = true;
-        self
-    }
-
-    const fn mask(mut self) -> Self {
-        self.mask = true;
+    const fn filter(mut self, filter: Filter) -> Self {
+        self.filter = filter;
         self
     }
 

@@ -66,24 +66,43 @@ pub struct Receipt {
     origin: Origin,
     commits: Vec<Commit>,
     appends: smallvec::SmallVec<[(BufferId, u32); 2]>,
-    wanted: bool,
+    wait: Wait,
     refused: u64,
     reported: u64,
 }
 
+/// How an input waits for its commits.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Wait {
+    Not,
+    Patiently,
+    Urgently,
+}
+
 impl Receipt {
-    /// For an input that waits for durability: `origin` marks the events in every file buffer.
+    /// For an input that waits for durability: `origin` marks the events in every file buffer. Somebody waits for each
+    /// receipt, such as the sender of a message for its ack.
     pub fn durable(origin: Origin) -> Self {
-        Self { origin, wanted: true, ..Self::unwatched() }
+        Self::new(origin, Wait::Urgently)
+    }
+
+    /// For an input that waits for durability too, but goes on meanwhile: a file buffer may let some appends come together
+    /// before it has them written to the device.
+    pub fn patient(origin: Origin) -> Self {
+        Self::new(origin, Wait::Patiently)
     }
 
     /// For an input that does not look back.
     pub fn unwatched() -> Self {
+        Self::new(Origin::None, Wait::Not)
+    }
+
+    fn new(origin: Origin, wait: Wait) -> Self {
         Self {
-            origin: Origin::None,
+            origin,
             commits: Vec::new(),
             appends: smallvec::SmallVec::new(),
-            wanted: false,
+            wait,
             refused: 0,
             reported: 0,
         }
@@ -96,7 +115,12 @@ impl Receipt {
 
     /// Whether the input will call [`Receipt::committed`]; if not, a buffer need not make a [`Commit`].
     pub fn wants_commit(&self) -> bool {
-        self.wanted
+        self.wait != Wait::Not
+    }
+
+    /// Whether a commit may come a little later. See [`Receipt::patient`].
+    pub fn is_patient(&self) -> bool {
+        self.wait == Wait::Patiently
     }
 
     /// Says that `buffer` is about to append events of this emit; answers how many times it has done so before.

@@ -5,7 +5,7 @@
 
 use crate::text::{Defaults, ParseSettings, parse_params};
 use logweir_engine::config::{Diagnostic, Params};
-use logweir_engine::json::{Dialect, ReadOptions, document_to_msgpack};
+use logweir_engine::json::{Dialect, ReadOptions, WatchedKey, document_to_msgpack_watching};
 use logweir_engine::msgpack::{Kind as ValueKind, Reader};
 use logweir_engine::plugin::{
     Build, BuildContext, Descriptor, Kind, Param, ParamKind, ParseFailure, ParseOutput, Parser,
@@ -48,24 +48,29 @@ fn build(params: &Params, context: &mut BuildContext<'_>) -> Result<Arc<dyn Pars
         _ => Dialect::Oj,
     };
     let options = ReadOptions { dialect, ..ReadOptions::default() };
-    Ok(Arc::new(Json { settings: ParseSettings::with_time(params, context, time)?, options }))
+    let settings = ParseSettings::with_time(params, context, time)?;
+    // Without a time_key no field is looked for, so that any key will do.
+    let watched = settings.watched_key().unwrap_or_else(|| WatchedKey::new(b""));
+    Ok(Arc::new(Json { watched, settings, options }))
 }
 
 struct Json {
     settings: ParseSettings,
     options: ReadOptions,
+    /// The time_key.
+    watched: WatchedKey,
 }
 
 impl Parser for Json {
     fn parse(&self, text: &[u8], out: &mut ParseOutput) -> Result<(), ParseFailure> {
         let buffer = out.begin();
-        if document_to_msgpack(text, buffer, self.options).is_err() {
+        let Ok(watched) = document_to_msgpack_watching(text, buffer, self.options, &self.watched) else {
             out.abort();
             return Err(ParseFailure::Unmatched);
-        }
+        };
         let at = out.open_record_start();
         match out.buffer().get(at).copied().and_then(ValueKind::of) {
-            Some(ValueKind::Map) => self.settings.finish_record(out),
+            Some(ValueKind::Map) => self.settings.finish_watched(out, watched),
             Some(ValueKind::Array) => self.each(out),
             _ => {
                 out.abort();

@@ -7,8 +7,8 @@ mod cluster;
 mod haproxy;
 mod http;
 mod libchdb;
-mod proxy;
 mod process;
+mod proxy;
 mod zookeeper;
 
 pub use clickhouse::{ClickHouse, Options};
@@ -16,8 +16,8 @@ pub use cluster::{CLUSTER, ClickHouseCluster};
 pub use haproxy::HaProxy;
 pub use http::{HttpAnswer, http_request};
 pub use libchdb::Libchdb;
-pub use zookeeper::ZooKeeper;
 pub use proxy::{Cut, Proxy};
+pub use zookeeper::ZooKeeper;
 
 /// A TCP port of 127.0.0.1 that nothing listens on at the moment of the call.
 pub fn free_port() -> u16 {

@@ -7,13 +7,14 @@ use super::file::FileContent;
 use super::file::open::{Crowd, crowd};
 use super::file::origin::Mark;
 use super::store::FileStore;
-use super::{Batch, Body, Chunk, Compression, Limits, Metadata, Part, compress};
+use super::{Batch, Body, Chunk, Compression, Limits, Metadata, Part, Settings, compress};
 use crate::delivery::{EmitError, Receipt};
 use crate::fault;
 use crate::msgpack::Entries;
 use bytes::Bytes;
 use std::io;
 use std::sync::Arc;
+use std::time::Duration;
 
 /// What an append did.
 #[derive(Debug, Default)]
@@ -74,10 +75,23 @@ enum Target<'a> {
     New(&'a Metadata),
 }
 
+/// The body of each part as a whole, compressed if that is wanted: made before the buffer is locked, so that several
+/// threads can compress at a time.
+pub(super) fn wholes(settings: &Settings, batch: &Batch) -> io::Result<Vec<Body>> {
+    batch.parts.iter().map(|part| body(settings, part.body.clone(), part.records)).collect()
+}
+
+fn body(settings: &Settings, bytes: Bytes, records: u64) -> io::Result<Body> {
+    let compression = settings.compress;
+    Ok(Body { bytes: compress::squeeze(&bytes, compression)?, records, compression })
+}
+
+/// Stores `batch`; `wholes` are its [`wholes`].
 pub(super) fn append(
     shared: &Shared,
     state: &mut State,
     batch: &Batch,
+    wholes: Vec<Body>,
     receipt: &mut Receipt,
     enqueue: bool,
 ) -> Result<Appended, AppendError> {
@@ -87,15 +101,15 @@ pub(super) fn append(
     let now = shared.environment.clock.monotonic();
     if let Some(sequence) = state.marks.find(receipt.origin(), batch.ordinal, now) {
         state.replays += 1;
-        promise(shared, state, receipt, sequence);
+        promise(shared, state, receipt, sequence, now);
         return Ok(Appended { duplicate: true, ..Appended::default() });
     }
     if !state.has_space(&shared.settings) {
         return Err(AppendError::Overflow);
     }
     let mut plan = Plan { shared, placed: Vec::new(), sealed: Vec::new(), too_large: Vec::new() };
-    for part in batch.parts.iter().filter(|part| part.records > 0) {
-        plan.part(state, part)?;
+    for (part, whole) in batch.parts.iter().zip(wholes).filter(|(part, _)| part.records > 0) {
+        plan.part(state, part, whole)?;
     }
     let Plan { placed, sealed, too_large, .. } = plan;
     let mut appended = Appended::default();
@@ -106,7 +120,7 @@ pub(super) fn append(
         if let Some(mark) = mark {
             state.marks.enter(mark, sequence, seconds(shared), now);
         }
-        promise(shared, state, receipt, sequence);
+        promise(shared, state, receipt, sequence, now);
     }
     if too_large.is_empty() {
         return Ok(appended);
@@ -115,13 +129,16 @@ pub(super) fn append(
 }
 
 /// Lets the input wait for append `sequence`, if there is anything to wait for.
-fn promise(shared: &Shared, state: &mut State, receipt: &mut Receipt, sequence: u64) {
+fn promise(shared: &Shared, state: &mut State, receipt: &mut Receipt, sequence: u64, now: Duration) {
     let synced = shared.store.as_ref().is_some_and(FileStore::is_synced);
     if !synced {
         state.commits.durable = state.sequence;
         state.marks.settle(state.commits.durable);
     } else if sequence > state.commits.durable && receipt.wants_commit() {
-        state.commits.want(sequence);
+        match receipt.is_patient() {
+            true => state.commits.want_soon(sequence, now),
+            false => state.commits.want(sequence),
+        }
         receipt.add(shared.commit_of(sequence));
     }
 }
@@ -144,7 +161,7 @@ impl<'a> Plan<'a> {
     /// As Fluentd does it: the whole part into the staged chunk if it fits. If not, entries go to a fresh chunk (a stream
     /// is kept together if that is possible), formatted text fills up the staged one first; what is larger than a chunk is
     /// divided between records.
-    fn part(&mut self, state: &State, part: &'a Part) -> io::Result<()> {
+    fn part(&mut self, state: &State, part: &'a Part, whole: Body) -> io::Result<()> {
         let limits = &self.shared.settings.limits;
         let mut staged = state.stage.get(&part.metadata);
         if let Some(chunk) = staged
@@ -159,7 +176,6 @@ impl<'a> Plan<'a> {
             bytes: chunk.size(),
             records: chunk.records(),
         });
-        let whole = self.body(part.body.clone(), part.records)?;
         if room.takes(&whole, limits) {
             self.place(room, whole, false);
             return Ok(());
@@ -217,7 +233,7 @@ impl<'a> Plan<'a> {
         }
         while count > 0 {
             let slice = part.body.slice(start..ends[next + count - 1]);
-            let body = self.body(slice, count as u64)?;
+            let body = body(&self.shared.settings, slice, count as u64)?;
             if room.takes(&body, limits) {
                 return Ok(Some((count, body)));
             }
@@ -230,11 +246,6 @@ impl<'a> Plan<'a> {
         let limits = &self.shared.settings.limits;
         let full = limits.are_full(room.bytes + body.bytes.len() as u64, room.records + body.records);
         self.placed.push(Placed { target: room.target, body, seal: full || more });
-    }
-
-    fn body(&self, bytes: Bytes, records: u64) -> io::Result<Body> {
-        let compression = self.shared.settings.compress;
-        Ok(Body { bytes: compress::squeeze(&bytes, compression)?, records, compression })
     }
 }
 
@@ -305,7 +316,7 @@ fn write(
         }
         if let Some(file) = chunk.file() {
             bound_open_files(shared, state, file);
-            state.commits.wrote(&chunk);
+            state.commits.wrote(&chunk, body.bytes.len() as u64);
             if is_new {
                 state.commits.named(&chunk);
             }
@@ -375,7 +386,7 @@ fn take_back(state: &mut State, written: Vec<Written>) {
                 content.undo();
                 // The cut must be durable before later appends are declared so: until then recovery would find a part of
                 // an incomplete append and drop it, afterwards it would take it for a part of a complete one.
-                state.commits.wrote(&chunk);
+                state.commits.wrote(&chunk, 0);
                 if is_new {
                     // An empty chunk file that stays is removed at the next start.
                     let _ = content.remove();

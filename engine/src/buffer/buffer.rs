@@ -190,8 +190,10 @@ impl Buffer {
         receipt: &mut Receipt,
         enqueue: bool,
     ) -> Result<Appended, AppendError> {
-        let appended = append::append(&self.shared, &mut self.shared.lock(), batch, receipt, enqueue);
-        self.shared.work();
+        let wholes = append::wholes(&self.shared.settings, batch)?;
+        let mut state = self.shared.lock();
+        let appended = append::append(&self.shared, &mut state, batch, wholes, receipt, enqueue);
+        self.shared.work(state);
         appended
     }
 
@@ -251,9 +253,8 @@ impl Buffer {
         let mut state = self.shared.lock();
         let Some(chunk) = state.taken.remove(&id) else { return false };
         state.discard(chunk);
-        drop(state);
+        self.shared.work(state);
         self.shared.space.notify_waiters();
-        self.shared.work();
         true
     }
 
@@ -275,9 +276,8 @@ impl Buffer {
         for chunk in chunks {
             state.discard(chunk);
         }
-        drop(state);
+        self.shared.work(state);
         self.shared.space.notify_waiters();
-        self.shared.work();
         answer
     }
 
@@ -374,10 +374,17 @@ impl Shared {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// There may be something to write, and something to make durable or to remove.
-    fn work(&self) {
-        self.ready.notify_waiters();
-        self.wake.notify_all();
+    /// Something was changed: wakes who waits for a chunk to write and the thread, if there is something for them. To wake
+    /// them with each append would cost more than the append.
+    fn work(&self, state: MutexGuard<'_, State>) {
+        let (is_ready, calls) = (state.is_ready(), state.commits.calls());
+        drop(state);
+        if is_ready {
+            self.ready.notify_waiters();
+        }
+        if calls {
+            self.wake.notify_all();
+        }
     }
 
     fn want_all(&self) {
@@ -421,8 +428,7 @@ impl Shared {
             state.unstage(&chunk);
             self.enqueue_chunk(&mut state, chunk);
         }
-        drop(state);
-        self.work();
+        self.work(state);
     }
 
     /// Queues a chunk that is no longer on the stage.
@@ -472,7 +478,7 @@ impl State {
     }
 
     /// Whether the head of the queue may be written.
-    fn is_ready(&self) -> bool {
+    pub(super) fn is_ready(&self) -> bool {
         self.queue.front().is_some_and(|chunk| chunk.ready_after() <= self.commits.durable)
     }
 

@@ -1,7 +1,8 @@
 //! Making things durable: group commit, and the removal of chunks.
 //!
 //! One thread a file buffer works in rounds; whatever comes up during a round is done in the next one, so a slow device
-//! makes rounds larger, not more. A round
+//! makes rounds larger, not more. Inputs at which nobody waits (in_tail) have [`Patience`]: a fast device does
+//! not make rounds more than are of use. A round
 //!
 //! 1. notes the last append (the *target*), and takes the lists of files written to, names changed and chunks delivered;
 //! 2. syncs those files, then their directories;
@@ -23,6 +24,7 @@
 use super::Chunk;
 use super::buffer::{Shared, State};
 use super::chunk::Content;
+use super::patience::Patience;
 use super::store::FileStore;
 use crate::delivery::{Commit, CommitError};
 use crate::fault;
@@ -55,12 +57,26 @@ pub(super) struct Commits {
     pub(super) failed: Vec<Arc<Chunk>>,
     /// The last append that was lost: the device failed, and what the kernel had of it was gone.
     pub(super) lost: u64,
+    pub(super) patience: Patience,
     /// The thread is to end.
     stop: bool,
+    sleep: Sleep,
+}
+
+/// What the thread is doing, so that it is woken only if that makes a difference.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum Sleep {
+    /// It will look for work by itself.
+    #[default]
+    Awake,
+    /// It waits for work, or until something patient is due.
+    Timed,
+    /// It waits for work of any kind.
+    Untimed,
 }
 
 /// How far a buffer's appends have come.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Progress {
     durable: u64,
     lost: u64,
@@ -78,8 +94,8 @@ pub(super) enum Round {
 }
 
 #[derive(Default)]
-struct Work {
-    target: Option<u64>,
+pub(super) struct Work {
+    pub(super) target: Option<u64>,
     dirty: Vec<Arc<Chunk>>,
     unnamed: Vec<Arc<Chunk>>,
     dirs: BTreeSet<PathBuf>,
@@ -88,8 +104,9 @@ struct Work {
 }
 
 impl Commits {
-    /// Something was written to `chunk`.
-    pub(super) fn wrote(&mut self, chunk: &Arc<Chunk>) {
+    /// `bytes` were written to `chunk`.
+    pub(super) fn wrote(&mut self, chunk: &Arc<Chunk>, bytes: u64) {
+        self.patience.wrote(bytes);
         if !chunk.set_listed(true) {
             self.dirty.push(Arc::clone(chunk));
         }
@@ -122,21 +139,49 @@ impl Commits {
         self.wanted = self.wanted.max(sequence);
     }
 
+    /// The same, but others may come first. `now` is on the buffer's monotonic clock.
+    pub(super) fn want_soon(&mut self, sequence: u64, now: Duration) {
+        if self.patience.append(sequence, now) {
+            self.want(sequence);
+        }
+    }
+
+    /// How long nothing becomes urgent; zero if something just did.
+    pub(super) fn patience(&mut self, now: Duration) -> Option<Duration> {
+        let left = self.patience.left(now);
+        if left == Some(Duration::ZERO) {
+            let sequence = self.patience.end();
+            self.want(sequence);
+        }
+        left
+    }
+
+    /// Whether the thread has to be woken.
+    pub(super) fn calls(&self) -> bool {
+        match self.sleep {
+            Sleep::Awake => false,
+            Sleep::Timed => self.has_work(),
+            Sleep::Untimed => self.has_work() || self.patience.is_due_ever(),
+        }
+    }
+
     /// `chunk` was delivered or given up.
     pub(super) fn retire(&mut self, chunk: Arc<Chunk>) {
         self.retired.push(chunk);
     }
 
-    fn has_work(&self) -> bool {
+    pub(super) fn has_work(&self) -> bool {
         self.wanted > self.durable
             || !(self.failed.is_empty() && self.dirs.is_empty())
             || self.retired.iter().any(|chunk| chunk.ready_after() <= self.durable)
     }
 
-    fn take(&mut self, last: u64) -> Work {
+    pub(super) fn take(&mut self, last: u64) -> Work {
         let mut work = Work { failed: std::mem::take(&mut self.failed), ..Work::default() };
         if self.wanted > self.durable {
             work.target = Some(last);
+            // Patient appends are among them. If the round fails, the urgent one stays wanted, and all of them with it.
+            self.patience.round();
             work.dirty = std::mem::take(&mut self.dirty);
             for chunk in &work.dirty {
                 chunk.set_listed(false);
@@ -170,7 +215,18 @@ impl Shared {
         loop {
             let mut state = self.lock();
             while !state.commits.has_work() && !state.commits.stop {
-                state = self.wake.wait(state).unwrap_or_else(PoisonError::into_inner);
+                state = match state.commits.patience(self.environment.clock.monotonic()) {
+                    Some(left) if left.is_zero() => continue,
+                    Some(left) => {
+                        state.commits.sleep = Sleep::Timed;
+                        self.wake.wait_timeout(state, left).unwrap_or_else(PoisonError::into_inner).0
+                    }
+                    None => {
+                        state.commits.sleep = Sleep::Untimed;
+                        self.wake.wait(state).unwrap_or_else(PoisonError::into_inner)
+                    }
+                };
+                state.commits.sleep = Sleep::Awake;
             }
             drop(state);
             let round = self.round();
@@ -316,9 +372,12 @@ impl Shared {
     fn publish(&self) {
         let state = self.lock();
         let progress = Progress { durable: state.commits.durable, lost: state.commits.lost };
+        let is_ready = state.is_ready();
         drop(state);
-        self.progress.send_replace(progress);
-        self.ready.notify_waiters();
+        self.progress.send_if_modified(|known| std::mem::replace(known, progress) != progress);
+        if is_ready {
+            self.ready.notify_waiters();
+        }
     }
 
     /// Step 4. `false` if it is to be tried again.

@@ -28,6 +28,7 @@ mod marks;
 mod marks_file;
 mod memory;
 mod metadata;
+mod patience;
 pub mod replay;
 mod resume;
 mod settings;

@@ -17,8 +17,13 @@ mod properties;
 mod read;
 mod string;
 mod transcode;
+mod watch;
 
 pub use float::write_ruby_float;
 pub use generate::{GenerateError, JsonStyle, from_msgpack, write_json_string};
 pub use inspect::{ruby_inspect, ruby_inspect_str, ruby_to_s};
-pub use read::{Dialect, JsonError, JsonErrorKind, ReadOptions, document_to_msgpack, to_msgpack};
+pub use read::{
+    Dialect, JsonError, JsonErrorKind, ReadOptions, document_to_msgpack, document_to_msgpack_watching,
+    to_msgpack,
+};
+pub use watch::{Watched, WatchedKey};

@@ -5,6 +5,7 @@ use serde_json::{Map, Number, Value as Json};
 
 use super::*;
 use crate::msgpack::skip;
+use crate::plugin::FieldPlace;
 
 /// Values that serde_json can hold without loss.
 fn json() -> impl Strategy<Value = Json> {
@@ -51,6 +52,39 @@ proptest! {
         prop_assert_eq!(oracle(&raw), value.clone());
         // The map order too, which equality of serde_json's maps does not look at.
         prop_assert_eq!(serde_json::to_vec(&oracle(&raw)).unwrap(), serde_json::to_vec(&value).unwrap());
+    }
+
+    #[test]
+    fn a_watched_field_is_where_a_search_finds_it(
+        value in json(),
+        pick in any::<prop::sample::Index>(),
+        repeat in any::<bool>(),
+        dialect in prop_oneof![Just(Dialect::Oj), Just(Dialect::Json)],
+    ) {
+        let names: Vec<&String> = value.as_object().map(|map| map.keys().collect()).unwrap_or_default();
+        let name = if names.is_empty() { "a" } else { names[pick.index(names.len())] };
+        let mut text = serde_json::to_vec(&value).unwrap();
+        if let (true, Some(object)) = (repeat, value.as_object().filter(|map| !map.is_empty())) {
+            // The key once more, at the end.
+            text.pop();
+            text.extend_from_slice(b",");
+            text.extend_from_slice(&serde_json::to_vec(&Json::from(name)).unwrap());
+            text.extend_from_slice(b":");
+            text.extend_from_slice(&serde_json::to_vec(&object[name]).unwrap());
+            text.extend_from_slice(b"}");
+        }
+        let options = ReadOptions { dialect, ..ReadOptions::default() };
+        // Twice: the second time the keys are known.
+        for key in [name, name, "no such key"] {
+            let mut out = b"before".to_vec();
+            let key = key.as_bytes();
+            let watched = document_to_msgpack_watching(&text, &mut out, options, &WatchedKey::new(key)).unwrap();
+            let mut plain = b"before".to_vec();
+            document_to_msgpack(&text, &mut plain, options).unwrap();
+            prop_assert_eq!(&out, &plain);
+            let record = &out[6..];
+            prop_assert_eq!(FieldPlace::watched(record, 6, key, watched), FieldPlace::find(record, key));
+        }
     }
 
     #[test]

@@ -3,6 +3,7 @@
 use super::known_keys::KnownKeys;
 use super::out::Out;
 use super::transcode::Transcoder;
+use super::watch::{Watched, WatchedKey};
 use crate::msgpack::DEPTH_MAX;
 
 /// Whose idea of JSON is read. All of them read what RFC 8259 allows; a lone surrogate escape, which Oj refuses and
@@ -91,21 +92,34 @@ pub enum JsonErrorKind {
 ///   rounded correctly, infinite if it is too large.
 /// - A key that is there more than once keeps its first place and has its last value, as in a Ruby Hash.
 pub fn to_msgpack(text: &[u8], out: &mut Vec<u8>, options: ReadOptions) -> Result<usize, JsonError> {
-    let start = out.len();
-    let mut written = Out::new(out, text.len());
-    let result = KnownKeys::with(|known| Transcoder::new(text, options).value(&mut written, known));
-    if result.is_err() {
-        written.at = start;
-    }
-    written.finish();
-    result
+    value_to_msgpack(text, out, options, None).map(|(end, _)| end)
 }
 
 /// [`to_msgpack`] for a text that holds one value and nothing else but white space.
 pub fn document_to_msgpack(text: &[u8], out: &mut Vec<u8>, options: ReadOptions) -> Result<(), JsonError> {
+    document(text, out, options, None).map(drop)
+}
+
+/// [`document_to_msgpack`] that also answers where the field `key` of the object is, if the value is an object. Offsets
+/// are those in `out`.
+pub fn document_to_msgpack_watching(
+    text: &[u8],
+    out: &mut Vec<u8>,
+    options: ReadOptions,
+    key: &WatchedKey,
+) -> Result<Watched, JsonError> {
+    document(text, out, options, Some(key))
+}
+
+fn document(
+    text: &[u8],
+    out: &mut Vec<u8>,
+    options: ReadOptions,
+    key: Option<&WatchedKey>,
+) -> Result<Watched, JsonError> {
     let start = out.len();
-    let end = to_msgpack(text, out, options)?;
-    let transcoder = Transcoder::new(text, options);
+    let (end, watched) = value_to_msgpack(text, out, options, key)?;
+    let transcoder = Transcoder::new(text, options, None);
     let behind = match options.dialect {
         Dialect::Oj => transcoder.blanks(end),
         Dialect::Yajl | Dialect::Json => transcoder.white_space(end).unwrap_or(end),
@@ -114,7 +128,24 @@ pub fn document_to_msgpack(text: &[u8], out: &mut Vec<u8>, options: ReadOptions)
         out.truncate(start);
         return Err(JsonError { at: behind, kind: JsonErrorKind::Trailing });
     }
-    Ok(())
+    Ok(watched)
+}
+
+fn value_to_msgpack(
+    text: &[u8],
+    out: &mut Vec<u8>,
+    options: ReadOptions,
+    key: Option<&WatchedKey>,
+) -> Result<(usize, Watched), JsonError> {
+    let start = out.len();
+    let mut written = Out::new(out, text.len());
+    let mut transcoder = Transcoder::new(text, options, key);
+    let result = KnownKeys::with(|known| transcoder.value(&mut written, known));
+    if result.is_err() {
+        written.at = start;
+    }
+    written.finish();
+    Ok((result?, transcoder.watched()))
 }
 
 #[cfg(test)]

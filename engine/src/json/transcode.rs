@@ -7,6 +7,7 @@ use super::number;
 use super::out::Out;
 use super::read::{Dialect, JsonError, JsonErrorKind, ReadOptions};
 use super::string::{self, StringError};
+use super::watch::{Watch, Watched, WatchedKey};
 use crate::msgpack::{RecordView, Sink, key_hash, write_map_len};
 
 /// Where the reading stands.
@@ -18,6 +19,8 @@ pub(super) struct Transcoder<'t> {
     parents: SmallVec<[Frame; 8]>,
     /// Hashes of the keys of all open maps.
     hashes: SmallVec<[u32; 32]>,
+    /// Looks for a field of the outermost object.
+    watch: Watch<'t>,
 }
 
 /// A container that is open.
@@ -53,9 +56,15 @@ enum Fields {
 
 impl<'t> Transcoder<'t> {
     /// At the start of `text`.
-    pub(super) fn new(text: &'t [u8], options: ReadOptions) -> Self {
+    pub(super) fn new(text: &'t [u8], options: ReadOptions, watched: Option<&'t WatchedKey>) -> Self {
         let frame = Frame::new(Kind::None, 0, 0);
-        Self { text, options, frame, parents: SmallVec::new(), hashes: SmallVec::new() }
+        let watch = Watch::new(watched);
+        Self { text, options, frame, parents: SmallVec::new(), hashes: SmallVec::new(), watch }
+    }
+
+    /// Where the field is that was to be watched for, once the value is complete.
+    pub(super) fn watched(&self) -> Watched {
+        self.watch.found()
     }
 
     /// Appends the next value to `out` and answers where it ends. The place in the text is handed from call to call and never
@@ -141,7 +150,11 @@ impl<'t> Transcoder<'t> {
 
     fn close(&mut self, out: &mut Out<'_>) {
         self.hashes.truncate(self.frame.hashes_at);
+        let before = out.at;
         self.frame.close(out);
+        if self.parents.len() == 1 {
+            self.watch.close(self.frame.suspect, out.at.saturating_sub(before));
+        }
         if let Some(parent) = self.parents.pop() {
             self.frame = parent;
         }
@@ -156,10 +169,11 @@ impl<'t> Transcoder<'t> {
             return self.new_key(at, out, known).map(Fields::Value);
         }
         loop {
+            let key_at = out.at;
             let Some(key) = known.recognise(self.text, at, out) else {
                 return self.new_key(at, out, known).map(Fields::Value);
             };
-            self.frame.add_key(key.hash, &mut self.hashes);
+            self.add_key(key.hash, key_at, out);
             if !key.opens_string {
                 return Ok(Fields::Value(key.end));
             }
@@ -184,7 +198,7 @@ impl<'t> Transcoder<'t> {
         let encoded_at = out.at;
         let (end, key_at) = self.text_at(at, out)?;
         let hash = key_hash(out.since(key_at));
-        self.frame.add_key(hash, &mut self.hashes);
+        self.add_key(hash, encoded_at, out);
         let colon = self.white_space(end)?;
         if self.byte(colon) != b':' {
             return Err(self.unexpected(colon));
@@ -198,6 +212,15 @@ impl<'t> Transcoder<'t> {
             hash,
         );
         Ok(end)
+    }
+
+    /// Takes note of the key that was written at `key_at`.
+    #[inline(always)]
+    fn add_key(&mut self, hash: u32, key_at: usize, out: &Out<'_>) {
+        self.frame.add_key(hash, &mut self.hashes);
+        if self.watch.may_be(hash) && self.parents.len() == 1 {
+            self.watch.see(out.since(key_at), key_at, out.at);
+        }
     }
 
     #[inline(always)]

@@ -14,6 +14,7 @@ mod dup;
 mod entry;
 mod event;
 mod marker;
+mod merge;
 #[cfg(test)]
 mod properties;
 mod reader;
@@ -33,6 +34,7 @@ pub use accessor::{Accessor, AccessorError, PathPart};
 pub(crate) use dup::key_hash;
 pub use entry::{Entries, Entry, write_entry};
 pub use event::Event;
+pub use merge::merge_maps;
 pub use reader::{Kind, ReadError, ReadErrorKind, Reader, ValueRef};
 pub use record::{Field, Key, Record};
 pub use scan::{EntryScan, Limits, Violation, ViolationKind, scan_entries, scan_entries_with};

@@ -174,6 +174,21 @@ proptest! {
     }
 
     #[test]
+    fn merging_is_merging_hashes(record in pairs(), found in pairs(), without in prop::option::of("[a-e]{1,2}")) {
+        let mut expected = united(&record);
+        if let Some(without) = &without {
+            expected.retain(|(key, _)| !same(key, &Tree::Str(without.clone())));
+        }
+        for (key, value) in &found {
+            set(&mut expected, key, value.clone());
+        }
+        let mut out = Vec::new();
+        let (record, found) = (Tree::Map(record).bytes(), Tree::Map(found).bytes());
+        merge_maps(&record, without.as_deref().map(str::as_bytes), &found, &mut out);
+        prop_assert_eq!(Tree::read(&out), Tree::Map(expected));
+    }
+
+    #[test]
     fn splicing_in_two_steps_is_splicing_once(pairs in pairs(), first in edits(), second in edits()) {
         let raw = Tree::Map(pairs).bytes();
         let (mut one, mut two, mut both) = (Vec::new(), Vec::new(), Vec::new());
@@ -236,5 +251,6 @@ proptest! {
         splicer(&edits).splice_entries(&bytes, &mut out);
         let _ = Accessor::parse("$.a[0].b").unwrap().get(&bytes);
         add_fields(&mut out, 0, |_| 0);
+        merge_maps(&bytes, Some(b"a"), &bytes, &mut out);
     }
 }

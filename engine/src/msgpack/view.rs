@@ -160,8 +160,9 @@ pub(crate) fn key_name(raw: &[u8]) -> Option<&[u8]> {
     }
 }
 
+/// What tells a raw key from others.
 #[inline]
-fn identity(raw: &[u8]) -> Identity<'_> {
+pub(super) fn identity(raw: &[u8]) -> Identity<'_> {
     match key_name(raw) {
         Some(name) => (true, name),
         None => (false, raw),

@@ -1,6 +1,7 @@
 //! One field of a raw record: where it lies, and taking it out.
 
-use crate::msgpack::{RecordView, key_name};
+use crate::json::Watched;
+use crate::msgpack::{RecordView, key_name, skip};
 use std::ops::Range;
 
 /// Where a field lies in a raw record.
@@ -24,6 +25,20 @@ impl FieldPlace {
                 let end = pairs.position();
                 return Some(Self { value: end - value.len()..end, start, fields });
             }
+        }
+    }
+
+    /// The same where the JSON reader has watched for the key (`document_to_msgpack_watching`); the record lies at `at` in the
+    /// buffer that was read into.
+    pub fn watched(record: &[u8], at: usize, key: &[u8], watched: Watched) -> Option<Self> {
+        match watched {
+            Watched::Absent => None,
+            Watched::At { key, value } => {
+                let (start, value) = (key.checked_sub(at)?, value.checked_sub(at)?);
+                let end = value + skip(record.get(value..)?, 0).ok()?;
+                Some(Self { value: value..end, start, fields: RecordView::new(record).len() })
+            }
+            Watched::Unknown => Self::find(record, key),
         }
     }
 

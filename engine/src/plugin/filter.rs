@@ -2,7 +2,7 @@
 
 use crate::delivery::Receipt;
 use crate::event::{EventStream, Tag};
-use crate::msgpack::{Event, Record, Splicer};
+use crate::msgpack::{Entry, Event, Record, Splicer};
 use bumpalo::Bump;
 use futures_util::future::BoxFuture;
 use std::sync::Arc;
@@ -79,6 +79,8 @@ pub enum FilterStep {
     Splice(Splicer),
     /// Keeps or drops records without changing them.
     Select(Arc<dyn Select>),
+    /// Makes other entries of entries, mostly without decoding them.
+    Raw(Arc<dyn RawFilter>),
     /// Looks at or changes decoded records. Neighbouring steps of this kind share one decoding.
     Records(Arc<dyn RecordFilter>),
     /// Takes the stream as a whole.
@@ -100,6 +102,14 @@ pub trait RecordFilter: Send + Sync {
     /// Edits `event` in place, or drops it. What lives longer than the call is allocated in `context.arena`.
     /// An error sends the original event to `@ERROR` and drops it here.
     fn filter<'a>(&self, event: &mut Event<'a>, context: &FilterContext<'a>) -> Result<Verdict, FilterError>;
+}
+
+/// A record filter that can do most records bytes to bytes.
+pub trait RawFilter: RecordFilter {
+    /// Appends what `entry` becomes to `out`. `None` if the record has to be decoded, for which [`RecordFilter::filter`] is
+    /// asked instead; if this does answer, both must answer the same. What it appended counts only with
+    /// [`Verdict::Keep`].
+    fn filter_raw(&self, entry: &Entry<'_>, out: &mut Vec<u8>) -> Option<Result<Verdict, FilterError>>;
 }
 
 /// What a record filter may use.

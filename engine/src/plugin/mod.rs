@@ -29,8 +29,8 @@ pub use event_format::EventFormat;
 pub use extract::{EXTRACT, Extract};
 pub use field::FieldPlace;
 pub use filter::{
-    AfterError, CountedFilter, Filter, FilterContext, FilterCounters, FilterError, FilterStep, RecordFilter,
-    Select, StreamFilter, Verdict,
+    AfterError, CountedFilter, Filter, FilterContext, FilterCounters, FilterError, FilterStep, RawFilter,
+    RecordFilter, Select, StreamFilter, Verdict,
 };
 pub use inject::{INJECT, Inject};
 pub use input::{Input, InputContext, InputCounters, StartError};

@@ -190,9 +190,14 @@ impl ParseOutput {
 
     /// Takes the bytes out, leaving nothing parsed.
     pub fn take(&mut self) -> Vec<u8> {
+        self.take_leaving(0)
+    }
+
+    /// The same, leaving room for `bytes`: to grow there step by step costs more than what is written.
+    pub fn take_leaving(&mut self, bytes: usize) -> Vec<u8> {
         self.entries.clear();
         self.open = None;
-        std::mem::take(&mut self.bytes)
+        std::mem::replace(&mut self.bytes, Vec::with_capacity(bytes))
     }
 }
 

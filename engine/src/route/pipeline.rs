@@ -8,8 +8,8 @@ use crate::delivery::Receipt;
 use crate::event::{EventStream, Tag};
 use crate::msgpack::{Entries, Entry, Event, Splicer};
 use crate::plugin::{
-    AfterError, Filter, FilterContext, FilterCounters, FilterError, FilterStep, Output, RecordFilter, Select,
-    StreamFilter, Verdict,
+    AfterError, Filter, FilterContext, FilterCounters, FilterError, FilterStep, Output, RawFilter,
+    RecordFilter, Select, StreamFilter, Verdict,
 };
 use crate::telemetry::Account;
 use bumpalo::Bump;
@@ -32,6 +32,7 @@ pub(super) struct Pipeline {
 enum Step {
     Splice(Splicer),
     Select(Arc<dyn Select>),
+    Raw(Arc<dyn RawFilter>),
     Records(Vec<RecordStep>),
     Stream(Arc<dyn StreamFilter>),
 }
@@ -62,7 +63,7 @@ impl Pipeline {
     }
 
     pub(super) fn may_refuse_events(&self) -> bool {
-        self.steps.iter().any(|step| matches!(step, Step::Records(_) | Step::Stream(_)))
+        self.steps.iter().any(|step| matches!(step, Step::Raw(_) | Step::Records(_) | Step::Stream(_)))
     }
 
     /// Takes a stream through the filters.
@@ -85,14 +86,17 @@ impl Pipeline {
                     EventStream::new(stream.tag, out.into(), stream.count)
                 }
                 Step::Select(select) => select_entries(select.as_ref(), stream),
+                Step::Raw(filter) => {
+                    let filtered = filter_raw(filter, stream, self.raised_go_on);
+                    copied = filtered.also_failed;
+                    emit_all(filtered.failed, errors, receipt).await;
+                    filtered.stream
+                }
                 Step::Records(chain) => {
-                    let Filtered { stream: filtered, failed, also_failed } =
-                        filter_records(chain, stream, self.raised_go_on);
-                    copied = also_failed;
-                    for event in failed {
-                        errors.emit(event, receipt).await;
-                    }
-                    filtered
+                    let filtered = filter_records(chain, stream, self.raised_go_on);
+                    copied = filtered.also_failed;
+                    emit_all(filtered.failed, errors, receipt).await;
+                    filtered.stream
                 }
                 Step::Stream(filter) => filter.filter(stream, receipt).await,
             };
@@ -106,6 +110,12 @@ impl Pipeline {
             counters.bytes.fetch_add(stream.entries.len() as u64, Ordering::Relaxed);
         }
         stream
+    }
+}
+
+async fn emit_all(failed: Vec<ErrorEvent>, errors: &ErrorEvents, receipt: &mut Receipt) {
+    for event in failed {
+        errors.emit(event, receipt).await;
     }
 }
 
@@ -126,6 +136,7 @@ fn add_step(steps: &mut Vec<Step>, step: FilterStep) {
             }
         }
         (FilterStep::Records(next), _) => steps.push(Step::Records(vec![RecordStep::Filter(next)])),
+        (FilterStep::Raw(next), _) => steps.push(Step::Raw(next)),
         (FilterStep::Stream(next), _) => steps.push(Step::Stream(next)),
     }
 }
@@ -164,6 +175,47 @@ struct Filtered {
     also_failed: u64,
 }
 
+/// What the filter cannot do bytes to bytes is decoded.
+fn filter_raw(filter: &Arc<dyn RawFilter>, stream: EventStream, raised_go_on: bool) -> Filtered {
+    let mut out = Vec::with_capacity(stream.entries.len() + stream.entries.len() / 4);
+    let mut failed = Vec::new();
+    let (mut count, mut also_failed) = (0, 0);
+    let mut decoding: Option<[RecordStep; 1]> = None;
+    for entry in Entries::new(&stream.entries) {
+        let (before, failed_before) = (out.len(), failed.len());
+        let is_kept = match filter.filter_raw(&entry, &mut out) {
+            Some(Ok(Verdict::Keep)) => true,
+            Some(Ok(Verdict::Drop)) => {
+                out.truncate(before);
+                false
+            }
+            Some(Err(FilterError { class, message, then })) => {
+                out.truncate(before);
+                failed.push(error_event(&stream.tag, &entry, class, message));
+                let goes_on = goes_on(then, raised_go_on);
+                if goes_on {
+                    out.extend_from_slice(entry.raw);
+                }
+                goes_on
+            }
+            None => {
+                out.truncate(before);
+                let chain = decoding.get_or_insert_with(|| [RecordStep::Filter(filter.clone())]);
+                ARENA.with_borrow_mut(|arena| {
+                    let event = filter_entry(chain, &stream.tag, &entry, arena, raised_go_on, &mut failed);
+                    let is_kept = event.map(|event| event.encode(&mut out)).is_some();
+                    tidy(arena);
+                    is_kept
+                })
+            }
+        };
+        count += usize::from(is_kept);
+        also_failed += (failed.len() - failed_before + usize::from(is_kept)).saturating_sub(1);
+    }
+    let stream = EventStream::new(stream.tag, out.into(), count);
+    Filtered { stream, failed, also_failed: also_failed as u64 }
+}
+
 fn filter_records(chain: &[RecordStep], stream: EventStream, raised_go_on: bool) -> Filtered {
     let mut out = Vec::with_capacity(stream.entries.len() + stream.entries.len() / 4);
     let mut failed = Vec::new();
@@ -180,15 +232,39 @@ fn filter_records(chain: &[RecordStep], stream: EventStream, raised_go_on: bool)
             };
             count += kept;
             also_failed += (failed.len() - before + kept).saturating_sub(1);
-            if arena.allocated_bytes() > ARENA_KEPT_BYTES {
-                *arena = Bump::new();
-            } else {
-                arena.reset();
-            }
+            tidy(arena);
         }
     });
     let stream = EventStream::new(stream.tag, out.into(), count);
     Filtered { stream, failed, also_failed: also_failed as u64 }
+}
+
+/// Makes an arena ready for the next record.
+fn tidy(arena: &mut Bump) {
+    if arena.allocated_bytes() > ARENA_KEPT_BYTES {
+        *arena = Bump::new();
+    } else {
+        arena.reset();
+    }
+}
+
+fn error_event(tag: &Tag, entry: &Entry<'_>, class: &str, message: String) -> ErrorEvent {
+    ErrorEvent {
+        tag: tag.clone(),
+        time: entry.time,
+        record: Bytes::copy_from_slice(entry.record),
+        class: class.to_owned(),
+        message,
+    }
+}
+
+/// Whether an event goes on after an error.
+fn goes_on(then: AfterError, raised_go_on: bool) -> bool {
+    match then {
+        AfterError::Keep => true,
+        AfterError::AsRaised => raised_go_on,
+        AfterError::Drop => false,
+    }
 }
 
 /// The event as it goes on, if it does.
@@ -200,15 +276,7 @@ fn filter_entry<'a>(
     raised_go_on: bool,
     failed: &mut Vec<ErrorEvent>,
 ) -> Option<Event<'a>> {
-    let mut fail = |class: &str, message: String| {
-        failed.push(ErrorEvent {
-            tag: tag.clone(),
-            time: entry.time,
-            record: Bytes::copy_from_slice(entry.record),
-            class: class.to_owned(),
-            message,
-        });
-    };
+    let mut fail = |class: &str, message: String| failed.push(error_event(tag, entry, class, message));
     let mut event = match Event::decode(tag, entry, arena) {
         Ok(event) => event,
         Err(error) => {
@@ -232,7 +300,7 @@ fn filter_entry<'a>(
             Ok(Verdict::Drop) => return None,
             Err(FilterError { class, message, then }) => {
                 fail(class, message);
-                if then == AfterError::Drop || (then == AfterError::AsRaised && !raised_go_on) {
+                if !goes_on(then, raised_go_on) {
                     return None;
                 }
             }

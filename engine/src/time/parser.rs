@@ -3,7 +3,7 @@
 use super::any::parse_any;
 use super::error::TimeError;
 use super::iso8601::parse_iso8601;
-use super::memo::Memo;
+use super::memo::{Memo, Validity};
 use super::settings::{TimeSettings, TimeType};
 use super::strptime::TimeParse;
 use super::zone::Zone;
@@ -23,7 +23,7 @@ enum Kind {
     Format {
         format: TimeParse,
         zone: Option<Zone>,
-        /// If the text alone says the time, to the second.
+        /// If texts say the time to the second, so that one often follows itself.
         last: Option<Memo>,
     },
     Iso8601,
@@ -60,7 +60,7 @@ impl TimeParser {
     fn of_format(format: Option<&str>, settings: &TimeSettings) -> Result<Kind, String> {
         let Some(format) = format else {
             return match settings.is_local() {
-                true => Ok(Kind::Guess { last: Memo::default() }),
+                true => Ok(Kind::Guess { last: Memo::new(Validity::ThisMinute) }),
                 false => Err("specifying timezone requires time format".into()),
             };
         };
@@ -75,7 +75,7 @@ impl TimeParser {
             None => Some(Zone::UTC),
         };
         let format = TimeParse::new(format);
-        let last = format.is_whole_second().then(Memo::default);
+        let last = format.validity().map(Memo::new);
         Ok(Kind::Format { format, zone, last })
     }
 
@@ -88,7 +88,7 @@ impl TimeParser {
             Kind::Unixtime => Ok(EventTime::from_secs(leading_integer(text))),
             Kind::Float => Ok(decimal(text)),
             Kind::Mixed(parsers) => self.mixed(parsers, text),
-            _ => self.parse_string(text).map_err(|e| invalid(text, &e)),
+            _ => self.parse_string(text, EventTime::now).map_err(|e| invalid(text, &e)),
         }
     }
 
@@ -123,14 +123,14 @@ impl TimeParser {
         }
     }
 
-    fn parse_string(&self, text: &[u8]) -> Result<EventTime, TimeError> {
+    fn parse_string(&self, text: &[u8], now: fn() -> EventTime) -> Result<EventTime, TimeError> {
         match &self.0 {
             Kind::Format { format, zone, last: Some(last) } => {
-                remembered(text, last, |text| in_format(text, format, zone.as_ref()))
+                last.time_of(text, now, |text| in_format(text, format, zone.as_ref(), now))
             }
-            Kind::Format { format, zone, last: None } => in_format(text, format, zone.as_ref()),
+            Kind::Format { format, zone, last: None } => in_format(text, format, zone.as_ref(), now),
             Kind::Iso8601 => parse_iso8601(text),
-            Kind::Guess { last } => remembered(text, last, |text| Ok(parse_any(text)?.time)),
+            Kind::Guess { last } => last.time_of(text, now, |text| Ok(parse_any(text)?.time)),
             Kind::Unixtime | Kind::Float | Kind::Mixed(_) => {
                 Err(TimeError { class: "ArgumentError", message: "not a text".into() })
             }
@@ -146,8 +146,13 @@ impl TimeParser {
     }
 }
 
-fn in_format(text: &[u8], format: &TimeParse, zone: Option<&Zone>) -> Result<EventTime, TimeError> {
-    let parsed = format.parse(text)?;
+fn in_format(
+    text: &[u8],
+    format: &TimeParse,
+    zone: Option<&Zone>,
+    now: fn() -> EventTime,
+) -> Result<EventTime, TimeError> {
+    let parsed = format.parse_at(text, now)?;
     Ok(match zone {
         None => parsed.time,
         Some(zone) => {
@@ -156,19 +161,6 @@ fn in_format(text: &[u8], format: &TimeParse, zone: Option<&Zone>) -> Result<Eve
             EventTime { sec: wall - i64::from(zone.offset_at(parsed.time.sec)), ..parsed.time }
         }
     })
-}
-
-fn remembered(
-    text: &[u8],
-    last: &Memo,
-    read: impl Fn(&[u8]) -> Result<EventTime, TimeError>,
-) -> Result<EventTime, TimeError> {
-    if let Some(time) = last.get(text) {
-        return Ok(time);
-    }
-    let time = read(text)?;
-    last.set(text, time);
-    Ok(time)
 }
 
 enum Number {

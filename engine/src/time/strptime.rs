@@ -10,6 +10,7 @@
 
 use super::error::TimeError;
 use super::fields::{Field, Fields, ParsedTime};
+use super::memo::Validity;
 use super::reader::Reader;
 use crate::event::EventTime;
 
@@ -115,11 +116,18 @@ impl TimeParse {
         fields.resolve(text, now)
     }
 
-    /// Whether texts say the year, so that nothing comes from the present, and no parts of a second, so that one text often follows
-    /// itself.
-    pub(super) fn is_whole_second(&self) -> bool {
-        let is_year = |op: &Op| matches!(op, Op::Year { .. } | Op::ShortYear | Op::DateTime { .. });
-        self.gem && self.ops.iter().any(is_year) && !self.ops.iter().any(|op| matches!(op, Op::Nanoseconds))
+    /// For how long a text means the same time, if texts say no parts of a second, so that one often follows itself.
+    pub(super) fn validity(&self) -> Option<Validity> {
+        let has = |wanted: &dyn Fn(&Op) -> bool| self.ops.iter().any(wanted);
+        if !self.gem || has(&|op| matches!(op, Op::Nanoseconds)) {
+            return None;
+        }
+        if has(&|op| matches!(op, Op::Year { .. } | Op::ShortYear | Op::DateTime { .. })) {
+            return Some(Validity::Always);
+        }
+        // Of a text that begins with the month, only the year is the present one.
+        has(&|op| matches!(op, Op::Month | Op::Number { field: Field::Month, .. }))
+            .then_some(Validity::ThisMinute)
     }
 
     /// The format as it was given.

@@ -20,6 +20,7 @@ use logweir_engine::plugin::{
 };
 use logweir_engine::telemetry::PluginLog;
 use placeholder::Template;
+use std::cell::Cell;
 use std::sync::Arc;
 use transform_ruby::{RubyFields, TransformRuby};
 use value::{Compiled, Node, Scope};
@@ -147,6 +148,11 @@ impl Filter for RecordTransformer {
     }
 }
 
+thread_local! {
+    /// Where a value is written before it goes into the arena.
+    static SCRATCH: Cell<Vec<u8>> = const { Cell::new(Vec::new()) };
+}
+
 /// The filter for the events of one tag.
 struct Transform {
     settings: Arc<Settings>,
@@ -181,7 +187,7 @@ impl RecordFilter for Transform {
         let arena = context.arena;
         let mut values: bumpalo::collections::Vec<'a, (&'a [u8], Value<'a>)> =
             bumpalo::collections::Vec::with_capacity_in(self.fields.len(), arena);
-        let mut raw = Vec::new();
+        let mut raw = SCRATCH.take();
         let mut to_arena = |compiled: &Compiled, record: &Record<'a>| -> &'a [u8] {
             raw.clear();
             compiled.write(record, event.time, &settings.log, &mut raw);
@@ -199,6 +205,7 @@ impl RecordFilter for Transform {
             };
             values.push((key, value));
         }
+        SCRATCH.set(raw);
         settings.finish(event, values, arena)?;
         Ok(Verdict::Keep)
     }

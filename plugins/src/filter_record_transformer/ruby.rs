@@ -170,6 +170,11 @@ impl Source {
         scope.evaluate(&self.expression).map_err(|error| self.failed(&error))
     }
 
+    /// Its outcome if that is the same for all events of a tag, and no error. `scope` has no record.
+    pub(super) fn constant<'r, 'a>(&'r self, scope: &'r RecordScope<'r, 'a>) -> Option<Outcome<'r, 'a>> {
+        if self.expression.is_constant() { scope.evaluate(&self.expression).ok() } else { None }
+    }
+
     /// Fluentd's error for an expression that raised.
     pub(super) fn failed(&self, error: &ExprError) -> FilterError {
         let message = format!("failed to expand `{}` : error = {}", self.shown, error.message);

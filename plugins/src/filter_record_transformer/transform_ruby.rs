@@ -1,10 +1,12 @@
 //! The filter with `enable_ruby`, for the events of one tag.
 
 use super::Settings;
-use super::ruby::{Node, Place, Source};
+use super::ruby::{Node, Pending, Place, Source};
+use bumpalo::Bump;
+use bumpalo::collections::Vec as ArenaVec;
 use logweir_engine::config::{Diagnostic, Params};
 use logweir_engine::event::Tag;
-use logweir_engine::expr::{RecordScope, TagNames};
+use logweir_engine::expr::{Outcome, RecordScope, TagNames};
 use logweir_engine::msgpack::{Event, Value};
 use logweir_engine::plugin::{FilterContext, FilterError, RecordFilter, Verdict};
 use std::sync::Arc;
@@ -54,31 +56,77 @@ impl RubyFields {
 pub(super) struct TransformRuby {
     settings: Arc<Settings>,
     tag: TagNames,
+    /// What is the same for all events of the tag, field by field.
+    constants: Vec<Constants>,
+}
+
+#[derive(Default)]
+struct Constants {
+    /// The name.
+    key: Option<Vec<u8>>,
+    /// The value as MessagePack.
+    value: Option<Vec<u8>>,
 }
 
 impl TransformRuby {
     pub(super) fn new(settings: Arc<Settings>, tag: &Tag) -> Self {
-        Self { settings, tag: TagNames::new(tag) }
+        let tag = TagNames::new(tag);
+        let arena = Bump::new();
+        let scope = RecordScope::without_record(&tag, &settings.host, &arena);
+        let fields = settings.ruby.as_ref().map_or(&[][..], |fields| &fields.list[..]);
+        let constants = fields.iter().map(|field| Constants {
+            key: field.key.constant(&scope).and_then(|key| scope.text(key).ok()).map(<[u8]>::to_vec),
+            value: match &field.value {
+                Node::Expression(source) => {
+                    source.constant(&scope).and_then(|value| scope.value(value).ok()).map(|value| {
+                        let mut raw = Vec::new();
+                        value.write(&mut raw);
+                        raw
+                    })
+                }
+                _ => None,
+            },
+        });
+        let constants = constants.collect();
+        drop(scope);
+        Self { settings, tag, constants }
     }
+}
+
+/// A name that is known, or will be when all expressions have been evaluated.
+enum Name<'r, 'a> {
+    Known(&'a [u8]),
+    Pending(&'r Source, Outcome<'r, 'a>),
 }
 
 impl RecordFilter for TransformRuby {
     fn filter<'a>(&self, event: &mut Event<'a>, context: &FilterContext<'a>) -> Result<Verdict, FilterError> {
         let Some(fields) = &self.settings.ruby else { return Ok(Verdict::Keep) };
         let arena = context.arena;
-        let mut values: bumpalo::collections::Vec<'a, (&'a [u8], Value<'a>)> =
-            bumpalo::collections::Vec::with_capacity_in(fields.list.len(), arena);
+        let mut values: ArenaVec<'a, (&'a [u8], Value<'a>)> =
+            ArenaVec::with_capacity_in(fields.list.len(), arena);
         let mut changes = Vec::new();
         {
             let time = event.time.to_event_time().unwrap_or_default();
             let host = &self.settings.host;
             let scope = RecordScope::new(&self.tag, time, &event.record, host, fields.mutates, arena);
-            let mut pending = Vec::with_capacity(fields.list.len());
-            for field in &fields.list {
-                pending.push((&field.key, field.key.evaluate(&scope)?, field.value.evaluate(&scope, arena)?));
+            let mut pending = ArenaVec::with_capacity_in(fields.list.len(), arena);
+            for (field, constants) in fields.list.iter().zip(&self.constants) {
+                let name = match &constants.key {
+                    Some(key) => Name::Known(arena.alloc_slice_copy(key)),
+                    None => Name::Pending(&field.key, field.key.evaluate(&scope)?),
+                };
+                let value = match &constants.value {
+                    Some(raw) => Pending::Raw(arena.alloc_slice_copy(raw)),
+                    None => field.value.evaluate(&scope, arena)?,
+                };
+                pending.push((name, value));
             }
-            for (source, key, value) in pending {
-                let key = scope.text(key).map_err(|error| source.failed(&error))?;
+            for (name, value) in pending {
+                let key = match name {
+                    Name::Known(key) => key,
+                    Name::Pending(source, key) => scope.text(key).map_err(|error| source.failed(&error))?,
+                };
                 values.push((key, value.value(&scope, arena)?));
             }
             if let (true, Some(field)) = (fields.mutates, fields.list.first()) {

@@ -1,4 +1,4 @@
-//! What a connection writes: HELO, PONG, and acks, in order, each in one segment.
+//! What a connection writes: HELO, PONG, and acks, in order, none divided.
 //!
 //! Reading goes on while acks wait for the disk; the queue between the two is bounded, so that a peer that does not take
 //! its acks is not read from either.
@@ -16,7 +16,12 @@ use tokio::io::{AsyncWrite, AsyncWriteExt};
 use tokio::sync::mpsc;
 use tokio::time::timeout;
 
-/// One segment to be written.
+/// Replies that are taken from the queue at once.
+const AT_ONCE: usize = 64;
+/// Replies are put together up to this many bytes.
+const SEGMENT_BYTES_MAX: usize = 4096;
+
+/// One piece to be written.
 #[derive(Debug)]
 pub(super) struct Reply {
     pub(super) bytes: Vec<u8>,
@@ -63,30 +68,62 @@ impl Reply {
     }
 }
 
-/// Writes replies until the queue is closed.
+/// Writes replies until the queue is closed. Those that are ready together are written together: a peer that sends on
+/// before it has read its acks reads them as a stream.
 pub(super) async fn write_replies(
     mut stream: impl AsyncWrite + Unpin,
     mut queue: mpsc::Receiver<Reply>,
 ) -> Result<(), ReplyError> {
-    while let Some(reply) = queue.recv().await {
-        if let Some(receipt) = reply.after {
-            receipt.committed().await?;
+    let mut replies = Vec::new();
+    let mut segment = Vec::new();
+    while queue.recv_many(&mut replies, AT_ONCE).await > 0 {
+        for reply in replies.drain(..) {
+            if let Some(receipt) = reply.after {
+                let committed = receipt.committed();
+                tokio::pin!(committed);
+                let known = tokio::select! {
+                    biased;
+                    committed = &mut committed => Some(committed),
+                    () = std::future::ready(()) => None,
+                };
+                if !matches!(known, Some(Ok(()))) {
+                    // Those before it are durable.
+                    write(&mut stream, &mut segment).await?;
+                }
+                match known {
+                    Some(committed) => committed?,
+                    None => committed.await?,
+                }
+            }
+            if let Some(attempt) = reply.acknowledges {
+                // Before the write: once the peer can have it, a re-send must be known for what it is.
+                attempt.acked();
+            }
+            fault!("ack-sending");
+            segment.extend_from_slice(&reply.bytes);
+            if segment.len() >= SEGMENT_BYTES_MAX {
+                write(&mut stream, &mut segment).await?;
+            }
         }
-        if let Some(attempt) = reply.acknowledges {
-            // Before the write: once the peer can have it, a re-send must be known for what it is.
-            attempt.acked();
-        }
-        fault!("ack-sending");
-        let write = async {
-            stream.write_all(&reply.bytes).await?;
-            stream.flush().await
-        };
-        match timeout(ACK_WRITE_MAX, write).await {
-            Ok(written) => written?,
-            Err(_) => return Err(io::Error::from(io::ErrorKind::TimedOut).into()),
-        }
-        fault!("ack-sent");
+        write(&mut stream, &mut segment).await?;
     }
+    Ok(())
+}
+
+async fn write(stream: &mut (impl AsyncWrite + Unpin), segment: &mut Vec<u8>) -> Result<(), ReplyError> {
+    if segment.is_empty() {
+        return Ok(());
+    }
+    let write = async {
+        stream.write_all(segment).await?;
+        stream.flush().await
+    };
+    match timeout(ACK_WRITE_MAX, write).await {
+        Ok(written) => written?,
+        Err(_) => return Err(io::Error::from(io::ErrorKind::TimedOut).into()),
+    }
+    segment.clear();
+    fault!("ack-sent");
     Ok(())
 }
 
@@ -94,6 +131,8 @@ pub(super) async fn write_replies(
 mod tests {
     use super::*;
     use logweir_engine::delivery::Origin;
+    use std::pin::Pin;
+    use std::task::{Context, Poll};
 
     #[test]
     fn acks_echo_the_chunk_as_it_came() {
@@ -141,5 +180,56 @@ mod tests {
         let ended = write_replies(&mut written, queue).await;
         assert!(matches!(ended, Err(ReplyError::Commit(_))));
         assert!(written.is_empty());
+    }
+
+    /// Takes bytes and notes how many came with each call.
+    #[derive(Default)]
+    struct Calls(Vec<usize>);
+
+    impl AsyncWrite for Calls {
+        fn poll_write(
+            mut self: Pin<&mut Self>,
+            _: &mut Context<'_>,
+            bytes: &[u8],
+        ) -> Poll<io::Result<usize>> {
+            self.0.push(bytes.len());
+            Poll::Ready(Ok(bytes.len()))
+        }
+
+        fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+            Poll::Ready(Ok(()))
+        }
+
+        fn poll_shutdown(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+            Poll::Ready(Ok(()))
+        }
+    }
+
+    #[tokio::test]
+    async fn what_is_ready_together_is_written_together() {
+        let (sender, queue) = mpsc::channel(8);
+        let receipt = |commit: Result<(), CommitError>, yields: bool| {
+            let mut receipt = Receipt::durable(Origin::None);
+            receipt.add(Box::pin(async move {
+                if yields {
+                    tokio::task::yield_now().await;
+                }
+                commit
+            }));
+            Some(receipt)
+        };
+        for (bytes, after) in [
+            (&b"1"[..], None),
+            (b"22", receipt(Ok(()), false)),
+            (b"333", receipt(Ok(()), true)),
+            (b"4", receipt(Ok(()), false)),
+            (b"5", receipt(Err(CommitError("lost".into())), false)),
+        ] {
+            sender.send(Reply { after, ..Reply::now(bytes.to_vec()) }).await.unwrap();
+        }
+        let mut calls = Calls::default();
+        let ended = write_replies(&mut calls, queue).await;
+        assert!(matches!(ended, Err(ReplyError::Commit(_))));
+        assert_eq!(calls.0, [3, 4], "each up to the one that has to be waited for, or is lost");
     }
 }

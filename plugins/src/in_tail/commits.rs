@@ -1,10 +1,10 @@
 //! Positions follow commits: an offset is written to the pos file when every buffer that the lines went to holds them.
 //!
 //! The reader goes on while commits are awaited; what it has read is settled in order, at most [`WAITING_MAX`] batches
-//! behind.
+//! behind. Of what is settled in one go, only the last offset of a file is written.
 
 use super::position::{Position, Positions};
-use logweir_engine::delivery::Receipt;
+use logweir_engine::delivery::{CommitError, Receipt};
 use logweir_engine::fault;
 use logweir_engine::log_warn;
 use logweir_engine::telemetry::PluginLog;
@@ -14,8 +14,10 @@ use std::sync::{Arc, Mutex, PoisonError};
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 
-/// Batches that may wait for their commit.
-const WAITING_MAX: usize = 16;
+/// Batches that may wait for their commit, which buffers make for many at a time. What waits are offsets, not lines.
+const WAITING_MAX: usize = 1024;
+/// Settlements that are taken from the queue at once.
+const AT_ONCE: usize = 64;
 
 /// One reading of a file: a rewind begins another one, and what was under way in the old one settles no more.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -57,9 +59,14 @@ impl Settlements {
         let (queue, mut waiting) = mpsc::channel::<Settlement>(WAITING_MAX);
         let failed = Arc::new(Mutex::new(HashSet::new()));
         let failures = Arc::clone(&failed);
+        let mut settling = Settling { positions, failed: failures, log, advance: None };
         let task = handle.spawn(async move {
-            while let Some(settlement) = waiting.recv().await {
-                settle(settlement, &positions, &failures, &log).await;
+            let mut some = Vec::with_capacity(AT_ONCE);
+            while waiting.recv_many(&mut some, AT_ONCE).await > 0 {
+                for settlement in some.drain(..) {
+                    settling.settle(settlement).await;
+                }
+                settling.write();
             }
         });
         Self { queue, failed, task }
@@ -89,41 +96,78 @@ impl Settlements {
     }
 }
 
-async fn settle(
-    settlement: Settlement,
-    positions: &Positions,
-    failed: &Mutex<HashSet<Reading>>,
-    log: &PluginLog,
-) {
-    match settlement {
-        Settlement::Advance { reading, path, inode, offset, receipt, has_entry, unsettled: _unsettled } => {
-            if failed.lock().unwrap_or_else(PoisonError::into_inner).contains(&reading) {
-                return;
+/// The working off.
+struct Settling {
+    positions: Positions,
+    failed: Arc<Mutex<HashSet<Reading>>>,
+    log: PluginLog,
+    /// An offset of the file (path, inode) that is still to be written.
+    advance: Option<(PathBuf, u64, u64)>,
+}
+
+impl Settling {
+    async fn settle(&mut self, settlement: Settlement) {
+        match settlement {
+            Settlement::Advance {
+                reading,
+                path,
+                inode,
+                offset,
+                receipt,
+                has_entry,
+                unsettled: _unsettled,
+            } => {
+                if self.failed.lock().unwrap_or_else(PoisonError::into_inner).contains(&reading) {
+                    return;
+                }
+                if let Some(receipt) = receipt
+                    && let Err(error) = self.committed(receipt).await
+                {
+                    log_warn!(
+                        self.log,
+                        "lines are not safe in a buffer; they are read again",
+                        path = path,
+                        error = error.to_string()
+                    );
+                    self.failed.lock().unwrap_or_else(PoisonError::into_inner).insert(reading);
+                    return;
+                }
+                if has_entry {
+                    if self.advance.as_ref().is_some_and(|known| known.0 != path || known.1 != inode) {
+                        self.write();
+                    }
+                    self.advance = Some((path, inode, offset));
+                }
             }
-            if let Some(receipt) = receipt
-                && let Err(error) = receipt.committed().await
-            {
-                log_warn!(
-                    log,
-                    "lines are not safe in a buffer; they are read again",
-                    path = path,
-                    error = error.to_string()
-                );
-                failed.lock().unwrap_or_else(PoisonError::into_inner).insert(reading);
-                return;
+            Settlement::Switch { path, position } => {
+                self.write();
+                fault!("entry-switching");
+                self.positions.set(&path, position);
+                fault!("entry-switched");
             }
-            if has_entry {
-                positions.advance(&path, inode, offset);
+            Settlement::Unwatch { path, inode } => {
+                self.write();
+                self.positions.unwatch(&path, inode);
+                fault!("entry-unwatched");
             }
         }
-        Settlement::Switch { path, position } => {
-            fault!("entry-switching");
-            positions.set(&path, position);
-            fault!("entry-switched");
+    }
+
+    async fn committed(&mut self, receipt: Receipt) -> Result<(), CommitError> {
+        let committed = receipt.committed();
+        tokio::pin!(committed);
+        tokio::select! {
+            biased;
+            result = &mut committed => return result,
+            () = std::future::ready(()) => self.write(),
         }
-        Settlement::Unwatch { path, inode } => {
-            positions.unwatch(&path, inode);
-            fault!("entry-unwatched");
+        committed.await
+    }
+
+    /// Writes what is still to be written.
+    fn write(&mut self) {
+        if let Some((path, inode, offset)) = self.advance.take() {
+            self.positions.advance(&path, inode, offset);
         }
     }
 }

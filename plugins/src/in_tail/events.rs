@@ -1,6 +1,6 @@
 //! Lines to events: parsed straight into the entries of a stream.
 
-use super::lines::chomp;
+use super::lines::{READ_BYTES, chomp};
 use super::settings::Settings;
 use logweir_engine::event::{EventStream, EventTime, Tag};
 use logweir_engine::log_warn;
@@ -9,6 +9,9 @@ use logweir_engine::plugin::{ParseFailure, ParseOutput};
 use logweir_engine::telemetry::{PluginLog, Shown, inspect};
 use std::path::Path;
 use std::sync::Arc;
+
+/// Memory that is kept ready for the next batch; most batches are of one read.
+const ROOM_BYTES_MAX: usize = 2 * READ_BYTES;
 
 /// Gathers the events of one file's batch.
 pub(super) struct Events {
@@ -45,7 +48,7 @@ impl Events {
     pub(super) fn add(&mut self, text: &[u8], path: &Path) {
         let text = chomp(text);
         let first = self.output.entries().len();
-        let result = self.settings.parser.clone().parse(text, &mut self.output);
+        let result = self.settings.parser.parse(text, &mut self.output);
         match result {
             Ok(()) if self.output.entries().len() > first => {
                 for index in first..self.output.entries().len() {
@@ -84,7 +87,8 @@ impl Events {
     /// Takes the events out as a stream.
     pub(super) fn take(&mut self, tag: Tag) -> EventStream {
         let count = self.output.entries().len();
-        EventStream::new(tag, self.output.take().into(), count)
+        let room = self.output.bytes().len().min(ROOM_BYTES_MAX);
+        EventStream::new(tag, self.output.take_leaving(room).into(), count)
     }
 
     /// `record[path_key] ||= path`, for the entries from `first` on.

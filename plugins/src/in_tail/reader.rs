@@ -257,11 +257,12 @@ impl Reader {
     }
 
     fn line(&mut self, file: &mut TailedFile, line: &[u8], start: u64) {
-        let parser = self.settings.parser.clone();
-        let Some(multiline) = parser.multiline() else {
+        if self.settings.parser.multiline().is_none() {
             self.events.add(line, &file.path);
             return;
-        };
+        }
+        let parser = self.settings.parser.clone();
+        let Some(multiline) = parser.multiline() else { return };
         let now = Instant::now();
         if !multiline.has_firstline() {
             let group = file.group.get_or_insert_with(|| Group { text: Vec::new(), start, since: now });
@@ -327,7 +328,7 @@ impl Reader {
             None
         } else {
             let origin = file.identity.map_or(Origin::None, |identity| Origin::Tail { file: identity, end });
-            let mut receipt = Receipt::durable(origin);
+            let mut receipt = Receipt::patient(origin);
             match self.emit_now(stream.clone(), &mut receipt) {
                 Ok(()) => {
                     fault!("lines-emitted");

@@ -3,6 +3,7 @@
 use super::convert::{Converter, Converters};
 use logweir_engine::config::{Diagnostic, Params};
 use logweir_engine::event::EventTime;
+use logweir_engine::json::{Watched, WatchedKey};
 use logweir_engine::log_warn;
 use logweir_engine::msgpack::{Kind, Reader, ValueRef};
 use logweir_engine::plugin::{BuildContext, FieldPlace, ParseFailure, ParseOutput};
@@ -59,6 +60,11 @@ impl ParseSettings {
         self.estimate_current_event.then(EventTime::now)
     }
 
+    /// The time_key, for a reader that sees all keys.
+    pub(crate) fn watched_key(&self) -> Option<WatchedKey> {
+        self.time_key.as_deref().map(WatchedKey::new)
+    }
+
     /// The conversion that `types` has for a field.
     pub(crate) fn converter(&self, key: &[u8]) -> Option<Arc<Converter>> {
         self.convert.as_ref()?.of(key).cloned()
@@ -95,8 +101,13 @@ impl ParseSettings {
     /// Takes the time out of the record that was written into the open entry, converts its values, and ends the entry.
     /// What is no map is no event.
     pub(crate) fn finish_record(&self, out: &mut ParseOutput) -> Result<(), ParseFailure> {
+        self.finish_watched(out, Watched::Unknown)
+    }
+
+    /// The same for a record whose reader has watched for the time_key ([`ParseSettings::watched_key`]).
+    pub(crate) fn finish_watched(&self, out: &mut ParseOutput, watched: Watched) -> Result<(), ParseFailure> {
         let at = out.open_record_start();
-        let result = self.record_time(out.buffer(), at);
+        let result = self.record_time(out.buffer(), at, watched);
         match result {
             Ok(time) => {
                 self.convert_record(out.buffer(), at);
@@ -111,12 +122,19 @@ impl ParseSettings {
     }
 
     /// The time of the record at `at`; its field goes, unless it is kept.
-    fn record_time(&self, buffer: &mut Vec<u8>, at: usize) -> Result<Option<EventTime>, ParseFailure> {
+    fn record_time(
+        &self,
+        buffer: &mut Vec<u8>,
+        at: usize,
+        watched: Watched,
+    ) -> Result<Option<EventTime>, ParseFailure> {
         if !matches!(buffer.get(at).copied().and_then(Kind::of), Some(Kind::Map)) {
             return Err(ParseFailure::Unmatched);
         }
         let Some(time_key) = &self.time_key else { return Ok(self.estimate()) };
-        let Some(place) = FieldPlace::find(&buffer[at..], time_key) else { return Ok(self.estimate()) };
+        let Some(place) = FieldPlace::watched(&buffer[at..], at, time_key, watched) else {
+            return Ok(self.estimate());
+        };
         let value =
             ValueRef::read(&buffer[at..][place.value.clone()]).map_err(|_| ParseFailure::Unmatched)?;
         let time = self.time_parser.parse(value).map_err(ParseFailure::Invalid)?;

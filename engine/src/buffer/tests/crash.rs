@@ -132,7 +132,10 @@ impl World {
             return;
         }
         let origin = Origin::Tail { file: tail.file, end: u64::from(end) * ENTRY_BYTES as u64 };
-        let mut receipt = Receipt::durable(origin);
+        let mut receipt = match self.dice.once_in(2) {
+            true => Receipt::patient(origin),
+            false => Receipt::durable(origin),
+        };
         let batch = buffer.batch(parts(tail.first + start..tail.first + end), &mut receipt);
         let result = buffer.append(&batch, &mut receipt, enqueue);
         trace(format_args!("tail {which} {start}..{end} {result:?}"));

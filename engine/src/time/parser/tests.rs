@@ -146,13 +146,33 @@ fn a_time_that_comes_again_is_the_same() {
     }
 }
 
+fn is_remembered(format: &str) -> bool {
+    let parser = TimeParser::new(&settings(TimeType::String, Some(format))).unwrap();
+    matches!(parser.0, Kind::Format { last: Some(_), .. })
+}
+
 #[test]
-fn what_comes_from_the_present_is_not_remembered() {
-    let is_remembered = |format: &str| {
-        let parser = TimeParser::new(&settings(TimeType::String, Some(format))).unwrap();
-        matches!(parser.0, Kind::Format { last: Some(_), .. })
-    };
-    assert!(is_remembered("%Y-%m-%dT%H:%M:%S%z") && is_remembered("%d/%b/%y"));
-    // No year, parts of a second, and what Ruby reads.
-    assert!(!["%b %d %H:%M:%S", "%Y-%m-%d %H:%M:%S.%N", "%F %T"].into_iter().any(is_remembered));
+fn what_a_text_says_to_the_second_is_remembered() {
+    assert!(["%Y-%m-%dT%H:%M:%S%z", "%d/%b/%y", "%b %d %H:%M:%S"].into_iter().all(is_remembered));
+    // No date, parts of a second, and what Ruby reads.
+    assert!(!["%H:%M:%S", "%d %H", "%Y-%m-%d %H:%M:%S.%N", "%F %T"].into_iter().any(is_remembered));
+}
+
+#[test]
+fn a_year_that_is_that_of_the_present_is_forgotten_with_it() {
+    // 2023-12-31T23:59:59Z, and half a minute later.
+    const BEFORE: fn() -> EventTime = || EventTime { sec: 1_704_067_199, nsec: 999_999_999 };
+    const AFTER: fn() -> EventTime = || EventTime::from_secs(1_704_067_229);
+    let texts = [("%b %d %H:%M:%S %z", "Dec 31 23:59:59 +0000"), ("%b %d %H:%M:%S", "Jun  7 03:00:00")];
+    for (format, text) in texts {
+        let new = || TimeParser::new(&settings(TimeType::String, Some(format))).unwrap();
+        let remembering = new();
+        for now in [BEFORE, BEFORE, AFTER, AFTER, BEFORE] {
+            let known = remembering.parse_string(text.as_bytes(), now);
+            assert_eq!(known, new().parse_string(text.as_bytes(), now), "{format}");
+        }
+    }
+    let parser = TimeParser::new(&settings(TimeType::String, Some(texts[0].0))).unwrap();
+    let second = |now| parser.parse_string(texts[0].1.as_bytes(), now).unwrap().sec;
+    assert_eq!(second(AFTER) - second(BEFORE), 366 * 86_400, "2024 is a leap year");
 }
