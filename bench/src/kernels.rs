@@ -2,7 +2,7 @@
 //! [`counts`](crate::counts).
 
 use crate::messages::{Mode, Shape, entries, make_at};
-use crate::record::{SERVIO_BYTES, json};
+use crate::record::json;
 use futures_util::FutureExt;
 use logweir_engine::buffer::{
     Buffer, ChunkFiles, Compression, Durability, Environment, FileSettings, Limits, Metadata, Part, Settings,

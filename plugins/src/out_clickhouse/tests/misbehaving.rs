@@ -2,7 +2,6 @@
 //! Debian's cannot be made to do.
 
 use super::plugin::{chunk, database, plugin};
-use super::proxy::losing_proxy;
 use logweir_engine::clickhouse::frame::unframe;
 use logweir_engine::plugin::WriteError;
 use logweir_testing::{ClickHouse, Cut, Proxy, free_port};
