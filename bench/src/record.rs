@@ -35,7 +35,7 @@ pub(crate) const SERVIO_BYTES: usize = 300;
 pub(crate) fn sized(number: u64, timestamp: &str, bytes: usize) -> String {
     if bytes < SERVIO_BYTES {
         return format!(
-            "{{\"timestamp\":\"{timestamp}\",\"level\":\"info\",\"user\":\"user_{}\",\"message\":\"User logged in\"}}",
+            "{{\"timestamp\":\"{timestamp}\",\"level\":\"info\",\"user\":\"user_{}\",\"message\":\"User logged in from web\"}}",
             number % 9973
         );
     }

@@ -17,7 +17,7 @@ fn a_chunk_for_each_of_many_tags_needs_no_open_file_for_each() {
         let config = format!(
             "<source>\n @type http\n bind 127.0.0.1\n port {port}\n</source>\n\
              <match app.*>\n @type file\n path {here}/out/${{tag}}\n append true\n <format>\n @type json\n </format>\n\
-             <buffer tag>\n @type file\n path {here}/buffer\n durability {durability}\n flush_mode lazy\n \
+             <buffer tag>\n @type file\n path {here}/buffer\n durability {durability}\n flush_mode interval\n \
              flush_interval 1h\n flush_thread_burst_interval 0\n </buffer>\n</match>\n"
         );
         let mut logweir = Logweir::start_with(dir.path(), &config, Some(OPEN_FILES), |_| {});
