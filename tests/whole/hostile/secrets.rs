@@ -182,7 +182,7 @@ fn without_rights_and_with_a_root_that_is_read_only() {
     fs::copy(BINARY, dir.path().join("logweir")).unwrap();
     let cage = |args: &[&str]| {
         let mut command = Command::new("unshare");
-        command.args(["--mount", "--kill-child", "--fork", "sh", "-c", CAGE]).arg(dir.path()).args(args);
+        command.args(["--mount", "sh", "-c", CAGE]).arg(dir.path()).args(args);
         command.stdin(Stdio::null());
         command
     };
