@@ -222,6 +222,7 @@ impl Runtime {
             (saved, 0)
         });
         let (saved, dropped) = given_up.await.unwrap_or_default();
+        OutputCounters::add(&self.counters.dropped_records, saved + dropped);
         let ledger = &self.counters.ledger;
         ledger.add(Account::DeadEvacuated, saved);
         ledger.add(Account::DroppedRetries, dropped);

@@ -62,7 +62,16 @@ impl<'p, 'a> Vm<'p, 'a> {
         row: &'static Row,
         args: Args<'_, 'p, 'a>,
     ) -> Eval<'a> {
-        let Some(method) = row.find(receiver.kind()) else { return Err(self.no_method(receiver, row.name)) };
+        let Some(method) = row.find(receiver.kind()) else {
+            return match receiver {
+                // Fluent::EventTime#method_missing: what it does not know itself, its seconds do.
+                Value::Ext(0, [a, b, c, d, ..]) => {
+                    let seconds = u32::from_be_bytes([*a, *b, *c, *d]);
+                    self.call(Value::Int(i64::from(seconds)), row, args)
+                }
+                _ => Err(self.no_method(receiver, row.name)),
+            };
+        };
         let given = args.list.len();
         if given < usize::from(method.min) || given > usize::from(method.max) {
             return Err(self.arity_error(given, usize::from(method.min), usize::from(method.max)));
