@@ -120,6 +120,9 @@ impl Inflater {
 
     /// Appends about `bytes` more bytes to `out`. Answers whether that was all.
     pub(crate) fn step(&mut self, out: &mut Vec<u8>, bytes: usize) -> Result<bool, InflateError> {
+        if self.payload.is_empty() && matches!(self.method, Method::Gzip(..)) {
+            return Err(self.damaged("it is empty"));
+        }
         let (begin, mut parts) = (out.len(), 0);
         while out.len() - begin < bytes && parts < PARTS_A_STEP {
             let Some(part) = self.part else {

@@ -188,6 +188,8 @@ mod tests {
     use logweir_engine::plugin::Driver;
     use std::time::Instant;
 
+    const JSON: &str = "<format>\n@type json\n</format>";
+
     fn output(text: &str) -> Box<dyn BufferedOutput> {
         crate::testing::with_params(&PLUGIN, text, |params, context| match build(params, context)? {
             OutputPlugin::Buffered(output) => Ok(output),
@@ -206,7 +208,7 @@ mod tests {
         let got = dir.path().join("got");
         let command = format!("command sh -c 'cat $0; echo $0' > {} ", got.display());
         // The path is behind the redirection, which sh allows.
-        output(&command).write(&chunk(b"a\tb\n")).await.unwrap();
+        output(&format!("{command}\n{JSON}")).write(&chunk(b"a\tb\n")).await.unwrap();
         let text = std::fs::read_to_string(&got).unwrap();
         let path = text.strip_prefix("a\tb\n").unwrap().trim_end();
         assert!(path.contains("logweir-out-exec-") && !std::path::Path::new(path).exists(), "{path}");
@@ -214,7 +216,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_command_that_fails_is_run_again() {
-        let error = output("command false").write(&chunk(b"a\n")).await.unwrap_err();
+        let error = output(&format!("command false\n{JSON}")).write(&chunk(b"a\n")).await.unwrap_err();
         assert!(
             matches!(&error, WriteError::Retry { message, .. } if message.contains("exit status: 1")),
             "{error:?}"
@@ -228,7 +230,7 @@ mod tests {
         let text =
             format!("command sh -c 'sleep 600 & echo $! > {}; wait' #\ncommand_timeout 1", pid.display());
         let begin = Instant::now();
-        let error = output(&text).write(&chunk(b"a\n")).await.unwrap_err();
+        let error = output(&format!("{text}\n{JSON}")).write(&chunk(b"a\n")).await.unwrap_err();
         assert!(error.to_string().contains("did not end within 1 seconds"), "{error}");
         assert!(begin.elapsed() < Duration::from_secs(100));
         let pid = std::fs::read_to_string(pid).unwrap();

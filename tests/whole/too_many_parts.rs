@@ -10,7 +10,8 @@ use std::time::Duration;
 #[test]
 fn records_gather_while_the_server_has_too_many_parts() {
     // 18.16 looks at the second limit only where the first is reached.
-    let limits = "<parts_to_delay_insert>3</parts_to_delay_insert><parts_to_throw_insert>3</parts_to_throw_insert>";
+    let limits =
+        "<parts_to_delay_insert>3</parts_to_delay_insert><parts_to_throw_insert>3</parts_to_throw_insert>";
     let config = format!("<merge_tree>{limits}</merge_tree>");
     let server = ClickHouse::start_with(&Options { config, ..Options::default() });
     server.query("CREATE TABLE t (timestamp DateTime, n UInt32) ENGINE = MergeTree ORDER BY n");

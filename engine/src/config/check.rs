@@ -180,6 +180,7 @@ impl<'a> Checker<'a> {
             params: spec.params.iter().collect(),
             sections: spec.sections.iter().collect(),
             free: spec.free,
+            defaults: spec.defaults.to_vec(),
             ..Table::default()
         };
         let plugin_type = element.plugin_type().unwrap_or_default().to_owned();

@@ -147,7 +147,7 @@ async fn start(port: u16, dir: &std::path::Path, filters: &[&str]) -> Running {
     let path = dir.join("buffer");
     let output = driver
         .output(&format!(
-            "<match **>\n@type null\n<buffer>\n@type file\npath {}\nflush_mode lazy\nflush_interval 1h\n</buffer>\n</match>",
+            "<match **>\n@type null\n<buffer>\n@type file\npath {}\nflush_mode interval\nflush_interval 1h\n</buffer>\n</match>",
             path.display()
         ))
         .unwrap_or_else(|e| panic!("{}", e.message()));
