@@ -2,7 +2,6 @@
 
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
-use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 struct Counting;
 
@@ -11,21 +10,13 @@ thread_local! {
     static ON_THIS_THREAD: Cell<u64> = const { Cell::new(0) };
 }
 
-static IN_THE_PROCESS: AtomicU64 = AtomicU64::new(0);
-
 /// Allocations so far on the thread that asks (the test harness has threads of its own).
 pub(crate) fn on_this_thread() -> u64 {
     ON_THIS_THREAD.get()
 }
 
-/// Allocations so far of all threads.
-pub(crate) fn in_the_process() -> u64 {
-    IN_THE_PROCESS.load(Relaxed)
-}
-
 fn count() {
     ON_THIS_THREAD.set(ON_THIS_THREAD.get() + 1);
-    IN_THE_PROCESS.fetch_add(1, Relaxed);
 }
 
 // SAFETY: every call goes to the system's allocator as it came; counting touches no memory that is handed out.

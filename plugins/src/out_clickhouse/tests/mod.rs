@@ -5,8 +5,6 @@ mod doubts;
 mod engines;
 mod misbehaving;
 mod plugin;
-mod proxy;
-mod replicas;
 mod rows;
 mod servers;
 mod servio;
