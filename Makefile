@@ -56,6 +56,11 @@ fuzz: ## fuzz each target for SECONDS_EACH (default 60); needs cargo-fuzz and a 
 	cd fuzz && for target in $$(cargo +nightly fuzz list); do \
 		cargo +nightly fuzz run "$$target" -- -max_total_time=$(or $(SECONDS_EACH),60); done
 
+.PHONY: crash
+crash: ## cut the power SEEDS times (default 100000), on all cores; a seed that fails goes into engine/src/buffer/tests/seeds.txt
+	CRASH_SEEDS=$(or $(SEEDS),100000) CRASH_FIRST=$(or $(FIRST),0) cargo test --release --locked -p logweir-engine --lib -- \
+		--nocapture a_power_cut_at_any_step
+
 .PHONY: bench
 bench: build ## run the benchmark scenarios; ARGS="..." goes to the bench program
 	cargo run --release --locked -p bench -- $(ARGS)

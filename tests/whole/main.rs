@@ -6,6 +6,7 @@
 
 mod buffer;
 mod clients;
+mod disk;
 mod first_start;
 mod inputs;
 mod logweir;

@@ -94,8 +94,9 @@ pub(super) fn append(
     let mut appended = Appended::default();
     if !placed.is_empty() {
         let mark = state.marks.next(receipt.origin(), batch.ordinal);
+        // Names that chunks get meanwhile have sequences too, behind this one: they are no part of what is waited for.
+        let sequence = state.sequence + 1;
         appended = write(shared, state, placed, mark.as_ref(), enqueue, sealed)?;
-        let sequence = state.sequence;
         if let Some(mark) = mark {
             state.marks.enter(mark, sequence, seconds(shared), now);
         }
@@ -287,6 +288,9 @@ fn write(
         state.staged_bytes += body.bytes.len() as u64;
         if mark.is_some() || parts > 1 {
             chunk.set_marked();
+        }
+        if parts > 1 {
+            chunk.set_divided(sequence);
         }
         if chunk.file().is_some() {
             state.commits.wrote(&chunk);

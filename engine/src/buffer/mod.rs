@@ -8,6 +8,7 @@
 //! ```
 //!
 //! [`Buffer`] moves chunks along this way; the runtime in `engine/output` decides when.
+#![cfg_attr(not(test), deny(clippy::disallowed_methods))]
 
 mod append;
 mod batch;
@@ -22,12 +23,14 @@ mod files;
 mod fluentd;
 mod id;
 pub mod inspect;
+mod losses;
 mod marks;
 mod marks_file;
 mod memory;
 mod metadata;
 pub mod replay;
 mod resume;
+mod retire;
 mod settings;
 mod spans;
 mod store;

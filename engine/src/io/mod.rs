@@ -8,8 +8,7 @@ mod clock;
 mod fs;
 mod lock;
 mod real_fs;
-#[cfg(test)]
-pub(crate) mod sim;
+pub mod sim;
 
 pub use clock::{Clock, RealClock, Timestamp};
 pub use fs::{Access, File, FileStat, Fs, durable_replace, replace};

@@ -1,4 +1,5 @@
 //! One connection from accept to close.
+#![cfg_attr(not(test), deny(clippy::disallowed_methods))]
 
 use super::decoder::{Decoder, RawMessage, Received, Sizes};
 use super::emitter::Emitter;
