@@ -74,6 +74,11 @@ soak-ambiguous: setup ## cut the connections of AMBIGUOUS inserts (default 500, 
 soak-faults: setup ## end Logweir at each fault point, each pass FAULT_REPEATS times (default 20)
 	LOGWEIR_FAULT_REPEATS=$(or $(FAULT_REPEATS),20) $(SOAK) faults::
 
+.PHONY: crash
+crash: ## cut the power SEEDS times (default 100000), on all cores; a seed that fails goes into engine/src/buffer/tests/seeds.txt
+	CRASH_SEEDS=$(or $(SEEDS),100000) CRASH_FIRST=$(or $(FIRST),0) cargo test --release --locked -p logweir-engine --lib -- \
+		--nocapture a_power_cut_at_any_step
+
 .PHONY: bench
 bench: build ## run the benchmark scenarios; ARGS="..." goes to the bench program
 	cargo run --release --locked -p bench -- $(ARGS)

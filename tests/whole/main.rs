@@ -8,6 +8,7 @@ mod ambiguous;
 mod buffer;
 mod clients;
 mod cluster;
+mod disk;
 mod faults;
 mod first_start;
 mod hostile;

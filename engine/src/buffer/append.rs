@@ -115,8 +115,9 @@ pub(super) fn append(
     let mut appended = Appended::default();
     if !placed.is_empty() {
         let mark = state.marks.next(receipt.origin(), batch.ordinal);
+        // Names that chunks get meanwhile have sequences too, behind this one: they are no part of what is waited for.
+        let sequence = state.sequence + 1;
         appended = write(shared, state, placed, mark.as_ref(), enqueue, sealed)?;
-        let sequence = state.sequence;
         if let Some(mark) = mark {
             state.marks.enter(mark, sequence, seconds(shared), now);
         }
@@ -314,6 +315,9 @@ fn write(
         if mark.is_some() || parts > 1 {
             chunk.set_marked();
         }
+        if parts > 1 {
+            chunk.set_divided(sequence);
+        }
         if let Some(file) = chunk.file() {
             bound_open_files(shared, state, file);
             state.commits.wrote(&chunk, body.bytes.len() as u64);
@@ -339,14 +343,15 @@ fn bound_open_files(shared: &Shared, state: &mut State, file: &FileContent) {
     let synced = shared.store.as_ref().is_some_and(FileStore::is_synced);
     match crowd() {
         Crowd::Room => {}
-        Crowd::Many | Crowd::Full if !synced => file.close(),
+        Crowd::Many | Crowd::Full if !synced => file.needs_no_sync(),
         // The buffer's thread closes what it has synced.
         Crowd::Many => state.commits.want(state.sequence),
         // If this fails, that thread meets the same error and does what must be done.
-        Crowd::Full => match file.sync() {
-            Ok(()) => file.close(),
-            Err(_) => state.commits.want(state.sequence),
-        },
+        Crowd::Full => {
+            if file.sync().is_err() {
+                state.commits.want(state.sequence);
+            }
+        }
     }
 }
 

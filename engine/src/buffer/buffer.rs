@@ -40,6 +40,14 @@ pub enum OpenError {
         /// Why.
         error: io::Error,
     },
+    /// The process may not open a chunk file that is there, whatever is in it.
+    #[error("cannot open {}: {error}; let Logweir have more open files or memory (ulimit -n, LimitNOFILE=)", path.display())]
+    Limit {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        error: io::Error,
+    },
 }
 
 /// What a buffer holds, for monitoring and for the flushing.
@@ -444,24 +452,18 @@ impl Shared {
     pub(super) fn rename_queued(&self, state: &mut State, chunk: &Arc<Chunk>) {
         let Some(file) = chunk.file() else { return };
         match file.enqueue() {
-            Ok(_) => {
-                state.commits.named(chunk);
-                if self.store.as_ref().is_some_and(FileStore::is_synced) {
-                    state.sequence += 1;
-                    chunk.wait_for(state.sequence);
-                    state.commits.want(state.sequence);
-                } else {
-                    // Nobody appends to it or syncs it any more.
-                    file.close();
-                }
+            Ok(_) => state.commits.named(chunk),
+            Err(error) => {
+                self.not_queued(chunk, &error);
+                state.commits.unqueued.push(Arc::clone(chunk));
             }
-            // It is queued all the same: the name only matters for a restart, which will stage it again.
-            Err(error) => log_error!(
-                self.environment.log,
-                "can't enqueue buffer file",
-                chunk_id = chunk.id(),
-                error = error.to_string()
-            ),
+        }
+        if self.store.as_ref().is_some_and(FileStore::is_synced) {
+            state.sequence += 1;
+            chunk.wait_for(state.sequence);
+            state.commits.want(state.sequence);
+        } else {
+            file.needs_no_sync();
         }
     }
 }

@@ -1,6 +1,7 @@
 //! A chunk as an output sees it.
 
 use super::file::FileContent;
+use super::file::header::Header;
 use super::file::origin::Mark;
 use super::fluentd::FluentdContent;
 use super::memory::MemoryContent;
@@ -30,6 +31,7 @@ pub struct Chunk {
     ready_after: AtomicU64,
     /// Whether its removal takes marks away that a replay would be recognised by.
     marked: AtomicBool,
+    divided: AtomicU64,
     /// Whether it is on the list of chunks that are to be synced.
     listed: AtomicBool,
     /// Records that its output sent to `@ERROR`, and those that it dropped, in the last write.
@@ -218,10 +220,17 @@ impl Chunk {
             sequence: AtomicU64::new(0),
             ready_after: AtomicU64::new(0),
             marked: AtomicBool::new(false),
+            divided: AtomicU64::new(0),
             listed: AtomicBool::new(false),
             aside: Default::default(),
             content,
         }
+    }
+
+    /// The header of its file.
+    pub(super) fn header(&self) -> Header {
+        let (id, created, formatted) = (self.id, self.created, self.formatted);
+        Header { id, created, formatted, metadata: self.metadata.clone() }
     }
 
     pub(super) fn content(&self) -> &Content {
@@ -281,6 +290,16 @@ impl Chunk {
     pub(super) fn set_found(&self, sequence: u64, modified: Timestamp) {
         self.sequence.store(sequence, Relaxed);
         self.modified.store(modified.0, Relaxed);
+    }
+
+    /// Append `sequence`, which has parts in other chunks too, put something in.
+    pub(super) fn set_divided(&self, sequence: u64) {
+        self.divided.fetch_max(sequence, Relaxed);
+    }
+
+    /// The last append that has parts in other chunks; 0 if none has.
+    pub(super) fn divided(&self) -> u64 {
+        self.divided.load(Relaxed)
     }
 
     /// Its removal takes marks away.

@@ -18,19 +18,21 @@
 //!
 //! A file whose sync failed is never synced again: the kernel may have dropped what it could not write and report success
 //! the next time. Its frames are written once more, to another file that takes its place, and nothing is declared
-//! durable until that worked. Meanwhile the chunk is not appended to. A directory whose sync failed is synced again, but only after each new
+//! durable until that worked. Meanwhile the chunk is not appended to. If the kernel has given up some of its frames, it is
+//! found out which appends are not whole any more: what is left of those is taken out too, their marks are revoked and
+//! their inputs told, so that they are repeated, and no others. A directory whose sync failed is synced again, but only after each new
 //! name in it was given once more.
 
 use super::Chunk;
 use super::buffer::{Shared, State};
-use super::chunk::Content;
+use super::file::FileContent;
 use super::patience::Patience;
 use super::store::FileStore;
 use crate::delivery::{Commit, CommitError};
-use crate::fault;
-use crate::{log_error, log_warn};
+use crate::{fault, log_error};
 use std::collections::BTreeSet;
 use std::io;
+use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, PoisonError};
 use std::time::Duration;
@@ -49,14 +51,22 @@ pub(super) struct Commits {
     dirty: Vec<Arc<Chunk>>,
     /// Chunks whose files have names that were not synced.
     unnamed: Vec<Arc<Chunk>>,
+    /// Queued chunks whose files could not be given the name of one. They are not taken before that: one that was written and
+    /// is staged again after a crash would be appended to, under an id that the destination knows.
+    pub(super) unqueued: Vec<Arc<Chunk>>,
+    /// Chunks whose files could not be given their names once more.
+    nameless: Vec<Arc<Chunk>>,
     /// Directories in which names changed.
     dirs: BTreeSet<PathBuf>,
     /// Delivered chunks whose files are to be removed.
-    retired: Vec<Arc<Chunk>>,
+    pub(super) retired: Vec<Arc<Chunk>>,
     /// Chunks whose files cannot be synced any more and are to be written once more.
     pub(super) failed: Vec<Arc<Chunk>>,
-    /// The last append that was lost: the device failed, and what the kernel had of it was gone.
-    pub(super) lost: u64,
+    /// Appends that were lost: the device failed, and what the kernel had of them was gone. Numbers that no append has may
+    /// be among them.
+    pub(super) lost: Vec<RangeInclusive<u64>>,
+    /// Something was lost, and it is not yet known what.
+    pub(super) unaccounted: bool,
     pub(super) patience: Patience,
     /// The thread is to end.
     stop: bool,
@@ -76,10 +86,17 @@ enum Sleep {
 }
 
 /// How far a buffer's appends have come.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Progress {
     durable: u64,
-    lost: u64,
+    lost: Vec<RangeInclusive<u64>>,
+}
+
+impl Progress {
+    /// Later appends may be durable when somebody looks for one that was lost.
+    fn is_lost(&self, sequence: u64) -> bool {
+        self.lost.iter().any(|lost| lost.contains(&sequence))
+    }
 }
 
 /// How a round went.
@@ -98,9 +115,19 @@ pub(super) struct Work {
     pub(super) target: Option<u64>,
     dirty: Vec<Arc<Chunk>>,
     unnamed: Vec<Arc<Chunk>>,
+    unqueued: Vec<Arc<Chunk>>,
+    nameless: Vec<Arc<Chunk>>,
     dirs: BTreeSet<PathBuf>,
     retired: Vec<Arc<Chunk>>,
     failed: Vec<Arc<Chunk>>,
+}
+
+impl Work {
+    /// The file of `chunk` has a new name, which this round makes durable.
+    fn named(&mut self, chunk: Arc<Chunk>) {
+        self.dirs.extend(chunk.path().as_deref().and_then(Path::parent).map(Path::to_owned));
+        self.unnamed.push(chunk);
+    }
 }
 
 impl Commits {
@@ -126,10 +153,10 @@ impl Commits {
     /// A directory could not be synced, and these chunks have new names in it: they get them once more.
     pub(super) fn name_again(&mut self, chunks: Vec<Arc<Chunk>>) {
         for chunk in chunks {
-            if let Some(file) = chunk.file() {
-                // If that fails too, the next sync does, or has nothing to do with it.
-                let _ = file.name_again();
-                self.named(&chunk);
+            match chunk.file().map(FileContent::name_again) {
+                Some(Ok(())) => self.named(&chunk),
+                Some(Err(_)) => self.nameless.push(chunk),
+                None => {}
             }
         }
     }
@@ -172,6 +199,8 @@ impl Commits {
 
     pub(super) fn has_work(&self) -> bool {
         self.wanted > self.durable
+            || self.unaccounted
+            || !(self.unqueued.is_empty() && self.nameless.is_empty())
             || !(self.failed.is_empty() && self.dirs.is_empty())
             || self.retired.iter().any(|chunk| chunk.ready_after() <= self.durable)
     }
@@ -188,6 +217,8 @@ impl Commits {
             }
         }
         work.unnamed = std::mem::take(&mut self.unnamed);
+        work.unqueued = std::mem::take(&mut self.unqueued);
+        work.nameless = std::mem::take(&mut self.nameless);
         work.dirs = std::mem::take(&mut self.dirs);
         let retired = std::mem::take(&mut self.retired);
         (work.retired, self.retired) =
@@ -201,10 +232,12 @@ impl Shared {
     pub(super) fn commit_of(&self, sequence: u64) -> Commit {
         let mut progress = self.progress.subscribe();
         Box::pin(async move {
-            let reached = |p: &Progress| p.durable >= sequence || p.lost >= sequence;
+            let reached = |p: &Progress| p.durable >= sequence || p.is_lost(sequence);
             match progress.wait_for(reached).await {
-                Ok(progress) if progress.durable >= sequence => Ok(()),
-                Ok(_) => Err(CommitError(Arc::from("the device of the buffer lost what was written to it"))),
+                Ok(progress) if progress.is_lost(sequence) => {
+                    Err(CommitError(Arc::from("the device of the buffer lost what was written to it")))
+                }
+                Ok(_) => Ok(()),
                 Err(_) => Err(CommitError(Arc::from("the buffer was closed before it reached the device"))),
             }
         })
@@ -257,6 +290,7 @@ impl Shared {
             let last = state.sequence;
             state.commits.take(last)
         };
+        let are_named = self.queue_again(&mut work) & self.name_again(&mut work);
         if store.is_synced() {
             if !work.dirty.is_empty() {
                 fault!("files-syncing");
@@ -267,8 +301,11 @@ impl Shared {
             }
         }
         // What is written to other files gets names that are synced in the next round.
-        let is_safe = work.failed.is_empty();
-        let mut is_done = self.rewrite(store, work.failed);
+        let mut is_safe = are_named && work.failed.is_empty();
+        let mut is_done = are_named & self.rewrite(store, work.failed);
+        let is_accounted = self.account_for_losses();
+        is_safe &= is_accounted && self.lock().commits.failed.is_empty();
+        is_done &= is_accounted;
         if self.sync_dirs(store, &work.dirs) {
             if !work.dirs.is_empty() {
                 fault!("names-synced");
@@ -288,6 +325,53 @@ impl Shared {
         if is_done { Round::Done } else { Round::Failed }
     }
 
+    /// Gives queued chunks their names that could not be given before. `false` if one cannot be given now either.
+    fn queue_again(&self, work: &mut Work) -> bool {
+        let mut all = true;
+        for chunk in std::mem::take(&mut work.unqueued) {
+            match chunk.file().map(FileContent::enqueue) {
+                Some(Err(error)) => {
+                    all = false;
+                    self.not_queued(&chunk, &error);
+                    self.lock().commits.unqueued.push(chunk);
+                }
+                _ => work.named(chunk),
+            }
+        }
+        all
+    }
+
+    /// Gives chunks their names that could not be given once more before. `false` if one cannot be given now either.
+    fn name_again(&self, work: &mut Work) -> bool {
+        let mut all = true;
+        for chunk in std::mem::take(&mut work.nameless) {
+            match chunk.file().map(FileContent::name_again) {
+                Some(Err(error)) => {
+                    all = false;
+                    log_error!(
+                        self.environment.log,
+                        "can't name a buffer chunk. retry in a second",
+                        chunk_id = chunk.id(),
+                        error = error.to_string()
+                    );
+                    self.lock().commits.nameless.push(chunk);
+                }
+                _ => work.named(chunk),
+            }
+        }
+        all
+    }
+
+    /// Says that a chunk has no name of a queued one.
+    pub(super) fn not_queued(&self, chunk: &Chunk, error: &io::Error) {
+        log_error!(
+            self.environment.log,
+            "can't enqueue buffer file. it is tried again before the chunk is written",
+            chunk_id = chunk.id(),
+            error = error.to_string()
+        );
+    }
+
     fn sync_files(&self, dirty: &[Arc<Chunk>], failed: &mut Vec<Arc<Chunk>>) {
         for chunk in dirty {
             if let Some(Err(error)) = chunk.file().map(|file| file.sync()) {
@@ -302,7 +386,7 @@ impl Shared {
         }
     }
 
-    fn sync_dirs(&self, store: &FileStore, dirs: &BTreeSet<PathBuf>) -> bool {
+    pub(super) fn sync_dirs(&self, store: &FileStore, dirs: &BTreeSet<PathBuf>) -> bool {
         let mut synced = true;
         for dir in dirs {
             if let Err(error) = store.sync_dir(dir) {
@@ -323,7 +407,7 @@ impl Shared {
         let mut all = true;
         for chunk in failed {
             let Some(file) = chunk.file() else { continue };
-            match file.rewrite(store.settings.file_mode) {
+            match file.rewrite(store.settings.file_mode, &chunk.header()) {
                 Ok((bytes, records)) => self.rewritten(&chunk, bytes, records),
                 Err(error) => {
                     all = false;
@@ -340,27 +424,6 @@ impl Shared {
         all
     }
 
-    /// `chunk` has a new file, with so much in it.
-    fn rewritten(&self, chunk: &Arc<Chunk>, bytes: u64, records: u64) {
-        let mut state = self.lock();
-        state.commits.named(chunk);
-        let (lost_bytes, lost_records) =
-            (chunk.size().saturating_sub(bytes), chunk.records().saturating_sub(records));
-        if lost_bytes == 0 {
-            return;
-        }
-        log_error!(
-            self.environment.log,
-            "the device lost what was written to a buffer chunk. nothing of it was acknowledged",
-            chunk_id = chunk.id(),
-            records = lost_records
-        );
-        state.lose(chunk, lost_bytes, lost_records);
-        let durable = state.commits.durable;
-        state.marks.revoke(durable + 1);
-        state.commits.lost = state.sequence;
-    }
-
     /// Step 3.
     fn declare(&self, target: u64) {
         let mut state = self.lock();
@@ -371,92 +434,23 @@ impl Shared {
     /// Tells those who wait how far things are.
     fn publish(&self) {
         let state = self.lock();
-        let progress = Progress { durable: state.commits.durable, lost: state.commits.lost };
+        let progress = Progress { durable: state.commits.durable, lost: state.commits.lost.clone() };
         let is_ready = state.is_ready();
         drop(state);
-        self.progress.send_if_modified(|known| std::mem::replace(known, progress) != progress);
+        self.progress.send_if_modified(|known| {
+            let is_news = *known != progress;
+            *known = progress;
+            is_news
+        });
         if is_ready {
             self.ready.notify_waiters();
         }
-    }
-
-    /// Step 4. `false` if it is to be tried again.
-    fn retire(&self, store: &FileStore, retired: Vec<Arc<Chunk>>) -> bool {
-        if let Err(error) = self.save_marks(store, &retired) {
-            log_error!(
-                self.environment.log,
-                "can't save the marks of delivered chunks. their files are kept and removal is tried again",
-                path = store.settings.files.marks_path(),
-                error = error.to_string()
-            );
-            let mut state = self.lock();
-            state.marks.not_saved();
-            state.commits.retired.extend(retired);
-            return false;
-        }
-        fault!("marks-saved");
-        let mut dirs = BTreeSet::new();
-        for chunk in &retired {
-            dirs.extend(chunk.path().as_deref().and_then(Path::parent).map(Path::to_owned));
-            self.remove(chunk);
-            fault!("chunk-removed");
-        }
-        if !self.sync_dirs(store, &dirs) {
-            // A file that comes back after a crash is delivered again, under the same id.
-            self.lock().names_failed(dirs);
-        }
-        fault!("removal-synced");
-        store.keep_spare();
-        true
-    }
-
-    fn remove(&self, chunk: &Chunk) {
-        let removed = match chunk.content() {
-            Content::Memory(_) => Ok(()),
-            Content::File(content) => content.remove(),
-            Content::Fluentd(content) => content.remove(),
-        };
-        if let Err(error) = removed {
-            // Delivered all the same; should the file still be there at the next start, it is delivered again.
-            log_error!(
-                self.environment.log,
-                "failed to purge buffer chunk",
-                chunk_id = chunk.id(),
-                error = error.to_string()
-            );
-        }
-    }
-
-    fn save_marks(&self, store: &FileStore, retired: &[Arc<Chunk>]) -> io::Result<()> {
-        let snapshot = {
-            let mut state = self.lock();
-            if !state.marks.has_changed() || !retired.iter().any(|chunk| chunk.is_marked()) {
-                return Ok(());
-            }
-            state.marks.snapshot()
-        };
-        match store.save_marks(&snapshot) {
-            Err(error) if error.kind() == io::ErrorKind::StorageFull => {
-                // Even the reserve was too small. Better to risk that an input repeats something after a crash than
-                // to let the disk stay full for ever.
-                log_warn!(
-                    self.environment.log,
-                    "no space for the marks of delivered chunks. after a crash, records may be stored twice",
-                    path = store.settings.files.marks_path()
-                );
-                self.lock().marks.not_saved();
-                return Ok(());
-            }
-            result => result?,
-        }
-        let dir = &store.settings.files.dir;
-        store.sync_dir(dir).inspect_err(|_| self.lock().names_failed(BTreeSet::from([dir.clone()])))
     }
 }
 
 impl State {
     /// Directories could not be synced: the new names in them may be lost.
-    fn names_failed(&mut self, dirs: BTreeSet<PathBuf>) {
+    pub(super) fn names_failed(&mut self, dirs: BTreeSet<PathBuf>) {
         self.commits.dirs.extend(dirs);
         let unnamed = std::mem::take(&mut self.commits.unnamed);
         self.commits.name_again(unnamed);

@@ -18,6 +18,7 @@ use crate::delivery::{FileIdentity, Origin};
 use bytes::Bytes;
 use smallvec::SmallVec;
 use std::collections::{HashMap, HashSet, VecDeque};
+use std::ops::RangeInclusive;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -40,6 +41,9 @@ pub(super) struct Marks {
     durable: Durable,
     /// Marks of appends that are not yet durable.
     pending: VecDeque<(u64, Mark)>,
+    /// Where appends of tailed files ended that were lost and are not yet repeated. What follows one of them is here already,
+    /// or on its way, and does not reach back over it.
+    lost: HashMap<TailKey, Vec<u64>>,
 }
 
 /// What is worth a place in the marks file.
@@ -100,8 +104,10 @@ impl Marks {
     pub(super) fn next(&self, origin: &Origin, ordinal: u32) -> Option<Mark> {
         let mut mark = Mark::new(origin, ordinal)?;
         if let Mark::Tail { file, ordinal, from, end } = &mut mark {
-            let spans = self.tails.get(&TailKey { file: *file, ordinal: *ordinal });
-            *from = spans.and_then(|spans| spans.beginning_of(*end));
+            let key = TailKey { file: *file, ordinal: *ordinal };
+            let begin = self.tails.get(&key).and_then(|spans| spans.beginning_of(*end));
+            let lost = self.lost.get(&key).into_iter().flatten().filter(|lost| *lost < end).max();
+            *from = begin.max(lost.copied());
         }
         Some(mark)
     }
@@ -109,15 +115,20 @@ impl Marks {
     /// Enters the mark of append `sequence`, made at `at` (seconds since the epoch) and `now` (monotonic).
     pub(super) fn enter(&mut self, mark: Mark, sequence: u64, at: u32, now: Duration) {
         self.note(&mark, sequence, at, now + FORWARD_WINDOW);
+        if let Mark::Tail { file, ordinal, end, .. } = &mark
+            && let Some(lost) = self.lost.get_mut(&TailKey { file: *file, ordinal: *ordinal })
+        {
+            lost.retain(|lost| lost != end);
+        }
         self.pending.push_back((sequence, mark));
         self.expire(now);
         limit(&mut self.tails);
     }
 
-    /// Enters a mark that was found at the start. To be called in the order of sequences.
-    pub(super) fn recover(&mut self, mark: &Mark, sequence: u64, at: u32, now: Duration) {
-        self.note(mark, sequence, at, now + FORWARD_WINDOW);
-        self.durable.enter(mark, sequence);
+    /// Enters a mark that was found at the start. To be called in the order of sequences, before [`Self::settle`].
+    pub(super) fn recover(&mut self, mark: Mark, sequence: u64, at: u32, now: Duration) {
+        self.note(&mark, sequence, at, now + FORWARD_WINDOW);
+        self.pending.push_back((sequence, mark));
     }
 
     /// Everything up to append `sequence` is durable.
@@ -129,18 +140,26 @@ impl Marks {
         self.durable.sequence = self.durable.sequence.max(sequence);
     }
 
-    /// Appends from `sequence` on were lost: their inputs must be able to repeat them.
-    pub(super) fn revoke(&mut self, sequence: u64) {
-        self.tails.retain(|_, spans| {
-            spans.revoke(sequence);
-            !spans.is_empty()
-        });
+    /// Appends with these sequences were lost: their inputs must be able to repeat them.
+    pub(super) fn revoke(&mut self, lost: &[RangeInclusive<u64>]) {
+        let is_lost = |sequence: u64| lost.iter().any(|lost| lost.contains(&sequence));
         for marks in self.forwards.values_mut() {
-            marks.retain(|mark| mark.sequence < sequence);
+            marks.retain(|mark| !is_lost(mark.sequence));
         }
         self.forwards.retain(|_, marks| !marks.is_empty());
         self.forward_count = self.forwards.values().map(SmallVec::len).sum();
-        self.pending.retain(|(pending, _)| *pending < sequence);
+        for (_, mark) in self.pending.iter().filter(|(sequence, _)| is_lost(*sequence)) {
+            if let Mark::Tail { file, ordinal, end, .. } = mark {
+                let key = TailKey { file: *file, ordinal: *ordinal };
+                self.lost.entry(key).or_default().push(*end);
+            }
+        }
+        self.pending.retain(|(sequence, _)| !is_lost(*sequence));
+        // Spans do not say which of their appends reached how far: they are made anew.
+        self.tails.clone_from(&self.durable.tails);
+        for (sequence, mark) in &self.pending {
+            add_span(&mut self.tails, mark, *sequence);
+        }
     }
 
     /// The sender of `origin` has seen its acknowledgement: it will not send it again.
@@ -158,14 +177,18 @@ impl Marks {
     pub(super) fn forget(&mut self, file: FileIdentity) {
         self.tails.retain(|key, _| key.file != file);
         self.durable.tails.retain(|key, _| key.file != file);
+        self.lost.retain(|key, _| key.file != file);
         self.pending.retain(|(_, mark)| !matches!(mark, Mark::Tail { file: of, .. } if *of == file));
         self.durable.changed = true;
     }
 
-    /// The offsets of `file` at which what is here begins or ends.
+    /// The offsets of `file` at which what is here begins or ends, and at which what was lost is to end again.
     pub(super) fn cut_points(&self, file: FileIdentity, points: &mut Vec<u64>) {
         for (_, spans) in self.tails.iter().filter(|(key, _)| key.file == file) {
             points.extend(spans.iter().flat_map(|span| span.from.into_iter().chain([span.end])));
+        }
+        for (_, lost) in self.lost.iter().filter(|(key, _)| key.file == file) {
+            points.extend(lost);
         }
     }
 
@@ -194,9 +217,15 @@ impl Marks {
         }
     }
 
-    /// The snapshot did not reach the disk.
-    pub(super) fn not_saved(&mut self) {
+    /// Up to which append the marks file on the disk says that everything was on the device.
+    pub(super) fn saved(&self) -> u64 {
+        self.durable.saved
+    }
+
+    /// The snapshot did not reach the disk; there it is as it was, see [`Self::saved`].
+    pub(super) fn not_saved(&mut self, saved: u64) {
         self.durable.changed = true;
+        self.durable.saved = saved;
     }
 
     /// Takes over what the marks file says. To be called before [`Self::recover`].
@@ -226,10 +255,7 @@ impl Marks {
 
     fn note(&mut self, mark: &Mark, sequence: u64, at: u32, expires: Duration) {
         match mark {
-            Mark::Tail { file, ordinal, from, end } => {
-                let spans = self.tails.entry(TailKey { file: *file, ordinal: *ordinal }).or_default();
-                spans.add(Span { from: *from, end: *end, sequence });
-            }
+            Mark::Tail { .. } => add_span(&mut self.tails, mark, sequence),
             Mark::Forward { peer, chunk, ordinal, arrival } => {
                 let key = ForwardKey { peer: Arc::clone(peer), chunk: chunk.clone() };
                 let marks = self.forwards.entry(key.clone()).or_default();
@@ -269,11 +295,16 @@ impl Marks {
 
 impl Durable {
     fn enter(&mut self, mark: &Mark, sequence: u64) {
-        if let Mark::Tail { file, ordinal, from, end } = mark {
-            let spans = self.tails.entry(TailKey { file: *file, ordinal: *ordinal }).or_default();
-            spans.add(Span { from: *from, end: *end, sequence });
-        }
+        add_span(&mut self.tails, mark, sequence);
         self.sequence = self.sequence.max(sequence);
+    }
+}
+
+/// Enters the mark of a tailed file.
+fn add_span(tails: &mut HashMap<TailKey, Spans>, mark: &Mark, sequence: u64) {
+    if let Mark::Tail { file, ordinal, from, end } = mark {
+        let spans = tails.entry(TailKey { file: *file, ordinal: *ordinal }).or_default();
+        spans.add(Span { from: *from, end: *end, sequence });
     }
 }
 
@@ -375,18 +406,43 @@ mod tests {
         let mut marks = Marks::default();
         enter(&mut marks, &tail(10), 0, 1);
         enter(&mut marks, &forward("a"), 0, 2);
+        enter(&mut marks, &tail(20), 0, 3);
+        enter(&mut marks, &tail(30), 0, 4);
         marks.settle(1);
-        marks.revoke(2);
-        assert!(marks.find(&tail(10), 0, NOW).is_some());
+        marks.revoke(&[2..=3]);
+        assert_eq!(marks.find(&tail(10), 0, NOW), Some(1));
+        assert_eq!(marks.find(&tail(20), 0, NOW), None);
+        assert_eq!(marks.find(&tail(30), 0, NOW), Some(4), "it was not lost, so it must not be repeated");
         assert_eq!(marks.find(&forward("a"), 0, NOW), None);
+    }
+
+    #[test]
+    fn what_follows_a_lost_append_does_not_stand_for_it() {
+        for first in [10, 20] {
+            let mut marks = Marks::default();
+            if first == 20 {
+                enter(&mut marks, &tail(10), 0, 1);
+                marks.settle(1);
+            }
+            enter(&mut marks, &tail(first), 0, 2);
+            marks.revoke(&[2..=2]);
+            // The input has not heard of it yet.
+            enter(&mut marks, &tail(30), 0, 3);
+            assert_eq!(marks.find(&tail(first), 0, NOW), None);
+            let mut points = Vec::new();
+            marks.cut_points(FILE, &mut points);
+            assert!(points.contains(&first), "it is repeated up to there, not across");
+            enter(&mut marks, &tail(first), 0, 4);
+            assert_eq!(marks.find(&tail(first), 0, NOW), marks.find(&tail(30), 0, NOW), "one span");
+        }
     }
 
     #[test]
     fn what_a_gap_hides_is_no_replay() {
         let mut marks = Marks::default();
         let mark = |from, end| Mark::Tail { file: FILE, ordinal: 0, from, end };
-        marks.recover(&mark(None, 10), 1, 0, NOW);
-        marks.recover(&mark(Some(20), 30), 3, 0, NOW);
+        marks.recover(mark(None, 10), 1, 0, NOW);
+        marks.recover(mark(Some(20), 30), 3, 0, NOW);
         assert_eq!(marks.find(&tail(20), 0, NOW), None);
         assert!(marks.find(&tail(30), 0, NOW).is_some());
         let mut points = Vec::new();

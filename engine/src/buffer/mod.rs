@@ -8,6 +8,7 @@
 //! ```
 //!
 //! [`Buffer`] moves chunks along this way; the runtime in `engine/output` decides when.
+#![cfg_attr(not(test), deny(clippy::disallowed_methods))]
 
 mod append;
 mod batch;
@@ -24,6 +25,7 @@ mod fluentd;
 pub mod fuzz;
 mod id;
 pub mod inspect;
+mod losses;
 mod marks;
 mod marks_file;
 mod memory;
@@ -31,6 +33,7 @@ mod metadata;
 mod patience;
 pub mod replay;
 mod resume;
+mod retire;
 mod settings;
 mod spans;
 mod store;

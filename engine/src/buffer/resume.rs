@@ -49,7 +49,7 @@ pub(super) fn resume(store: &FileStore, settings: &Settings) -> Result<State, Op
     let listed = list(store, &files.dir);
     let listed = listed.map_err(|error| OpenError::Io { path: files.dir.clone(), error })?;
     let also = files.also.iter().flat_map(|dir| list(store, dir).unwrap_or_default());
-    match read_marks(store) {
+    match read_marks(store)? {
         Some(snapshot) => {
             ours.complete = Some(snapshot.complete);
             state.marks.restore(snapshot, now);
@@ -58,6 +58,10 @@ pub(super) fn resume(store: &FileStore, settings: &Settings) -> Result<State, Op
     }
     for (path, name) in listed.into_iter().chain(also) {
         if let Err(error) = look(store, &mut ours, &mut found, &path, &name) {
+            if is_of_the_process(&error) {
+                return Err(OpenError::Limit { path, error });
+            }
+            ours.are_missing = true;
             log_error!(
                 store.environment.log,
                 "can't restore a buffer file. it stays where it is until the next start",
@@ -77,10 +81,11 @@ pub(super) fn resume(store: &FileStore, settings: &Settings) -> Result<State, Op
     let unsynced: Vec<_> = failed.iter().map(|found| Arc::clone(&found.chunk)).collect();
     let found = chunks.into_iter().chain(failed).chain(found.into_iter().flatten());
     let renamed = place(store, &mut state, &settings.limits, found);
-    state.marks.settle(state.sequence);
-    if sync_dirs(store) && unsynced.is_empty() {
+    if sync_dirs(store) && unsynced.is_empty() && state.commits.unqueued.is_empty() {
         state.commits.durable = state.sequence;
+        state.marks.settle(state.sequence);
     } else {
+        state.marks.settle(known_durable);
         // Nothing is taken or acknowledged before the first rounds have put this right.
         let last = state.sequence;
         state.commits.durable = known_durable;
@@ -98,6 +103,12 @@ pub(super) fn resume(store: &FileStore, settings: &Settings) -> Result<State, Op
         list_others(store, &state);
     }
     Ok(state)
+}
+
+/// Whether a file that cannot be opened is no worse than any other: the process or the machine is at a limit.
+fn is_of_the_process(error: &io::Error) -> bool {
+    use rustix::io::Errno;
+    matches!(Errno::from_io_error(error), Some(Errno::MFILE | Errno::NFILE | Errno::NOMEM))
 }
 
 /// The chunk files in a directory, in the order of their names. Removes `.meta` files that are left over.
@@ -153,25 +164,26 @@ fn look(
 }
 
 /// The marks file; an empty one if there is none, `None` if it is damaged.
-fn read_marks(store: &FileStore) -> Option<Snapshot> {
+fn read_marks(store: &FileStore) -> Result<Option<Snapshot>, OpenError> {
     let path = store.settings.files.marks_path();
     let file: Arc<dyn File> = match store.read(&path) {
         Ok(file) => file,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Some(Snapshot::default()),
-        Err(error) => return broken_marks(store, &path, &error.to_string()),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Some(Snapshot::default())),
+        Err(error) if is_of_the_process(&error) => return Err(OpenError::Limit { path, error }),
+        Err(error) => return Ok(broken_marks(store, &path, &error.to_string())),
     };
     let bytes = match file.read_from(0) {
         Ok(bytes) => bytes,
-        Err(error) => return broken_marks(store, &path, &error.to_string()),
+        Err(error) => return Ok(broken_marks(store, &path, &error.to_string())),
     };
     if let Some(snapshot) = marks_file::read(&bytes) {
-        return Some(snapshot);
+        return Ok(Some(snapshot));
     }
     let id = ChunkId::generate(&*store.environment.clock);
     if let Err(error) = store.back_up(&*file, 0..bytes.len() as u64, id, ".marks") {
         log_error!(store.environment.log, "backup failed", error = error.to_string());
     }
-    broken_marks(store, &path, "a checksum is wrong")
+    Ok(broken_marks(store, &path, "a checksum is wrong"))
 }
 
 fn broken_marks(store: &FileStore, path: &Path, why: &str) -> Option<Snapshot> {
@@ -216,12 +228,15 @@ fn place(
         state.queued_bytes += chunk.size();
         match chunk.file().map(|file| file.enqueue()) {
             Some(Ok(true)) => renamed.push(Arc::clone(&chunk)),
-            Some(Err(error)) => log_error!(
-                store.environment.log,
-                "can't enqueue buffer file",
-                chunk_id = chunk.id(),
-                error = error.to_string()
-            ),
+            Some(Err(error)) => {
+                log_error!(
+                    store.environment.log,
+                    "can't enqueue buffer file. it is tried again before the chunk is written",
+                    chunk_id = chunk.id(),
+                    error = error.to_string()
+                );
+                state.commits.unqueued.push(Arc::clone(&chunk));
+            }
             _ => {}
         }
         state.queue.push_back(chunk);

@@ -58,16 +58,6 @@ impl Spans {
         self.spans.iter().map(|span| span.sequence).max().unwrap_or(0)
     }
 
-    /// Forgets what the appends from `sequence` on brought: they were lost. As spans do not say which of their appends
-    /// reached how far, all of a span that such an append is part of is forgotten.
-    pub(crate) fn revoke(&mut self, sequence: u64) {
-        self.spans.retain(|span| span.sequence < sequence);
-    }
-
-    pub(crate) fn is_empty(&self) -> bool {
-        self.spans.is_empty()
-    }
-
     pub(crate) fn iter(&self) -> impl Iterator<Item = &Span> {
         self.spans.iter()
     }
@@ -125,10 +115,8 @@ mod tests {
 
     #[test]
     fn a_file_that_is_begun_anew_forgets_its_old_offsets() {
-        let mut spans = spans(&[(None, 1000), (Some(1000), 2000), (None, 5)]);
+        let spans = spans(&[(None, 1000), (Some(1000), 2000), (None, 5)]);
         assert_eq!(spans.sequence_of(6), None);
         assert_eq!(spans.sequence_of(5), Some(2));
-        spans.revoke(2);
-        assert!(spans.is_empty());
     }
 }

@@ -42,7 +42,6 @@ impl FileStore {
         let fs = &*environment.fs;
         let dir = &settings.files.dir;
         let failed = |error| OpenError::Io { path: dir.clone(), error };
-        let existed = fs.stat(dir).is_ok();
         fs.create_dir_all(dir, settings.dir_mode).map_err(failed)?;
         let owner = format!("logweir, process {}, plugin {}\n", std::process::id(), environment.owner);
         let lock = fs.lock(&settings.files.lock_path(), &owner)?;
@@ -55,10 +54,7 @@ impl FileStore {
         };
         // What an earlier process renamed and removed must not come back beside what this one writes.
         store.sync_dir(dir).map_err(failed)?;
-        if let (false, Some(parent)) = (existed, dir.parent()) {
-            // The directories above may be somebody else's, unreadable; then their own writing back must do.
-            let _ = store.sync_dir(parent);
-        }
+        store.sync_above(dir).map_err(failed)?;
         Ok(store)
     }
 
@@ -74,6 +70,18 @@ impl FileStore {
     /// Makes the changes of names in `dir` durable, if the buffer is.
     pub(super) fn sync_dir(&self, dir: &Path) -> io::Result<()> {
         if self.is_synced() { self.fs().sync_dir(dir) } else { Ok(()) }
+    }
+
+    /// Makes durable that `dir` is there: it may be new, as may those above it, made here or by an earlier process that was
+    /// killed. They may also be somebody else's, unreadable; then their own writing back must do.
+    fn sync_above(&self, dir: &Path) -> io::Result<()> {
+        for above in dir.ancestors().skip(1).filter(|above| !above.as_os_str().is_empty()) {
+            match self.sync_dir(above) {
+                Err(error) if error.kind() != io::ErrorKind::PermissionDenied => return Err(error),
+                _ => {}
+            }
+        }
+        Ok(())
     }
 
     /// A new chunk file with its first frame.
@@ -155,6 +163,7 @@ impl FileStore {
             done += read as u64;
         }
         copy.sync_data()?;
+        self.sync_above(dir)?;
         self.fs().sync_dir(dir)
     }
 

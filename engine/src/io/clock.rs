@@ -1,5 +1,6 @@
 //! Time and chance.
 
+use futures_util::future::BoxFuture;
 use std::collections::hash_map::RandomState;
 use std::hash::{BuildHasher, Hasher};
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -28,6 +29,11 @@ pub trait Clock: Send + Sync + 'static {
 
     /// Time since some fixed point; never goes back.
     fn monotonic(&self) -> Duration;
+
+    /// Ends after so long.
+    fn sleep(&self, duration: Duration) -> BoxFuture<'static, ()> {
+        Box::pin(tokio::time::sleep(duration))
+    }
 
     /// 64 bits that nobody can foresee. For names, not for keys.
     fn random(&self) -> u64;

@@ -35,11 +35,25 @@ pub enum LockError {
         holder: String,
     },
     /// The lock file cannot be opened or written.
-    #[error("cannot lock {}: {error}", path.display())]
+    #[error("cannot lock {}: {error}{}", path.display(), way_out(error))]
     Io {
         /// The lock file.
         path: PathBuf,
         /// Why.
         error: std::io::Error,
     },
+}
+
+/// What can be done about it.
+fn way_out(error: &std::io::Error) -> String {
+    match error.kind() {
+        std::io::ErrorKind::PermissionDenied => format!(
+            "; the user that Logweir runs as (uid {}) must be able to write there, or set another path",
+            rustix::process::geteuid().as_raw()
+        ),
+        std::io::ErrorKind::ReadOnlyFilesystem => {
+            "; set a path on a file system that can be written".to_owned()
+        }
+        _ => String::new(),
+    }
 }

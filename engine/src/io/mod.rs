@@ -9,8 +9,7 @@ pub mod fault;
 mod fs;
 mod lock;
 mod real_fs;
-#[cfg(any(test, feature = "fuzz"))]
-pub(crate) mod sim;
+pub mod sim;
 
 pub use clock::{Clock, RealClock, Timestamp};
 pub use fs::{Access, File, FileStat, Fs, durable_replace, replace};

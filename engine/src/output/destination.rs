@@ -2,6 +2,10 @@
 //!
 //! A chunk goes into a file as a whole or, after an error, not at all: what was begun is cut off again, so that the
 //! next try does not repeat half of it. Flush tasks, and a second Logweir after a reload, take turns (flock).
+#![allow(
+    clippy::disallowed_methods,
+    reason = "files that are written for others to read; a chunk stays until they are"
+)]
 
 use crate::config::System;
 use crate::fault;

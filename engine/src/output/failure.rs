@@ -60,7 +60,7 @@ impl Runtime {
             tokio::select! {
                 () = runtime.ended.cancelled() => return,
                 () = runtime.stopping.cancelled() => {}
-                () = tokio::time::sleep(pause) => {}
+                () = runtime.environment.clock.sleep(pause) => {}
             }
             if runtime.with_buffer(move |buffer| buffer.rollback(id)).await == Some(true) {
                 OutputCounters::add(&runtime.counters.rollback_count, 1);

@@ -53,7 +53,7 @@ impl Runtime {
                     () = self.ended.cancelled() => return,
                     () = self.wake.notified() => next = now,
                     () = buffer.ready(), if idle && retry_at.is_none() => next = now,
-                    () = tokio::time::sleep(duration(until - now)) => {}
+                    () = self.environment.clock.sleep(duration(until - now)) => {}
                 }
                 continue;
             }
@@ -87,7 +87,7 @@ impl Runtime {
         loop {
             tokio::select! {
                 () = self.ended.cancelled() => return,
-                () = tokio::time::sleep(pause) => {}
+                () = self.environment.clock.sleep(pause) => {}
             }
             self.enqueue_due().await;
             pause = interval;

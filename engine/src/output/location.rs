@@ -10,6 +10,10 @@
 //!
 //! Logweir is one process where Fluentd has `workers N`: it takes the place of worker 0 and looks for what the others
 //! left behind.
+#![allow(
+    clippy::disallowed_methods,
+    reason = "looks at what the configuration names, before anything is kept there"
+)]
 
 use super::keys::ChunkKeys;
 use crate::buffer::{ChunkFiles, SingleKey};

@@ -5,6 +5,7 @@
 //!                       ^                          | fails
 //!                       '------- retry state <-----+-> <secondary> -> backup directory
 //! ```
+#![cfg_attr(not(test), deny(clippy::disallowed_methods))]
 
 mod backup;
 mod blocking;

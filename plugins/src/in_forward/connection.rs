@@ -1,4 +1,5 @@
 //! One connection from accept to close.
+#![cfg_attr(not(test), deny(clippy::disallowed_methods))]
 
 use super::decoder::{Decoder, RawMessage, Received, Sizes};
 use super::emitter::Emitter;
@@ -82,6 +83,7 @@ async fn receive<R: AsyncRead + Unpin>(
         match greet(server, &handshake, security, peer, &ping) {
             Ok(pong) => send(&replies, pong).await?,
             Err(pong) => {
+                #[allow(clippy::disallowed_methods, reason = "nothing is acknowledged here")]
                 tokio::time::sleep(REFUSAL_DELAY).await;
                 return send(&replies, pong).await;
             }

@@ -10,18 +10,32 @@
 //!
 //! Every use of an id has a number, which goes with the events to the buffers: a re-send of a chunk that was not stored
 //! everywhere has the number of the first attempt, so that those buffers that have it do not take it twice.
+#![cfg_attr(not(test), deny(clippy::disallowed_methods))]
 
 use super::limits::{REMEMBERED_IDS_MAX, REMEMBERED_MAX, RESEND_AFTER_MIN};
+use logweir_engine::io::{Clock, RealClock};
 use sha2::{Digest, Sha256};
 use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Instant;
+use std::time::Duration;
 use tokio::sync::watch;
 
 /// The chunk ids of all connections of an input.
-#[derive(Debug, Default)]
 pub(super) struct Duplicates {
     table: Mutex<Table>,
+    clock: Arc<dyn Clock>,
+}
+
+impl Default for Duplicates {
+    fn default() -> Self {
+        Self { table: Mutex::default(), clock: Arc::new(RealClock::new()) }
+    }
+}
+
+impl std::fmt::Debug for Duplicates {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Duplicates").field("table", &self.table).finish_non_exhaustive()
+    }
 }
 
 #[derive(Debug, Default)]
@@ -29,7 +43,7 @@ struct Table {
     next: u64,
     chunks: HashMap<Key, Entry>,
     /// Those that are acknowledged (or failed), oldest first; out of date where the number differs.
-    settled: VecDeque<(Key, u64, Instant)>,
+    settled: VecDeque<(Key, u64, Duration)>,
     /// What was acknowledged last on each connection.
     acked_on: HashMap<u64, Vec<(Key, u64)>>,
 }
@@ -41,7 +55,8 @@ type Key = [u8; 16];
 struct Entry {
     arrival: u64,
     connection: u64,
-    since: Instant,
+    /// On the monotonic clock.
+    since: Duration,
     state: State,
 }
 
@@ -80,19 +95,21 @@ impl Underway {
 impl Duplicates {
     /// A chunk has arrived on `connection`, from `peer`.
     pub(super) fn begin(self: &Arc<Self>, peer: &str, chunk: &[u8], connection: u64) -> Begin {
-        let key = key(peer, chunk);
+        let (key, now) = (key(peer, chunk), self.clock.monotonic());
         let mut table = self.table();
         table.forget_acked_on(connection);
-        table.forget_old();
+        table.forget_old(now);
         let mut arrival = None;
         if let Some(entry) = table.chunks.get(&key) {
             let elsewhere = entry.connection != connection;
             match &entry.state {
-                State::Underway(settled) if elsewhere || entry.since.elapsed() >= RESEND_AFTER_MIN => {
+                State::Underway(settled)
+                    if elsewhere || now.saturating_sub(entry.since) >= RESEND_AFTER_MIN =>
+                {
                     return Begin::Underway(Underway(settled.clone()));
                 }
                 State::Acked if elsewhere => {
-                    table.acked(key, connection);
+                    table.acked(key, connection, now);
                     return Begin::Stored;
                 }
                 State::Failed => arrival = Some(entry.arrival),
@@ -102,7 +119,7 @@ impl Duplicates {
         let arrival = arrival.unwrap_or_else(|| table.number());
         let (outcome, settled) = watch::channel(None);
         let state = State::Underway(settled);
-        table.chunks.insert(key, Entry { arrival, connection, since: Instant::now(), state });
+        table.chunks.insert(key, Entry { arrival, connection, since: now, state });
         Begin::New(Attempt { duplicates: self.clone(), key, arrival, connection, outcome })
     }
 
@@ -140,9 +157,9 @@ impl Table {
         }
     }
 
-    fn forget_old(&mut self) {
+    fn forget_old(&mut self, now: Duration) {
         while let Some(&(key, arrival, at)) = self.settled.front() {
-            if at.elapsed() < REMEMBERED_MAX && self.settled.len() <= REMEMBERED_IDS_MAX {
+            if now.saturating_sub(at) < REMEMBERED_MAX && self.settled.len() <= REMEMBERED_IDS_MAX {
                 return;
             }
             self.settled.pop_front();
@@ -162,8 +179,7 @@ impl Table {
     }
 
     /// The ack of `key` is about to be written on `connection`.
-    fn acked(&mut self, key: Key, connection: u64) {
-        let now = Instant::now();
+    fn acked(&mut self, key: Key, connection: u64, now: Duration) {
         let Some(entry) = self.chunks.get_mut(&key) else { return };
         entry.state = State::Acked;
         entry.connection = connection;
@@ -192,9 +208,10 @@ impl Attempt {
 
     /// It is stored, and its ack is about to be written.
     pub(super) fn acked(self) {
+        let now = self.duplicates.clock.monotonic();
         let mut table = self.duplicates.table();
         if table.chunks.get(&self.key).is_some_and(|entry| entry.arrival == self.arrival) {
-            table.acked(self.key, self.connection);
+            table.acked(self.key, self.connection, now);
         }
         drop(table);
         self.outcome.send_replace(Some(true));
@@ -206,11 +223,11 @@ impl Drop for Attempt {
         if self.outcome.borrow().is_some() {
             return;
         }
+        let now = self.duplicates.clock.monotonic();
         let mut table = self.duplicates.table();
         if let Some(entry) = table.chunks.get_mut(&self.key)
             && entry.arrival == self.arrival
         {
-            let now = Instant::now();
             entry.state = State::Failed;
             entry.since = now;
             table.settled.push_back((self.key, self.arrival, now));
@@ -231,7 +248,7 @@ fn key(peer: &str, chunk: &[u8]) -> Key {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::time::Duration;
+    use logweir_engine::io::sim::SimClock;
 
     fn new(begin: Begin) -> Attempt {
         match begin {
@@ -302,6 +319,17 @@ mod tests {
         assert_eq!(second.arrival(), number);
         second.acked();
         assert!(matches!(duplicates.begin("peer", b"id", 3), Begin::Stored));
+    }
+
+    #[test]
+    fn an_id_is_forgotten_when_its_time_is_over() {
+        let clock = Arc::new(SimClock::new(1));
+        let duplicates = Arc::new(Duplicates { clock: clock.clone(), ..Duplicates::default() });
+        new(duplicates.begin("peer", b"id", 1)).acked();
+        drop(clock.sleep(REMEMBERED_MAX / 2));
+        assert!(matches!(duplicates.begin("peer", b"id", 2), Begin::Stored));
+        drop(clock.sleep(REMEMBERED_MAX));
+        new(duplicates.begin("peer", b"id", 3));
     }
 
     #[test]

@@ -1,4 +1,5 @@
 //! From messages to event streams: tags, checks, inflating, sources, acks.
+#![cfg_attr(not(test), deny(clippy::disallowed_methods))]
 
 use super::decoder::RawMessage;
 use super::duplicates::Begin;

@@ -2,6 +2,7 @@
 //!
 //! Reading goes on while acks wait for the disk; the queue between the two is bounded, so that a peer that does not take
 //! its acks is not read from either.
+#![cfg_attr(not(test), deny(clippy::disallowed_methods))]
 
 use super::decoder::Encoding;
 use super::duplicates::Attempt;

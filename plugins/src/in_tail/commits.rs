@@ -2,6 +2,7 @@
 //!
 //! The reader goes on while commits are awaited; what it has read is settled in order, at most [`WAITING_MAX`] batches
 //! behind. Of what is settled in one go, only the last offset of a file is written.
+#![cfg_attr(not(test), deny(clippy::disallowed_methods))]
 
 use super::position::{Position, Positions};
 use logweir_engine::delivery::{CommitError, Receipt};

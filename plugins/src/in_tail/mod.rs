@@ -14,6 +14,8 @@
 //! However many files there are, there is one thread, one read buffer and one second-long timer a source.
 
 mod commits;
+#[cfg(test)]
+mod crash;
 mod encoding;
 mod events;
 mod file;

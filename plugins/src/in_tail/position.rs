@@ -6,6 +6,11 @@
 //!
 //! updated in place: offset and inode stand at fixed places of their line. The offset `ffffffffffffffff` means that the
 //! file is watched no more. An entry is known by its path, or with follow_inodes by its inode.
+//!
+//! A device writes sectors as a whole, a power cut may keep one and not the next: digits of two offsets, or the offset of one
+//! file with the inode of another, would be a position that was never reached, and lines behind it lost. So the numbers of a
+//! line never lie in two sectors: where they would, a line of a file that nobody watches comes first.
+#![cfg_attr(not(test), deny(clippy::disallowed_methods))]
 
 use logweir_engine::fault;
 use logweir_engine::io::{Access, File, Fs, durable_replace};
@@ -20,6 +25,10 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 const UNWATCHED: u64 = u64::MAX;
 /// `offset \t inode`, hexadecimal.
 const NUMBERS_BYTES: usize = 33;
+/// What devices write as a whole, at least.
+const SECTOR_BYTES: u64 = 512;
+/// A line of no file, longer than [`NUMBERS_BYTES`]. Fluentd too takes it out when it compacts.
+const FILLER: &[u8] = b"-\tffffffffffffffff\t0000000000000000\n";
 
 /// By what entries are told apart.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -196,7 +205,7 @@ impl Table {
         kept.retain(|(key, _, _)| exists(key));
         let mut text = Vec::new();
         for (key, path, position) in kept {
-            let at = push_line(&mut text, &path, position);
+            let at = push_line(&mut text, 0, &path, position);
             self.entries.insert(key, Entry { path, position, at });
         }
         if text != bytes { self.rewrite(&text) } else { self.set_len(text.len()) }
@@ -208,7 +217,7 @@ impl Table {
         let mut entries: Vec<&mut Entry> = self.entries.values_mut().collect();
         entries.sort_by_key(|entry| entry.at);
         for entry in entries {
-            entry.at = push_line(&mut text, &entry.path, entry.position);
+            entry.at = push_line(&mut text, 0, &entry.path, entry.position);
         }
         text
     }
@@ -231,12 +240,11 @@ impl Table {
 
     fn append(&mut self, key: Key, path: &Path, position: Position) {
         let mut line = Vec::new();
-        let within = push_line(&mut line, path, position);
-        let mut at = 0;
+        let start = self.file.as_ref().map_or(0, |open| open.len);
+        let at = push_line(&mut line, start, path, position);
         let mut result = Ok(());
         if let Some(open) = &mut self.file {
             fault!("pos-entry-torn", open.file.write_at(&[IoSlice::new(&line[..line.len() / 2])], open.len));
-            at = open.len + within;
             result = open.file.write_at(&[IoSlice::new(&line)], open.len);
             if result.is_ok() {
                 open.len += line.len() as u64;
@@ -297,12 +305,18 @@ fn hex(text: &[u8], whole: bool) -> Option<u64> {
     u64::from_str_radix(std::str::from_utf8(&text[..digits]).ok()?, 16).ok()
 }
 
-/// Appends a line; answers where its numbers begin.
-fn push_line(out: &mut Vec<u8>, path: &Path, position: Position) -> u64 {
+/// Appends a line to `out`, which begins at byte `start` of the file; answers where in the file its numbers begin.
+fn push_line(out: &mut Vec<u8>, start: u64, path: &Path, position: Position) -> u64 {
     use std::os::unix::ffi::OsStrExt;
-    out.extend_from_slice(path.as_os_str().as_bytes());
+    let path = path.as_os_str().as_bytes();
+    let sector = |at: u64| at / SECTOR_BYTES;
+    let mut at = start + (out.len() + path.len() + 1) as u64;
+    if sector(at) != sector(at + NUMBERS_BYTES as u64 - 1) {
+        out.extend_from_slice(FILLER);
+        at += FILLER.len() as u64;
+    }
+    out.extend_from_slice(path);
     out.push(b'\t');
-    let at = out.len() as u64;
     out.extend_from_slice(&numbers(position));
     out.push(b'\n');
     at
@@ -354,6 +368,28 @@ mod tests {
         let positions = open(&file, false, |key| *key != Key::Path("/gone".into()));
         assert_eq!(fs::read_to_string(&file).unwrap(), "/a\t00000000000000ff\t0000000000000003\n");
         assert_eq!(positions.get(Path::new("/a"), 3), Position { offset: 255, inode: 3 });
+    }
+
+    #[test]
+    fn the_numbers_of_a_line_are_in_one_sector() {
+        let dir = tempfile::tempdir().unwrap();
+        for length in 1..60 {
+            let file = dir.path().join(length.to_string());
+            let path = |number: u64| PathBuf::from(format!("/{number:0length$}"));
+            let positions = open(&file, false, |_| true);
+            (1..60).for_each(|i| positions.set(&path(i), Position { offset: i * 1000, inode: i }));
+            let text = fs::read(&file).unwrap();
+            for i in 1..60 {
+                let line = format!("{}\t{:016x}\t{i:016x}\n", path(i).display(), i * 1000);
+                let at = text.windows(line.len()).position(|window| window == line.as_bytes()).unwrap();
+                let numbers = at + line.len() - 1 - NUMBERS_BYTES..at + line.len() - 1;
+                assert_eq!(numbers.start / 512, (numbers.end - 1) / 512, "{line}");
+            }
+            drop(positions);
+            let again = open(&file, false, |_| true);
+            assert_eq!(fs::read(&file).unwrap(), text, "nothing to compact");
+            assert_eq!(again.get(&path(59), 59), Position { offset: 59_000, inode: 59 });
+        }
     }
 
     #[test]

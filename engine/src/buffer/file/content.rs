@@ -32,7 +32,11 @@ struct Inner {
     /// Bytes that are on the device.
     synced: u64,
     state: ChunkState,
+    /// Something was written or cut since the last sync began. Then the file is open.
+    dirty: bool,
     poisoned: bool,
+    /// Appends that the next [`FileContent::rewrite`] leaves out.
+    omitted: Vec<u64>,
 }
 
 impl FileContent {
@@ -65,7 +69,9 @@ impl FileContent {
             before: start,
             synced: start,
             state: ChunkState::Staged,
+            dirty: true,
             poisoned: false,
+            omitted: Vec::new(),
         };
         Ok(Self { fs: Arc::clone(fs), id: header.id, start, inner: Mutex::new(inner) })
     }
@@ -79,7 +85,17 @@ impl FileContent {
         len: u64,
         state: ChunkState,
     ) -> Self {
-        let inner = Inner { path, file: None, len, before: len, synced: len, state, poisoned: false };
+        let inner = Inner {
+            path,
+            file: None,
+            len,
+            before: len,
+            synced: len,
+            state,
+            dirty: false,
+            poisoned: false,
+            omitted: Vec::new(),
+        };
         Self { fs: Arc::clone(fs), id, start, inner: Mutex::new(inner) }
     }
 
@@ -105,6 +121,7 @@ impl FileContent {
             return Err(error);
         }
         fault!("frame-written");
+        inner.dirty = true;
         inner.before = at;
         inner.len = at + head.len() as u64 + frame.body.bytes.len() as u64;
         Ok(())
@@ -115,6 +132,7 @@ impl FileContent {
         let mut inner = self.lock();
         inner.len = inner.before;
         inner.synced = inner.synced.min(inner.len);
+        inner.dirty = true;
         let len = inner.len;
         if self.writable(&mut inner).and_then(|file| file.set_len(len)).is_err() {
             inner.poisoned = true;
@@ -138,20 +156,30 @@ impl FileContent {
         fault!("chunk-queued");
         inner.path = to;
         inner.state = ChunkState::Queued;
+        inner.close();
         Ok(true)
     }
 
+    /// Nobody is going to sync it: it needs no descriptor until it is written, if it is queued or there are too many.
+    pub(crate) fn needs_no_sync(&self) {
+        let mut inner = self.lock();
+        inner.dirty = false;
+        inner.close();
+    }
+
     /// Makes what was appended so far durable. After an error the file must not be synced again: the caller has it
-    /// written once more ([`Self::rewrite`]).
+    /// written once more ([`Self::rewrite`]). Opens nothing, so that a lack of file descriptors is not taken for a device
+    /// that fails.
     pub(crate) fn sync(&self) -> io::Result<()> {
         let (file, len) = {
             let mut inner = self.lock();
             if inner.poisoned {
                 return Err(io::Error::other("the file cannot be written any more"));
             }
-            if inner.file.is_none() && inner.synced == inner.len {
+            if !inner.dirty {
                 return Ok(());
             }
+            inner.dirty = false;
             (self.writable(&mut inner)?, inner.len)
         };
         let result = file.sync_data();
@@ -159,10 +187,7 @@ impl FileContent {
         match result {
             Ok(()) => {
                 inner.synced = inner.synced.max(len.min(inner.len));
-                let is_needed = inner.state == ChunkState::Staged && crowd() == Crowd::Room;
-                if !is_needed && inner.synced == inner.len {
-                    inner.file = None;
-                }
+                inner.close();
                 Ok(())
             }
             Err(error) => {
@@ -170,12 +195,6 @@ impl FileContent {
                 Err(error)
             }
         }
-    }
-
-    /// Closes the file until it is needed again. What was written and not synced is not lost, but who must know whether the
-    /// device takes it syncs before: the kernel may forget an error of a file that nobody has open.
-    pub(crate) fn close(&self) {
-        self.lock().file = None;
     }
 
     /// The directory could not be synced: gives the file its name once more, by way of the name it would have in the other
@@ -187,12 +206,14 @@ impl FileContent {
             ChunkState::Queued => ChunkState::Staged,
         };
         let other = ChunkFiles::in_state(&inner.path, self.id, other);
-        self.fs.rename(&inner.path, &other)?;
-        let back = self.fs.rename(&other, &inner.path);
-        if back.is_err() {
-            inner.path = other;
+        let own = ChunkFiles::in_state(&inner.path, self.id, inner.state);
+        if inner.path != other {
+            self.fs.rename(&inner.path, &other)?;
+            inner.path.clone_from(&other);
         }
-        back
+        self.fs.rename(&other, &own)?;
+        inner.path = own;
+        Ok(())
     }
 
     /// The file could not be synced at the start.
@@ -200,23 +221,39 @@ impl FileContent {
         self.lock().poisoned = true;
     }
 
+    /// Append `sequence` is of no use, as other parts of it were lost: it is to be left out of what counts. The caller has
+    /// the file written once more.
+    pub(crate) fn omit(&self, sequence: u64) {
+        let mut inner = self.lock();
+        inner.omitted.push(sequence);
+        inner.poisoned = true;
+    }
+
     /// Puts a copy of the whole frames into the place of a file that cannot be synced any more. The copy is durable when
     /// this answers `Ok`, its name with the next sync of the directory; until then a crash leaves the old file with what was
     /// durable in it. Answers how many bytes of bodies and how many records are in it: fewer than before, if the kernel
     /// has given up what it could not write.
-    pub(crate) fn rewrite(&self, mode: u32) -> io::Result<(u64, u64)> {
-        let (file, len, copy) = {
+    pub(crate) fn rewrite(&self, mode: u32, header: &Header) -> io::Result<(u64, u64)> {
+        let (file, len, copy, omitted) = {
             let mut inner = self.lock();
-            (self.writable(&mut inner)?, inner.len, ChunkFiles::copy_path(&inner.path))
+            // Nothing may be appended to the old file meanwhile.
+            inner.poisoned = true;
+            let copy = ChunkFiles::copy_path(&inner.path);
+            (self.writable(&mut inner)?, inner.len, copy, inner.omitted.clone())
         };
+        // The kernel may have given up the header too.
+        let mut head = Vec::with_capacity(512);
+        header.write(&mut head);
+        if head.len() as u64 != self.start {
+            head.resize(usize::try_from(self.start).map_err(io::Error::other)?, 0);
+            file.read_at(&mut head, 0)?;
+        }
         gone(self.fs.remove(&copy))?;
         let target = self.fs.create(&copy, mode)?;
-        let mut header = vec![0; usize::try_from(self.start).map_err(io::Error::other)?];
-        file.read_at(&mut header, 0)?;
-        target.write_at(&[IoSlice::new(&header)], 0)?;
+        target.write_at(&[IoSlice::new(&head)], 0)?;
         let (mut end, mut bytes, mut records) = (self.start, 0, 0);
         Scan { file: &*file, id: self.id, start: self.start, end: len }.bodies(|found| {
-            if found.header.void {
+            if found.header.void || omitted.contains(&found.header.sequence) {
                 return Ok(());
             }
             let mut head = Vec::with_capacity(128);
@@ -229,9 +266,14 @@ impl FileContent {
         })?;
         target.sync_data()?;
         let mut inner = self.lock();
+        if (inner.len, inner.omitted.len()) != (len, omitted.len()) {
+            return Err(io::Error::other("a part of it was taken back meanwhile"));
+        }
         self.fs.rename(&copy, &inner.path)?;
         inner.file = Some(OpenFile::new(target));
-        (inner.len, inner.before, inner.synced, inner.poisoned) = (end, end, end, false);
+        inner.omitted.clear();
+        (inner.len, inner.before, inner.synced) = (end, end, end);
+        (inner.dirty, inner.poisoned) = (false, false);
         Ok((bytes, records))
     }
 
@@ -290,6 +332,17 @@ impl FileContent {
 
     fn lock(&self) -> MutexGuard<'_, Inner> {
         self.inner.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Inner {
+    /// Lets the descriptor go, if nothing is to be appended or synced any more, or if there are too many and nothing has to be
+    /// synced: there may be many chunks.
+    fn close(&mut self) {
+        let is_needed = self.state == ChunkState::Staged && crowd() == Crowd::Room;
+        if !is_needed && !self.dirty && !self.poisoned {
+            self.file = None;
+        }
     }
 }
 

@@ -7,7 +7,6 @@ use crate::buffer::file::scan::{Found, Rest, Scan, is_zero};
 use crate::buffer::{ChunkId, ChunkState};
 use crate::io::Timestamp;
 use std::io;
-use std::thread::sleep;
 use std::time::Duration;
 
 /// What a file begins with.
@@ -29,6 +28,11 @@ const LOOKS_MAX: usize = 4;
 /// How long its writer is given in between.
 const LOOK_PAUSE: Duration = Duration::from_millis(20);
 
+#[expect(clippy::disallowed_methods, reason = "an onlooker: nothing that survives depends on it")]
+fn pause() {
+    std::thread::sleep(LOOK_PAUSE);
+}
+
 /// Reads the header, as the start of a buffer does.
 pub(super) fn head(opened: &Opened<'_>) -> io::Result<Head> {
     for look in 1.. {
@@ -48,7 +52,7 @@ pub(super) fn head(opened: &Opened<'_>) -> io::Result<Head> {
         let begins_like_ours =
             header::MAGIC.starts_with(&head[..head.len().min(8)]) || head.starts_with(&[0]);
         if begins_like_ours && opened.state == ChunkState::Staged && look < LOOKS_MAX {
-            sleep(LOOK_PAUSE);
+            pause();
             continue;
         }
         let mut has_frames = false;
@@ -102,7 +106,7 @@ pub(super) fn walk(
             break;
         }
         from = rest.end;
-        sleep(LOOK_PAUSE);
+        pause();
     }
     Ok(seen)
 }

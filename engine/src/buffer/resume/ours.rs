@@ -1,24 +1,24 @@
 //! Chunk files of ours, at the start.
 
+mod damage;
+
 use super::Found;
 use crate::buffer::buffer::Damaged;
 use crate::buffer::chunk::Content;
 use crate::buffer::file::FileContent;
-use crate::buffer::file::frame::{self, FrameHeader, HEADER_BYTES};
+use crate::buffer::file::frame;
 use crate::buffer::file::header::{self, Header};
 use crate::buffer::file::origin::Mark;
-use crate::buffer::file::scan::{self, Scan, is_zero, read};
+use crate::buffer::file::scan::{self, Scan, read};
 use crate::buffer::files::ChunkName;
 use crate::buffer::marks::Marks;
 use crate::buffer::settings::Compressions;
 use crate::buffer::store::FileStore;
 use crate::buffer::{Chunk, ChunkId, ChunkState};
-use crate::fault;
 use crate::io::{Access, File, Timestamp};
-use crate::{log_error, log_info, log_warn};
+use crate::{log_error, log_info};
 use std::collections::{BTreeMap, HashSet};
-use std::io::{self, IoSlice};
-use std::ops::Range;
+use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -36,6 +36,8 @@ pub(super) struct OurFiles<'a> {
     /// All parts of the appends up to here were on the device, says the marks file; `None` if it says nothing.
     pub(super) complete: Option<u64>,
     pub(super) damaged: Damaged,
+    /// There are files that could not be read.
+    pub(super) are_missing: bool,
     store: &'a FileStore,
     files: Vec<OurFile>,
     /// The highest sequence that a frame says was durable when it was written.
@@ -60,9 +62,33 @@ struct OurFile {
     at: u32,
     is_damaged: bool,
     is_marked: bool,
+    /// The last append with parts in other files.
+    divided: u64,
     is_changed: bool,
     /// There is a later file of the same chunk; see [`OurFiles::drop_copies`].
     is_copy: bool,
+    /// Appends that were voided in the file, as far as the device took that.
+    voided: Vec<u64>,
+    /// Some could not even be voided.
+    must_be_rewritten: bool,
+}
+
+/// The sequences in one file, which are in order there unless something is wrong with it.
+#[derive(Default)]
+struct Sequences {
+    in_order: Vec<u64>,
+    others: HashSet<u64>,
+}
+
+impl Sequences {
+    /// Whether it is new.
+    fn insert(&mut self, sequence: u64) -> bool {
+        if self.in_order.last().is_none_or(|last| *last < sequence) {
+            self.in_order.push(sequence);
+            return true;
+        }
+        self.in_order.binary_search(&sequence).is_err() && self.others.insert(sequence)
+    }
 }
 
 #[derive(Clone, Copy)]
@@ -90,6 +116,7 @@ impl<'a> OurFiles<'a> {
         Self {
             complete: None,
             damaged: Damaged::default(),
+            are_missing: false,
             store,
             files: Vec::new(),
             durable: 0,
@@ -121,9 +148,13 @@ impl<'a> OurFiles<'a> {
             found = Header::find(&head);
         }
         match found {
-            header::Found::Header(header, start) => {
-                self.walk(path, name, header, start, &**file, len)?;
-                Ok(Looked::Ours)
+            // Blocks that a file got from one that was removed may hold that one's header, and all that was delivered with it.
+            header::Found::Header(header, start) if header.id == name.id => {
+                let walked = self.walk(path, name, header, start, &**file, len);
+                // Of a file that could not be walked to its end nothing is looked at again.
+                let count = self.files.len();
+                self.parts.retain(|part| part.file < count);
+                walked.map(|()| Looked::Ours)
             }
             header::Found::Newer(version) => {
                 log_error!(
@@ -136,45 +167,10 @@ impl<'a> OurFiles<'a> {
                 Ok(Looked::Ours)
             }
             header::Found::Nothing if has_meta => Ok(Looked::NotOurs),
-            header::Found::Nothing => self.headless(path, name, &**file, len, &head),
+            header::Found::Nothing | header::Found::Header(..) => {
+                self.headless(path, name, &**file, len, &head)
+            }
         }
-    }
-
-    /// A file without a header and without `.meta`.
-    fn headless(
-        &mut self,
-        path: &Path,
-        name: &ChunkName,
-        file: &dyn File,
-        len: u64,
-        head: &[u8],
-    ) -> io::Result<Looked> {
-        let mut records = 0;
-        let scan = Scan { file, id: name.id, start: 0, end: len };
-        scan.headers(|found| records += u64::from(found.header.records))?;
-        let is_zero = is_zero(file, 0..len)?;
-        let magic = &header::MAGIC[..head.len().min(header::MAGIC.len())];
-        // Where a power cut left out the first sector of a new file of ours, there are zeros. No entry and no text begins so.
-        if records == 0 && !is_zero && !head.starts_with(magic) && !head.starts_with(&[0]) {
-            return Ok(Looked::NotOurs);
-        }
-        if records == 0 && is_zero {
-            // A file that was made and never got its first bytes onto the device.
-            self.store.fs().remove(path)?;
-            return Ok(Looked::Ours);
-        }
-        log_error!(
-            self.store.environment.log,
-            "found broken chunk file during resume.",
-            path = path,
-            err_msg = format!(
-                "its header is damaged. {records} records in it can be shown with logweir buffer cat"
-            )
-        );
-        self.damage(0..len);
-        self.store.back_up(file, 0..len, name.id, ".damaged")?;
-        self.store.fs().remove(path)?;
-        Ok(Looked::Ours)
     }
 
     fn walk(
@@ -200,12 +196,23 @@ impl<'a> OurFiles<'a> {
             at: 0,
             is_damaged: false,
             is_marked: false,
+            divided: 0,
             is_changed: false,
             is_copy: false,
+            voided: Vec::new(),
+            must_be_rewritten: false,
         };
         let scan = Scan { file, id, start, end: len };
-        let rest = scan.headers(|found| self.note(&mut ours, &found))?;
+        let (mut seen, mut copies) = (Sequences::default(), Vec::new());
+        let rest = scan.headers(|found| match seen.insert(found.header.sequence) {
+            true => self.note(&mut ours, &found),
+            false if found.header.void => {}
+            false => copies.push(found.offset..found.offset + found.header.frame_bytes()),
+        })?;
         ours.end = rest.end;
+        for copy in copies {
+            self.void_copy(&mut ours, copy);
+        }
         let mut is_saved = true;
         for range in &rest.damaged {
             is_saved &= self.damaged_range(&mut ours, file, range, len)?;
@@ -232,6 +239,7 @@ impl<'a> OurFiles<'a> {
         ours.compressions.add(header.compression);
         ours.at = header.at;
         if header.parts > 1 {
+            ours.divided = ours.divided.max(header.sequence);
             ours.is_marked = true;
             let (part, parts) = (header.part, header.parts);
             let (sequence, file, offset) = (header.sequence, self.files.len(), found.offset);
@@ -287,42 +295,6 @@ impl<'a> OurFiles<'a> {
         self.marks.retain(|mark| !is_forward(mark) || mark.sequence >= oldest_kept);
     }
 
-    /// Saves a damaged part and cuts it off, if it is the end of the file. `false` if it could not be saved: then it stays.
-    fn damaged_range(
-        &mut self,
-        ours: &mut OurFile,
-        file: &dyn File,
-        range: &Range<u64>,
-        len: u64,
-    ) -> io::Result<bool> {
-        let is_end = range.end == len && range.start >= ours.end;
-        if !is_zero(file, range.clone())? {
-            let log = &self.store.environment.log;
-            log_warn!(
-                log,
-                "a part of a buffer chunk is damaged. the rest of the chunk is kept",
-                path = ours.path,
-                offset = range.start,
-                bytes = range.end - range.start
-            );
-            self.damage(range.clone());
-            let suffix = format!(".{}-{}.damaged", range.start, range.end);
-            if let Err(error) = self.store.back_up(file, range.clone(), ours.header.id, &suffix) {
-                log_error!(log, "backup failed", path = ours.path, error = error.to_string());
-                ours.is_damaged = true;
-                return Ok(false);
-            }
-        }
-        if is_end {
-            self.store.fs().open(&ours.path, Access::Write)?.set_len(range.start)?;
-            fault!("tail-cut");
-            ours.is_changed = true;
-        } else {
-            ours.is_damaged = true;
-        }
-        Ok(true)
-    }
-
     /// Of two files of the same chunk, takes the one with more in it: a chunk file that could not be synced was written once
     /// more, and a crash left both the old one under its old name and the new one under a later name.
     pub(super) fn drop_copies(&mut self) {
@@ -340,11 +312,10 @@ impl<'a> OurFiles<'a> {
         self.parts.retain(|part| !self.files[part.file].is_copy);
     }
 
-    /// Voids frames of appends of which parts are missing.
+    /// Voids frames of appends of which parts are missing. If the other parts may have been delivered, or be in a file that
+    /// cannot be read now, they are kept, but not their marks: their inputs repeat what they were not told of.
     pub(super) fn void_incomplete(&mut self) {
-        if self.complete.is_none() {
-            return; // the other parts may have been delivered, for all we know
-        }
+        let is_known = self.complete.is_some() && !self.are_missing;
         let known = self.known_complete();
         let mut sets: BTreeMap<u64, Vec<PartOf>> = BTreeMap::new();
         for part in self.parts.iter().filter(|part| part.sequence > known) {
@@ -356,36 +327,17 @@ impl<'a> OurFiles<'a> {
                 continue;
             }
             voided.insert(sequence);
-            for part in parts {
-                self.void(part.file, part.offset);
+            for part in &parts {
+                if is_known { self.void(part) } else { self.unmark(part) }
             }
         }
-        if !voided.is_empty() {
+        self.marks.retain(|mark| !voided.contains(&mark.sequence));
+        if is_known && !voided.is_empty() {
             log_info!(
                 self.store.environment.log,
                 "discarding appends that were not completed before the crash; their inputs repeat them",
                 count = voided.len()
             );
-            self.marks.retain(|mark| !voided.contains(&mark.sequence));
-        }
-    }
-
-    /// Marks one frame as taken back.
-    fn void(&mut self, at: usize, offset: u64) {
-        let ours = &mut self.files[at];
-        match void(self.store, ours, offset) {
-            Ok(Some(header)) => {
-                ours.is_changed = true;
-                ours.records = ours.records.saturating_sub(u64::from(header.records));
-                ours.bytes = ours.bytes.saturating_sub(u64::from(header.body_bytes));
-            }
-            Ok(None) => {}
-            Err(error) => log_error!(
-                self.store.environment.log,
-                "can't discard an incomplete append. its records may be stored twice",
-                path = ours.path,
-                error = error.to_string()
-            ),
         }
     }
 
@@ -396,7 +348,7 @@ impl<'a> OurFiles<'a> {
         // All parts of an append carry its mark.
         found.dedup_by(|a, b| a.sequence == b.sequence && a.mark == b.mark);
         for FoundMark { sequence, at, mark, .. } in found {
-            marks.recover(&mark, sequence, at, now);
+            marks.recover(mark, sequence, at, now);
         }
         marks.forget_old_forwards();
     }
@@ -408,7 +360,8 @@ impl<'a> OurFiles<'a> {
         let (store, mut chunks, mut failed) = (self.store, Vec::new(), Vec::new());
         for ours in self.files {
             let is_empty = ours.is_copy || (ours.bytes == 0 && ours.records == 0);
-            let path = ours.path.clone();
+            let (path, voided, must_be_rewritten) =
+                (ours.path.clone(), ours.voided.clone(), ours.must_be_rewritten);
             // Also what is removed then: should the name come back after a crash, nothing must have come back with it.
             let synced =
                 match store.is_synced() && !ours.is_copy && (ours.is_changed || ours.last_sequence > known) {
@@ -416,7 +369,13 @@ impl<'a> OurFiles<'a> {
                     false => Ok(()),
                 };
             let found = ours.into_chunk(store);
+            if let Some(file) = found.chunk.file()
+                && (must_be_rewritten || synced.is_err())
+            {
+                voided.into_iter().for_each(|sequence| file.omit(sequence));
+            }
             match synced {
+                _ if must_be_rewritten => failed.push(found),
                 Ok(()) if is_empty => {
                     if let Err(error) = store.fs().remove(&path) {
                         let error = error.to_string();
@@ -451,11 +410,6 @@ impl<'a> OurFiles<'a> {
     pub(super) fn known_complete(&self) -> u64 {
         self.durable.max(self.complete.unwrap_or(0))
     }
-
-    fn damage(&mut self, range: Range<u64>) {
-        self.damaged.parts += 1;
-        self.damaged.bytes += range.end - range.start;
-    }
 }
 
 impl OurFile {
@@ -469,23 +423,8 @@ impl OurFile {
         if self.is_marked {
             chunk.set_marked();
         }
+        chunk.set_divided(self.divided);
         let appendable = !self.is_damaged && formatted == store.formatted;
         Found { chunk: Arc::new(chunk), state: self.state, appendable }
     }
-}
-
-/// Sets the void flag of the frame at `offset`; answers its header, or nothing if it was void before.
-fn void(store: &FileStore, ours: &OurFile, offset: u64) -> io::Result<Option<FrameHeader>> {
-    let file = store.fs().open(&ours.path, Access::Write)?;
-    let head = read(&*file, offset..offset + (HEADER_BYTES + usize::from(u16::MAX)) as u64)?;
-    let Some(header) = FrameHeader::read(ours.header.id, &head) else { return Ok(None) };
-    if header.void {
-        return Ok(None);
-    }
-    let origin = &head[HEADER_BYTES..HEADER_BYTES + usize::from(header.origin_bytes)];
-    let mut bytes = Vec::with_capacity(HEADER_BYTES + origin.len());
-    FrameHeader { void: true, ..header }.write(ours.header.id, origin, &mut bytes);
-    file.write_at(&[IoSlice::new(&bytes)], offset)?;
-    fault!("frame-voided");
-    Ok(Some(header))
 }

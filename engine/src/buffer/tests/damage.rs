@@ -1,7 +1,9 @@
 //! Bit rot and torn writes.
 
+use super::crash::run;
 use super::*;
 use crate::io::sim::SimFs;
+use std::ops::Range;
 
 /// Three frames of one record each in one file; answers its bytes.
 fn three_frames(place: &Place) -> Vec<u8> {
@@ -16,51 +18,129 @@ fn three_frames(place: &Place) -> Vec<u8> {
 
 const FRAME_BYTES: usize = 48 + 6;
 
+/// Bytes of the file that every damage is tried on.
+const FILE_BYTES: usize = 4096;
+
+/// A chunk file of exactly [`FILE_BYTES`], and where its frames are; each has one record, its number.
+fn four_kilobytes() -> (std::ffi::OsString, Vec<u8>, Vec<Range<usize>>) {
+    let place = Place::new();
+    let buffer = place.open();
+    append(&buffer, vec![part("a", 0..1)]).unwrap();
+    let mut at = std::fs::metadata(place.chunk_file()).unwrap().len() as usize;
+    let mut frames: Vec<Range<usize>> = std::iter::once(at - FRAME_BYTES..at).collect();
+    for i in 1.. {
+        let room = FILE_BYTES - at;
+        // `[0, {"i": number, "s": "..."}]`: the last one is as long as it has to be.
+        let text = if room <= 313 { room - 48 - 10 } else { 20 + usize::from(i) * 7 };
+        let mut body = vec![0x92, 0, 0x82, 0xa1, b'i', i, 0xa1, b's', 0xd9, text as u8];
+        body.resize(10 + text - 1, b'x');
+        body.push(b'y');
+        let metadata = Metadata { tag: Some(Tag::new("a")), ..Metadata::default() };
+        append(&buffer, vec![Part::entries(metadata, body.into(), 1)]).unwrap();
+        frames.push(at..at + 48 + 10 + text);
+        at = frames[frames.len() - 1].end;
+        if at == FILE_BYTES {
+            break;
+        }
+    }
+    buffer.settle();
+    kill(buffer);
+    let path = place.chunk_file();
+    let bytes = std::fs::read(&path).unwrap();
+    assert_eq!(bytes.len(), FILE_BYTES);
+    (path.file_name().unwrap().to_owned(), bytes, frames)
+}
+
 /// The records that are found in a chunk file with these bytes, and how many bytes are said to be damaged. In memory: it
-/// is asked thousands of times.
+/// is asked tens of thousands of times.
 fn found_in(name: &std::ffi::OsStr, bytes: &[u8]) -> (Vec<u8>, u64) {
     let fs = SimFs::new(1);
-    fs.create_dir_all(Path::new("/buf"), 0).unwrap();
     fs.put(&Path::new("/buf").join(name), bytes);
     let log = PluginLog::new(None, Some(crate::telemetry::Level::Fatal));
     let environment = Environment { fs: std::sync::Arc::new(fs), log, ..environment() };
     let buffer = Buffer::open(file_settings(Path::new("/")), environment).unwrap();
-    let found = drain(&buffer);
-    assert!(found.len() <= 1, "{found:?}");
+    buffer.enqueue_all();
+    assert!(buffer.settle());
     let damaged = buffer.stats().damaged_bytes;
-    (found.into_iter().flat_map(|(_, numbers)| numbers).collect(), damaged)
+    let chunks: Vec<_> = std::iter::from_fn(|| buffer.take()).collect();
+    assert!(chunks.len() <= 1, "{chunks:?}");
+    // Each body is one record, whose number is its sixth byte.
+    let bodies = chunks.iter().flat_map(|chunk| chunk.bodies().unwrap());
+    (bodies.map(|body| body.bytes[5]).collect(), damaged)
+}
+
+/// Tries `one` on all numbers below `count`.
+fn try_all(count: usize, one: impl Fn(usize) -> Result<(), String> + Sync) {
+    let numbers: Vec<u64> = (0..count as u64).collect();
+    let failed = run(&numbers, |number| one(number as usize));
+    assert!(failed.is_empty(), "{failed:?}");
+}
+
+fn same<T: PartialEq + std::fmt::Debug>(found: T, expected: T) -> Result<(), String> {
+    if found == expected { Ok(()) } else { Err(format!("found {found:?}, not {expected:?}")) }
 }
 
 #[test]
 fn a_single_flipped_bit_costs_at_most_the_frame_that_it_is_in() {
-    let place = Place::new();
-    let whole = three_frames(&place);
-    let path = place.chunk_file();
-    let name = path.file_name().unwrap();
-    let frames_at = whole.len() - 3 * FRAME_BYTES;
-    for bit in 0..whole.len() * 8 {
+    let (name, whole, frames) = four_kilobytes();
+    let all: Vec<u8> = (0..frames.len() as u8).collect();
+    try_all(whole.len() * 8, |bit| {
         let mut bytes = whole.clone();
         bytes[bit / 8] ^= 1 << (bit % 8);
-        let expected = match (bit / 8).checked_sub(frames_at) {
-            None => (vec![0, 1, 2], 0),
-            Some(at) => {
-                let kept = (0..3).filter(|frame| usize::from(*frame) != at / FRAME_BYTES).collect();
-                (kept, FRAME_BYTES as u64)
-            }
-        };
-        assert_eq!(found_in(name, &bytes), expected, "bit {bit}");
-    }
+        let hit = frames.iter().position(|frame| frame.contains(&(bit / 8)));
+        let mut expected = (all.clone(), 0);
+        if let Some(hit) = hit {
+            expected.0.remove(hit);
+            expected.1 = frames[hit].len() as u64;
+        }
+        same(found_in(&name, &bytes), expected)
+    });
 }
 
 #[test]
 fn a_file_cut_anywhere_keeps_the_frames_that_are_whole() {
-    let place = Place::new();
-    let whole = three_frames(&place);
-    let path = place.chunk_file();
-    let frames_at = whole.len() - 3 * FRAME_BYTES;
-    for len in 0..whole.len() {
-        let kept: Vec<u8> = (0..(len.saturating_sub(frames_at) / FRAME_BYTES) as u8).collect();
-        assert_eq!(found_in(path.file_name().unwrap(), &whole[..len]).0, kept, "length {len}");
+    let (name, whole, frames) = four_kilobytes();
+    try_all(whole.len(), |len| {
+        let kept = frames.iter().filter(|frame| frame.end <= len).count() as u8;
+        same(found_in(&name, &whole[..len]).0, (0..kept).collect())
+    });
+}
+
+#[test]
+fn a_file_with_zeros_from_anywhere_on_keeps_the_frames_that_are_whole() {
+    let (name, whole, frames) = four_kilobytes();
+    try_all(whole.len(), |len| {
+        let mut bytes = whole.clone();
+        bytes[len..].fill(0);
+        let is_whole = |frame: &&Range<usize>| bytes[(*frame).clone()] == whole[(*frame).clone()];
+        let kept = frames.iter().filter(is_whole).count() as u8;
+        same(found_in(&name, &bytes).0, (0..kept).collect())
+    });
+}
+
+#[test]
+fn a_frame_that_is_there_twice_is_delivered_once() {
+    let (name, whole, frames) = four_kilobytes();
+    let all: Vec<u8> = (0..frames.len() as u8).collect();
+    for frame in &frames {
+        let copy = &whole[frame.clone()];
+        let behind = [&whole[..frame.end], copy, &whole[frame.end..]].concat();
+        let at_the_end = [&whole[..], copy].concat();
+        for bytes in [behind, at_the_end] {
+            assert_eq!(found_in(&name, &bytes), (all.clone(), copy.len() as u64));
+        }
+    }
+}
+
+#[test]
+fn frames_in_another_order_are_all_delivered() {
+    let (name, whole, frames) = four_kilobytes();
+    for pair in frames.windows(2) {
+        let (one, two) = (&whole[pair[0].clone()], &whole[pair[1].clone()]);
+        let bytes = [&whole[..pair[0].start], two, one, &whole[pair[1].end..]].concat();
+        let (mut found, damaged) = found_in(&name, &bytes);
+        found.sort_unstable();
+        assert_eq!((found, damaged), ((0..frames.len() as u8).collect(), 0));
     }
 }
 

@@ -1,0 +1,196 @@
+//! What is damaged in chunk files of ours, at the start, and what is taken out of them.
+
+use super::{Looked, OurFile, OurFiles, PartOf};
+use crate::buffer::file::frame::{FrameHeader, HEADER_BYTES};
+use crate::buffer::file::header;
+use crate::buffer::file::scan::{Scan, is_zero, read};
+use crate::buffer::files::ChunkName;
+use crate::buffer::store::FileStore;
+use crate::io::{Access, File};
+use crate::{fault, log_error, log_warn};
+use std::io::{self, IoSlice};
+use std::ops::Range;
+use std::path::Path;
+
+impl OurFiles<'_> {
+    /// A file without a header and without `.meta`.
+    pub(super) fn headless(
+        &mut self,
+        path: &Path,
+        name: &ChunkName,
+        file: &dyn File,
+        len: u64,
+        head: &[u8],
+    ) -> io::Result<Looked> {
+        let mut records = 0;
+        let scan = Scan { file, id: name.id, start: 0, end: len };
+        scan.headers(|found| records += u64::from(found.header.records))?;
+        let is_zero = is_zero(file, 0..len)?;
+        // Where a power cut left out the first sector of a new file of ours, there are zeros, or an old file of ours. No entry
+        // and no text begins so.
+        let is_ours = head.first().is_some_and(|first| [0, header::MAGIC[0]].contains(first));
+        if records == 0 && !is_zero && !is_ours {
+            return Ok(Looked::NotOurs);
+        }
+        if records == 0 && is_zero {
+            // A file that was made and never got its first bytes onto the device.
+            self.store.fs().remove(path)?;
+            return Ok(Looked::Ours);
+        }
+        log_error!(
+            self.store.environment.log,
+            "found broken chunk file during resume.",
+            path = path,
+            err_msg = format!(
+                "its header is damaged or that of another chunk. {records} records in it can be shown with logweir buffer cat"
+            )
+        );
+        self.damage(0..len);
+        let backed_up = self.store.back_up(file, 0..len, name.id, ".damaged");
+        if let Err(error) = backed_up.and_then(|()| self.store.fs().remove(path)) {
+            let error = error.to_string();
+            log_error!(self.store.environment.log, "backup failed. it stays", path = path, error = error);
+        }
+        Ok(Looked::Ours)
+    }
+
+    /// A frame that is in the file twice, as no writing of ours leaves it, counts once.
+    pub(super) fn void_copy(&mut self, ours: &mut OurFile, range: Range<u64>) {
+        let log = &self.store.environment.log;
+        log_warn!(
+            log,
+            "a part of a buffer chunk is there twice. it is delivered once",
+            path = ours.path,
+            offset = range.start,
+            bytes = range.end - range.start
+        );
+        match void(self.store, ours, range.start) {
+            Ok(_) => ours.is_changed = true,
+            Err(error) => log_error!(
+                log,
+                "can't take out what is there twice. its records may be stored twice",
+                path = ours.path,
+                error = error.to_string()
+            ),
+        }
+        self.damage(range);
+    }
+
+    /// Saves a damaged part and cuts it off, if it is the end of the file. `false` if it could not be saved: then it stays.
+    pub(super) fn damaged_range(
+        &mut self,
+        ours: &mut OurFile,
+        file: &dyn File,
+        range: &Range<u64>,
+        len: u64,
+    ) -> io::Result<bool> {
+        let is_end = range.end == len && range.start >= ours.end;
+        if !is_zero(file, range.clone())? {
+            let log = &self.store.environment.log;
+            log_warn!(
+                log,
+                "a part of a buffer chunk is damaged. the rest of the chunk is kept",
+                path = ours.path,
+                offset = range.start,
+                bytes = range.end - range.start
+            );
+            self.damage(range.clone());
+            let suffix = format!(".{}-{}.damaged", range.start, range.end);
+            if let Err(error) = self.store.back_up(file, range.clone(), ours.header.id, &suffix) {
+                log_error!(log, "backup failed", path = ours.path, error = error.to_string());
+                ours.is_damaged = true;
+                return Ok(false);
+            }
+        }
+        let cut = || self.store.fs().open(&ours.path, Access::Write)?.set_len(range.start);
+        match is_end.then(cut) {
+            Some(Ok(())) => {
+                fault!("tail-cut");
+                ours.is_changed = true;
+            }
+            Some(Err(error)) => {
+                let error = error.to_string();
+                log_error!(self.store.environment.log, "can't cut it off", path = ours.path, error = error);
+                ours.is_damaged = true;
+            }
+            None => ours.is_damaged = true,
+        }
+        Ok(true)
+    }
+
+    /// Makes one frame an append of its own, that nobody repeats.
+    pub(super) fn unmark(&mut self, part: &PartOf) {
+        let ours = &mut self.files[part.file];
+        let unmark = |header: &mut FrameHeader, origin: &mut [u8]| {
+            (header.part, header.parts) = (0, 1);
+            if let Some(kind) = origin.first_mut() {
+                *kind = 0;
+            }
+        };
+        match change(self.store, ours, part.offset, unmark) {
+            Ok(_) => ours.is_changed = true,
+            Err(error) => log_error!(
+                self.store.environment.log,
+                "can't note in a chunk that other parts of an append are missing",
+                path = ours.path,
+                error = error.to_string()
+            ),
+        }
+    }
+
+    /// Marks one frame as taken back.
+    pub(super) fn void(&mut self, part: &PartOf) {
+        let ours = &mut self.files[part.file];
+        ours.voided.push(part.sequence);
+        match void(self.store, ours, part.offset) {
+            Ok(Some(header)) => {
+                ours.is_changed = true;
+                ours.records = ours.records.saturating_sub(u64::from(header.records));
+                ours.bytes = ours.bytes.saturating_sub(u64::from(header.body_bytes));
+            }
+            Ok(None) => {}
+            Err(error) => {
+                log_error!(
+                    self.store.environment.log,
+                    "can't discard an incomplete append. the chunk is written to another file without it",
+                    path = ours.path,
+                    error = error.to_string()
+                );
+                ours.must_be_rewritten = true;
+            }
+        }
+    }
+
+    fn damage(&mut self, range: Range<u64>) {
+        self.damaged.parts += 1;
+        self.damaged.bytes += range.end - range.start;
+    }
+}
+
+/// Sets the void flag of the frame at `offset`; answers its header, or nothing if it was void before.
+fn void(store: &FileStore, ours: &OurFile, offset: u64) -> io::Result<Option<FrameHeader>> {
+    change(store, ours, offset, |header, _| header.void = true)
+}
+
+/// Changes header and origin of the frame at `offset`; answers the header as it was, or nothing if it is void.
+fn change(
+    store: &FileStore,
+    ours: &OurFile,
+    offset: u64,
+    change: impl FnOnce(&mut FrameHeader, &mut [u8]),
+) -> io::Result<Option<FrameHeader>> {
+    let file = store.fs().open(&ours.path, Access::Write)?;
+    let mut head = read(&*file, offset..offset + (HEADER_BYTES + usize::from(u16::MAX)) as u64)?;
+    let Some(header) = FrameHeader::read(ours.header.id, &head) else { return Ok(None) };
+    if header.void {
+        return Ok(None);
+    }
+    let origin = &mut head[HEADER_BYTES..HEADER_BYTES + usize::from(header.origin_bytes)];
+    let mut changed = header;
+    change(&mut changed, origin);
+    let mut bytes = Vec::with_capacity(HEADER_BYTES + origin.len());
+    changed.write(ours.header.id, origin, &mut bytes);
+    file.write_at(&[IoSlice::new(&bytes)], offset)?;
+    fault!("frame-voided");
+    Ok(Some(header))
+}

@@ -1,0 +1,97 @@
+//! Files of each version of the format, as it was written once: later versions must read them.
+//!
+//! `fixtures/vN` is a buffer's directory after a kill. `cargo test -p logweir-engine write_the_fixtures -- --ignored` makes the
+//! one of the version that is written now; a directory that is in a release is never made again.
+
+use super::*;
+use crate::buffer::file::header::VERSION;
+use crate::delivery::FileIdentity;
+use std::path::PathBuf;
+
+fn dir(version: u16) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("src/buffer/tests/fixtures/v{version}"))
+}
+
+fn tail(end: u64) -> Origin {
+    Origin::Tail { file: FileIdentity { dev: 90_001, ino: 5, head: 7 }, end }
+}
+
+fn forward(chunk: &'static [u8]) -> Origin {
+    Origin::Forward { chunk: bytes::Bytes::from_static(chunk), peer: "10.0.0.1".into(), arrival: 1 }
+}
+
+/// What is put into each of them: a delivered chunk that leaves marks, a chunk with a time slice and a field's value, one
+/// of three appends with all kinds of origins, and compressed ones.
+fn fill(place: &Place) {
+    let buffer = place.open();
+    append_from(&buffer, tail(100), vec![part("gone", 0..3)]).unwrap();
+    buffer.enqueue_all();
+    buffer.settle();
+    buffer.purge(buffer.take().unwrap().id());
+    let variables = vec![Variable { name: "user".into(), value: b"\xa3ann"[..].into() }];
+    let keyed = Metadata {
+        timekey: Some(1_704_153_600),
+        tag: Some(Tag::new("keyed")),
+        variables: Some(variables.into()),
+        seq: 0,
+    };
+    append(&buffer, vec![Part::entries(keyed, entries(10..12).into(), 2)]).unwrap();
+    buffer.enqueue_all();
+    append_from(&buffer, tail(200), vec![part("app", 20..22)]).unwrap();
+    append_from(&buffer, forward(b"one"), vec![part("app", 22..23), part("other", 23..24)]).unwrap();
+    append(&buffer, vec![part("app", 24..25)]).unwrap();
+    buffer.settle();
+    buffer.close();
+    for (compress, tag, number) in [(Compression::Gzip, "gzip", 30), (Compression::Zstd, "zstd", 31)] {
+        let buffer = place.open_with(Settings { compress, ..place.settings() });
+        append(&buffer, vec![part(tag, number..number + 1)]).unwrap();
+        buffer.close();
+    }
+}
+
+#[test]
+fn buffers_of_every_version_are_taken_over() {
+    for version in 1..=VERSION {
+        let from = dir(version);
+        let place = Place::new();
+        RealFs.create_dir_all(&place.buffer_dir(), 0o755).unwrap();
+        let names = RealFs.list(&from).unwrap_or_default();
+        assert!(!names.is_empty(), "there are no files of version {version}: write_the_fixtures");
+        for name in names {
+            std::fs::copy(from.join(&name), place.buffer_dir().join(&name)).unwrap();
+        }
+        let buffer = place.open();
+        assert_eq!((buffer.stats().damaged_parts, place.backups().len()), (0, 0), "version {version}");
+        for known in [tail(100), tail(200), forward(b"one")] {
+            let again = append_from(&buffer, known.clone(), vec![part("app", 99..100)]).unwrap();
+            assert!(again.duplicate, "version {version}: {known:?} is not known");
+        }
+        assert!(!append_from(&buffer, tail(300), vec![part("new", 40..41)]).unwrap().duplicate);
+        append(&buffer, vec![part("app", 25..26)]).unwrap();
+        let keyed = buffer.timekeys();
+        assert_eq!(keyed, [1_704_153_600], "version {version}");
+        let expected = [
+            all("app", &[20, 21, 22, 24, 25]),
+            all("gzip", &[30]),
+            all("keyed", &[10, 11]),
+            all("new", &[40]),
+            all("other", &[23]),
+            all("zstd", &[31]),
+        ];
+        assert_eq!(drain(&buffer), expected, "version {version}");
+    }
+}
+
+#[test]
+#[ignore = "for a developer, when the format gets a new version"]
+fn write_the_fixtures() {
+    let place = Place::new();
+    fill(&place);
+    let to = dir(VERSION);
+    std::fs::create_dir_all(&to).unwrap();
+    for name in names(&place.buffer_dir()) {
+        if !name.ends_with(".lock") && !name.ends_with(".spare") {
+            std::fs::copy(place.buffer_dir().join(&name), to.join(&name)).unwrap();
+        }
+    }
+}
