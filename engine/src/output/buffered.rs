@@ -11,6 +11,7 @@ use crate::buffer::{Compression, Durability, Environment, FileSettings, Limits, 
 use crate::config::{Diagnostic, Params};
 use crate::delivery::Receipt;
 use crate::event::EventStream;
+use crate::io::Fs;
 use crate::plugin::{
     BufferSupport, BufferedOutput, BuildContext, EmitFuture, FileBuffer, Output, StartError,
 };
@@ -78,7 +79,10 @@ impl Buffered {
         let backup = Backup::new(context.system, &context.id.text);
         let store = match kind {
             None => Store::Memory,
-            Some(kind) => Store::File(file_settings(kind, params, buffer, &flush, &*output, context)?),
+            Some(kind) => {
+                let fs = &*environment.fs;
+                Store::File(file_settings(fs, kind, params, buffer, &flush, &*output, context)?)
+            }
         };
         let buffer_settings = Settings {
             store,
@@ -262,6 +266,7 @@ fn file_kind(buffer: &Params) -> Result<Option<FileKind>, Diagnostic> {
 }
 
 fn file_settings(
+    fs: &dyn Fs,
     kind: FileKind,
     params: &Params,
     buffer: &Params,
@@ -270,6 +275,7 @@ fn file_settings(
     context: &mut BuildContext<'_>,
 ) -> Result<FileSettings, Diagnostic> {
     let location = Location {
+        fs,
         kind,
         buffer,
         keys: &flush.keys,

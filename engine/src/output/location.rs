@@ -18,6 +18,7 @@
 use super::keys::ChunkKeys;
 use crate::buffer::{ChunkFiles, SingleKey};
 use crate::config::{Diagnostic, Params, System};
+use crate::io::Fs;
 use crate::plugin::PluginId;
 use crate::telemetry::PluginLog;
 use crate::{log_error, log_warn};
@@ -33,6 +34,7 @@ pub(crate) enum FileKind {
 
 /// What decides where the files are.
 pub(crate) struct Location<'a> {
+    pub fs: &'a dyn Fs,
     pub kind: FileKind,
     /// The `<buffer>`.
     pub buffer: &'a Params,
@@ -58,7 +60,8 @@ impl Location<'_> {
         };
         let workers = self.system.workers > 1 && !in_root;
         let as_path = PathBuf::from(&path);
-        if as_path.is_dir() || (!as_path.exists() && !path.contains(".*")) {
+        let stat = self.fs.stat(&as_path);
+        if stat.as_ref().is_ok_and(|stat| stat.is_dir) || (stat.is_err() && !path.contains(".*")) {
             let (dir, also) = match workers {
                 false => (as_path, Vec::new()),
                 true => {

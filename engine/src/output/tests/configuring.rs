@@ -207,6 +207,7 @@ fn place(inside: &str, kind: FileKind, workers: u32, fallback: Option<&str>) -> 
     let params = driver.params(Kind::Output, &directive("plain", inside)).unwrap();
     let id = PluginId { text: Arc::from("id"), configured: params.plugin_id().is_some() };
     let location = Location {
+        fs: &crate::io::RealFs,
         kind,
         buffer: params.section("buffer").unwrap(),
         keys: &ChunkKeys::default(),
