@@ -59,7 +59,7 @@ fuzz: ## fuzz each target for TIME seconds (default 60), JOBS at once; needs car
 SOAK := LOGWEIR_REQUIRE_LIBCHDB=1 cargo test --locked --test whole -- --nocapture --test-threads 1
 
 .PHONY: soak
-soak: soak-kills soak-ambiguous soak-faults ## the long form of crash tests: KILLS=1000 AMBIGUOUS=500 FAULT_REPEATS=20
+soak: soak-kills soak-ambiguous soak-faults soak-cluster ## the long form of crash tests: KILLS=1000 AMBIGUOUS=500 FAULT_REPEATS=20
 
 .PHONY: soak-kills
 soak-kills: setup ## SIGKILL Logweir and ClickHouse under load, KILLS times (default 1000, a fourth of them into the store)
@@ -69,6 +69,10 @@ soak-kills: setup ## SIGKILL Logweir and ClickHouse under load, KILLS times (def
 .PHONY: soak-ambiguous
 soak-ambiguous: setup ## cut the connections of AMBIGUOUS inserts (default 500, half of them into the store)
 	LOGWEIR_AMBIGUOUS=$$(( $(or $(AMBIGUOUS),500) / 2 )) $(SOAK) ambiguous::
+
+.PHONY: soak-cluster
+soak-cluster: setup ## kill aggregators, replicas and ZooKeeper of a cluster under load
+	cargo test --locked --test whole cluster::survival -- --ignored --nocapture
 
 .PHONY: soak-faults
 soak-faults: setup ## end Logweir at each fault point, each pass FAULT_REPEATS times (default 20)

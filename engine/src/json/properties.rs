@@ -117,7 +117,11 @@ proptest! {
         }
         let ours = transcode(&text);
         match serde_json::from_slice::<Json>(&text) {
-            Ok(theirs) => prop_assert_eq!(shape(&oracle(&ours.unwrap())), shape(&theirs)),
+            Ok(theirs) => match rmp_serde::from_slice::<Json>(ours.as_ref().unwrap()) {
+                Ok(ours) => prop_assert_eq!(shape(&ours), shape(&theirs)),
+                // An integer of more than 64 bits is an extension, for which serde_json has no value.
+                Err(_) => prop_assert_eq!(skip(ours.as_ref().unwrap(), 0), Ok(ours.as_ref().unwrap().len())),
+            },
             // What more is accepted is the dialect's; it must be well-formed.
             Err(_) => if let Ok(raw) = ours {
                 prop_assert_eq!(skip(&raw, 0), Ok(raw.len()));

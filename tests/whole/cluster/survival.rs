@@ -29,6 +29,7 @@ use Incident::*;
 const WAIT_MAX: Duration = Duration::from_secs(180);
 
 #[test]
+#[ignore = "Debian's 18.16 now and then crashes on its own over replicated tables; `make soak-cluster`"]
 fn every_line_is_stored_once_in_the_cluster() {
     let mut dice = Dice::new();
     let mut incidents = vec![
