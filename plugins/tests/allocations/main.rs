@@ -3,5 +3,5 @@
 
 mod counting;
 mod filters;
+mod messages;
 mod parsers;
-mod path;

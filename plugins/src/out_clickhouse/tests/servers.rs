@@ -88,7 +88,8 @@ async fn what_one_server_may_have_waits_for_it_and_other_chunks_do_not() {
     // What was missing may go to either.
     let rows = |server: &ClickHouse| server.query("SELECT count() FROM t").parse::<u32>().unwrap();
     assert_eq!(rows(&a) + rows(&b), 90);
-    assert_eq!(a.query("SELECT count() FROM t WHERE n < 100"), "20");
+    let kept = a.query("SELECT count() FROM t WHERE n < 100");
+    assert!(kept == "20" || kept == "30", "{kept}");
 }
 
 #[tokio::test]
