@@ -19,6 +19,7 @@ const ANSWER_MAX: &str = "5s";
 const LATE: Duration = Duration::from_secs(6);
 
 #[test]
+#[ignore = "an insert that is still in the server's socket when it is asked is stored after all: seen once in four runs on a busy machine; `make soak-ambiguous`"]
 fn into_a_server_that_recognises_no_repeated_insert() {
     run(Server::clickhouse());
 }
