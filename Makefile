@@ -72,6 +72,7 @@ soak-ambiguous: setup ## cut the connections of AMBIGUOUS inserts (default 500, 
 
 .PHONY: soak-cluster
 soak-cluster: setup ## kill aggregators, replicas and ZooKeeper of a cluster under load
+	cargo test --locked -p logweir-testing cluster:: -- --ignored
 	cargo test --locked --test whole cluster::survival -- --ignored --nocapture
 
 .PHONY: soak-faults

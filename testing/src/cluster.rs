@@ -57,6 +57,7 @@ mod tests {
     use super::*;
 
     #[test]
+    #[ignore = "Debian's 18.16 now and then crashes on its own over replicated tables; `make soak-cluster`"]
     fn what_one_replica_gets_the_others_have_and_the_shards_are_one_table() {
         let mut cluster = ClickHouseCluster::start(2, 2);
         let first = &cluster.shards[0][0];
