@@ -353,7 +353,7 @@ impl Buffer {
     }
 }
 
-#[cfg(test)]
+#[cfg(any(test, feature = "fuzz"))]
 impl Buffer {
     /// What is shared.
     pub(super) fn shared(&self) -> &Shared {

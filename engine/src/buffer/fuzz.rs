@@ -78,9 +78,11 @@ fn found(fs: &SimFs, single: Option<SingleKey>, formatted: bool) -> Vec<String> 
     buffer.enqueue_all();
     assert!(buffer.settle(), "{stats:?}");
     let mut chunks: Vec<String> = std::iter::from_fn(|| buffer.take())
-        .map(|chunk| {
+        .filter_map(|chunk| {
             let content = chunk.read().map_err(|error| error.kind());
-            format!("{:?} {} {content:x?}", chunk.metadata(), chunk.records())
+            // What has nothing in it may be thrown away at once.
+            let is_empty = content.as_ref().is_ok_and(|bytes| bytes.is_empty());
+            (!is_empty).then(|| format!("{:?} {} {content:x?}", chunk.metadata(), chunk.records()))
         })
         .collect();
     chunks.sort();
