@@ -3,6 +3,7 @@
 //! `LOGWEIR_FAULT=frame-written:3` aborts the process on its third pass of `fault!("frame-written")`. Builds without debug
 //! assertions, and so the released program, have no such points. `tests/whole/faults` passes each of them.
 
+use std::io::Write as _;
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -40,7 +41,8 @@ pub fn is_due(name: &str) -> bool {
 
 /// Ends the process without a chance to put anything in order.
 pub fn end(name: &str) -> ! {
-    eprintln!("ended by LOGWEIR_FAULT at {name}");
+    // One write, or a line of the log may come between its parts.
+    let _ = std::io::stderr().write_all(format!("ended by LOGWEIR_FAULT at {name}\n").as_bytes());
     std::process::abort()
 }
 
