@@ -270,23 +270,10 @@ impl Buffer {
     pub fn rollback(&self, id: ChunkId) -> bool {
         let mut state = self.shared.lock();
         let Some(chunk) = state.taken.remove(&id) else { return false };
+        self.shared.mend(&mut state, &chunk);
         state.queue.push_front(chunk);
-        drop(state);
-        self.shared.ready.notify_waiters();
-        true
-    }
-
-    /// Removes every queued chunk (not the staged and the taken ones); answers how many and how many records.
-    pub fn clear_queue(&self) -> (usize, u64) {
-        let mut state = self.shared.lock();
-        let chunks: Vec<_> = state.queue.drain(..).collect();
-        let answer = (chunks.len(), chunks.iter().map(|chunk| chunk.records()).sum());
-        for chunk in chunks {
-            state.discard(chunk);
-        }
         self.shared.work(state);
-        self.shared.space.notify_waiters();
-        answer
+        true
     }
 
     /// The time slices of its staged and queued chunks, without repetition, in order.

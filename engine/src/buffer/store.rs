@@ -7,7 +7,7 @@ use super::marks::Snapshot;
 use super::{
     Chunk, ChunkId, Durability, Environment, FileSettings, Metadata, OpenError, SingleKey, marks_file,
 };
-use crate::io::{Access, DirectoryLock, File, Fs, replace};
+use crate::io::{Access, DirectoryLock, File, Fs, replace, sync_above};
 use crate::json::ruby_to_s;
 use crate::log_warn;
 use std::io::{self, IoSlice};
@@ -72,16 +72,9 @@ impl FileStore {
         if self.is_synced() { self.fs().sync_dir(dir) } else { Ok(()) }
     }
 
-    /// Makes durable that `dir` is there: it may be new, as may those above it, made here or by an earlier process that was
-    /// killed. They may also be somebody else's, unreadable; then their own writing back must do.
+    /// Makes durable that `dir` is there, if the buffer is.
     fn sync_above(&self, dir: &Path) -> io::Result<()> {
-        for above in dir.ancestors().skip(1).filter(|above| !above.as_os_str().is_empty()) {
-            match self.sync_dir(above) {
-                Err(error) if error.kind() != io::ErrorKind::PermissionDenied => return Err(error),
-                _ => {}
-            }
-        }
-        Ok(())
+        if self.is_synced() { sync_above(&**self.fs(), dir) } else { Ok(()) }
     }
 
     /// A new chunk file with its first frame.
@@ -89,8 +82,10 @@ impl FileStore {
         let clock = &*self.environment.clock;
         let (id, created) = (ChunkId::generate(clock), clock.now());
         let path = self.settings.files.staged_path(id, &self.key(metadata));
-        let header = Header { id, created, formatted: self.formatted, metadata: metadata.clone() };
-        let content = FileContent::create(self.fs(), path, self.settings.file_mode, &header, frame)?;
+        let formatted = self.formatted;
+        let header = Header { id, created, formatted, deliveries: 0, metadata: metadata.clone() };
+        let content =
+            FileContent::create(self.fs(), path, self.settings.file_mode, &header, frame, self.is_synced())?;
         Ok(Chunk::new(id, metadata.clone(), created, self.formatted, Content::File(content)))
     }
 

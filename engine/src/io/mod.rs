@@ -12,6 +12,6 @@ mod real_fs;
 pub mod sim;
 
 pub use clock::{Clock, RealClock, Timestamp};
-pub use fs::{Access, File, FileStat, Fs, durable_replace, replace};
+pub use fs::{Access, File, FileStat, Fs, durable_replace, replace, sync_above};
 pub use lock::{DirectoryLock, LockError};
 pub use real_fs::{RealFs, hold, holder};

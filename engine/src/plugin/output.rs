@@ -86,6 +86,19 @@ pub trait BufferedOutput: Send + Sync {
         let _ = chunk;
     }
 
+    /// Whether the destination may have some of the chunk although no write of it succeeded, and it is too early to give it to
+    /// anybody else. Asked before `<secondary>` would get it; such a chunk is written by this output again, or waits.
+    fn is_in_doubt(&self, chunk: &Chunk) -> bool {
+        let _ = chunk;
+        false
+    }
+
+    /// The chunk has left the buffer without a write of this output that succeeded: `<secondary>` or the backup directory has
+    /// it, or it was dropped.
+    fn given_up(&self, chunk: &Chunk) {
+        let _ = chunk;
+    }
+
     /// Before the first write.
     fn start(&self) -> BoxFuture<'_, Result<(), StartError>> {
         Box::pin(async { Ok(()) })
@@ -141,6 +154,15 @@ pub enum WriteError {
         /// When it is tried again.
         pause: Duration,
     },
+    /// It works when somebody has put something right (a password, a right, a missing table): the chunk stays and is tried again
+    /// for as long as that takes. The limits of `retry_*` do not count it, and `<secondary>` does not get it.
+    #[error("{message}")]
+    Operator {
+        /// Class, for the log.
+        class: &'static str,
+        /// What happened, and what is to be done.
+        message: String,
+    },
     /// It will never work (Fluentd's UnrecoverableError): to `<secondary>`, else to the backup directory.
     #[error("{message}")]
     Reject {
@@ -162,6 +184,11 @@ impl WriteError {
         Self::Later { class, message: message.into(), pause }
     }
 
+    /// A failure that somebody must mend.
+    pub fn operator(class: &'static str, message: impl Into<String>) -> Self {
+        Self::Operator { class, message: message.into() }
+    }
+
     /// A failure that no retry mends.
     pub fn reject(class: &'static str, message: impl Into<String>) -> Self {
         Self::Reject { class, message: message.into() }
@@ -170,7 +197,10 @@ impl WriteError {
     /// The class to log.
     pub fn class(&self) -> &'static str {
         match self {
-            Self::Retry { class, .. } | Self::Later { class, .. } | Self::Reject { class, .. } => class,
+            Self::Retry { class, .. }
+            | Self::Later { class, .. }
+            | Self::Operator { class, .. }
+            | Self::Reject { class, .. } => class,
         }
     }
 }

@@ -14,7 +14,7 @@
 //! | What does an insert look like on the wire? | [`cells`], [`logweir_engine::clickhouse::frame`] |
 //! | Which inserts does a chunk need? | [`encode`], [`writer`] |
 //! | What happens when one fails? | [`writer`], [`sender`], [`server_error`] |
-//! | Was an insert stored whose answer is lost? | [`doubts`], [`trace`] |
+//! | Was an insert stored whose answer is lost? | [`doubts`], [`session`], [`trace`] |
 //! | What does the table look like, and who makes it? | [`describe`], [`table`], [`create_table`], [`target`] |
 //! | Who runs the embedded store? | [`embedded`] |
 
@@ -34,12 +34,14 @@ mod fuzz;
 mod kernel;
 mod keys;
 mod layout;
+mod progress;
 #[cfg(any(test, feature = "fuzz"))]
 mod reader;
 mod refused;
 mod rows;
 mod sender;
 mod server_error;
+mod session;
 mod source;
 mod table;
 mod tagged;
@@ -137,6 +139,14 @@ impl BufferedOutput for ClickHouse {
             }
             self.writer.write(chunk).await
         })
+    }
+
+    fn is_in_doubt(&self, chunk: &Chunk) -> bool {
+        self.writer.is_in_doubt(chunk)
+    }
+
+    fn given_up(&self, chunk: &Chunk) {
+        self.writer.given_up(chunk);
     }
 
     fn start(&self) -> BoxFuture<'_, Result<(), StartError>> {

@@ -53,6 +53,8 @@ pub(super) enum Act {
     FailAfter(u64),
     /// Is set aside for so many milliseconds.
     Later(u64),
+    /// Fails for as long as nobody mends something.
+    Operator,
     Reject,
     Panic,
     /// Succeeds after so many milliseconds.
@@ -68,6 +70,8 @@ pub(super) struct Sink {
     log: Log,
     start: Instant,
     timeout: Option<Duration>,
+    doubt: Option<(i64, u64)>,
+    given_up: Log,
 }
 
 impl BufferedOutput for Sink {
@@ -87,6 +91,7 @@ impl BufferedOutput for Sink {
                 Act::Later(millis) => {
                     Err(WriteError::later("SocketError", "not now", Duration::from_millis(millis)))
                 }
+                Act::Operator => Err(WriteError::operator("Errno::EACCES", "denied; grant the right")),
                 Act::Reject => Err(WriteError::reject("Fluent::UnrecoverableError", "bad")),
                 Act::Panic => panic!("a mistake of the plugin"),
                 Act::Take(millis) => {
@@ -100,6 +105,16 @@ impl BufferedOutput for Sink {
     fn write_timeout(&self) -> Option<Duration> {
         self.timeout
     }
+
+    fn is_in_doubt(&self, chunk: &Chunk) -> bool {
+        let at = self.start.elapsed().as_millis() as u64;
+        self.doubt.is_some_and(|(i, until)| at < until && numbers(&chunk.read().unwrap()).contains(&i))
+    }
+
+    fn given_up(&self, chunk: &Chunk) {
+        let at = self.start.elapsed().as_millis() as u64;
+        self.given_up.lock().unwrap().push((at, numbers(&chunk.read().unwrap())));
+    }
 }
 
 /// Everything that a test may want otherwise.
@@ -110,6 +125,8 @@ pub(super) struct Setup {
     pub then: Act,
     pub secondary: Option<(Act, bool)>,
     pub timeout: Option<Duration>,
+    /// The destination may have the chunk with this record until so many milliseconds after the start.
+    pub doubt: Option<(i64, u64)>,
     pub root: tempfile::TempDir,
 }
 
@@ -147,6 +164,7 @@ impl Default for Setup {
             then: Act::Succeed,
             secondary: None,
             timeout: None,
+            doubt: None,
             root: tempfile::tempdir().unwrap(),
         }
     }
@@ -157,23 +175,28 @@ pub(super) struct Rig {
     pub output: Arc<Buffered>,
     pub log: Log,
     pub secondary_log: Log,
+    /// What the primary was told that it left without it.
+    pub given_up: Log,
     pub root: tempfile::TempDir,
 }
 
 impl Setup {
     pub(super) async fn run(mut self) -> Rig {
         let start = Instant::now();
-        let (log, secondary_log) = (Log::default(), Log::default());
+        let (log, secondary_log, given_up) = (Log::default(), Log::default(), Log::default());
         let sink = Sink {
             acts: Mutex::new(self.acts.into()),
             then: self.then,
             log: Arc::clone(&log),
             start,
             timeout: self.timeout,
+            doubt: self.doubt,
+            given_up: Arc::clone(&given_up),
         };
         let secondary = self.secondary.map(|(then, same_type)| {
             let log = Arc::clone(&secondary_log);
-            let sink = Sink { acts: Mutex::default(), then, log, start, timeout: None };
+            let (acts, given_up) = (Mutex::default(), Log::default());
+            let sink = Sink { acts, then, log, start, timeout: None, doubt: None, given_up };
             Secondary { output: Box::new(sink), same_type }
         });
         if secondary.is_some() && self.flush.retry.secondary_threshold.is_none() {
@@ -213,7 +236,7 @@ impl Setup {
         };
         let output = Arc::new(Buffered::new(runtime));
         output.start().await.unwrap();
-        Rig { output, log, secondary_log, root: self.root }
+        Rig { output, log, secondary_log, given_up, root: self.root }
     }
 }
 
