@@ -205,6 +205,12 @@ impl Buffer {
         appended
     }
 
+    /// Whether it has the events of a forward chunk that is sent again, so that it would recognise them.
+    pub fn has(&self, receipt: &Receipt) -> bool {
+        let now = self.shared.environment.clock.monotonic();
+        self.shared.lock().marks.has_forward(receipt.origin(), receipt.appended(self.shared.id), now)
+    }
+
     /// Whether total_limit_size is not reached, so that the next [`Buffer::append`] will not fail for it.
     pub fn has_space(&self) -> bool {
         self.shared.lock().has_space(&self.shared.settings)

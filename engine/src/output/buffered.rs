@@ -214,6 +214,10 @@ impl Output for Buffered {
         Box::pin(self.runtime.emit(stream, receipt))
     }
 
+    fn has(&self, receipt: &Receipt) -> bool {
+        self.runtime.buffer().is_some_and(|buffer| buffer.has(receipt))
+    }
+
     fn start(&self) -> BoxFuture<'_, Result<(), StartError>> {
         Box::pin(self.start_all())
     }

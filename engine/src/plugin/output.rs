@@ -26,6 +26,13 @@ pub trait Output: Send + Sync {
     /// Takes `stream`, or says why not. A buffer that must be waited for adds a commit to `receipt`.
     fn emit<'a>(&'a self, stream: EventStream, receipt: &'a mut Receipt) -> EmitFuture<'a>;
 
+    /// Whether it has the events of this emit already, which their sender repeats (a forward chunk whose ack was lost). Only
+    /// whoever has them recognises them, so an output that chooses between others asks first.
+    fn has(&self, receipt: &Receipt) -> bool {
+        let _ = receipt;
+        false
+    }
+
     /// Whether it keeps nothing and only hands streams on to outputs or labels, where their records are counted (copy,
     /// relabel). What it drops on the way it must book as filtered.
     fn hands_on(&self) -> bool {

@@ -31,7 +31,7 @@ use logweir_engine::plugin::{
     Build, BuildContext, Descriptor, Input, InputContext, Kind, Param, ParamKind, PluginInfo, Plugins,
     StartError,
 };
-use logweir_engine::{log_debug, log_error, log_warn};
+use logweir_engine::{log_debug, log_error, log_info};
 use query::Query;
 use serde_json::{Map, Value, json};
 use std::path::PathBuf;
@@ -51,7 +51,8 @@ pub static PLUGIN: Descriptor = Descriptor {
 };
 
 const OWN: [Param; 8] = [
-    Param::new("bind", ParamKind::String, "Address to listen on").default("0.0.0.0"),
+    Param::new("bind", ParamKind::String, "Address to listen on; only this machine, unless it says otherwise")
+        .default("127.0.0.1"),
     Param::new("port", ParamKind::Integer, "Port to listen on").default("24220"),
     Param::new(
         "token",
@@ -86,10 +87,11 @@ fn configured(params: &Params, context: &mut BuildContext<'_>) -> Result<(Agent,
     if interval.is_zero() {
         return Err(params.error("emit_interval", "'emit_interval' must be more than 0"));
     }
-    if !params.is_set("bind") && !params.is_set("token") {
-        log_warn!(
+    if !params.is_set("bind") {
+        // Fluentd listens on all addresses; who replaces it must find out why another machine cannot ask any more.
+        log_info!(
             context.log,
-            "whoever reaches this machine can ask what the plugins do: set bind to 127.0.0.1, or a token"
+            "monitor_agent answers this machine only (127.0.0.1): set bind 0.0.0.0, and a token, to let others ask"
         );
     }
     let transport = Transport::new(None, None, &context.log)?;

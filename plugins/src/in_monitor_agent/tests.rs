@@ -177,6 +177,14 @@ async fn events_for_each_plugin() {
 }
 
 #[test]
+fn only_this_machine_may_ask_unless_bind_says_otherwise() {
+    for (text, bind) in [("", "127.0.0.1"), ("bind 0.0.0.0", "0.0.0.0"), ("token t", "127.0.0.1")] {
+        let (_, server) = with_params(&PLUGIN, text, configured).unwrap();
+        assert_eq!(server.bind, bind, "{text:?}");
+    }
+}
+
+#[test]
 fn secrets_are_masked() {
     let driver = Driver::new(crate::PLUGINS);
     let text = "<match>\n@type clickhouse\npassword geheim\ntable t\n</match>";

@@ -1,10 +1,11 @@
 //! An output that does as it is told, a clock that stands still unless all wait, and a buffer in memory between them.
 
-use crate::buffer::{Chunk, Compression, Environment, Limits, Settings, Store};
+use crate::buffer::{Chunk, ChunkFiles, Compression, Durability, Environment, FileSettings, Limits, Settings, Store};
 use crate::config::System;
 use crate::delivery::{EmitError, Receipt};
 use crate::event::EventStream;
-use crate::io::{Clock, RealFs, Timestamp};
+use crate::io::sim::SimFs;
+use crate::io::{Clock, Fs, RealFs, Timestamp};
 use crate::msgpack::{Entries, RecordView, Time, ValueRef, write_entry, write_i64, write_map_len, write_str};
 use crate::output::backup::Backup;
 use crate::output::counters::OutputCounters;
@@ -127,6 +128,8 @@ pub(super) struct Setup {
     pub timeout: Option<Duration>,
     /// The destination may have the chunk with this record until so many milliseconds after the start.
     pub doubt: Option<(i64, u64)>,
+    /// Where the buffer is, in `/spool`; without it, in memory.
+    pub disk: Option<SimFs>,
     pub root: tempfile::TempDir,
 }
 
@@ -165,6 +168,7 @@ impl Default for Setup {
             secondary: None,
             timeout: None,
             doubt: None,
+            disk: None,
             root: tempfile::tempdir().unwrap(),
         }
     }
@@ -202,11 +206,19 @@ impl Setup {
         if secondary.is_some() && self.flush.retry.secondary_threshold.is_none() {
             self.flush.retry.secondary_threshold = Some(0.8);
         }
-        let system = System { root_dir: Some(self.root.path().to_owned()), ..System::default() };
+        let root_dir = match &self.disk {
+            Some(_) => "/root".into(),
+            None => self.root.path().to_owned(),
+        };
+        let system = System { root_dir: Some(root_dir), ..System::default() };
+        let (fs, store): (Arc<dyn Fs>, Store) = match self.disk {
+            Some(disk) => (Arc::new(disk), Store::File(in_spool())),
+            None => (Arc::new(RealFs), Store::Memory),
+        };
         let environment = Environment {
             log: PluginLog::program(),
             owner: Arc::from("out"),
-            fs: Arc::new(RealFs),
+            fs,
             clock: Arc::new(PausedClock(start, AtomicU64::new(7))),
             background: true,
         };
@@ -214,7 +226,7 @@ impl Setup {
             id: PluginId { text: Arc::from("out"), configured: true },
             environment,
             buffer_settings: Settings {
-                store: Store::Memory,
+                store,
                 limits: self.limits,
                 compress: Compression::None,
                 formatted: false,
@@ -237,6 +249,25 @@ impl Setup {
         let output = Arc::new(Buffered::new(runtime));
         output.start().await.unwrap();
         Rig { output, log, secondary_log, given_up, root: self.root }
+    }
+}
+
+fn in_spool() -> FileSettings {
+    let files = ChunkFiles {
+        dir: "/spool".into(),
+        prefix: "buffer".to_owned(),
+        suffix: ".log".to_owned(),
+        also: Vec::new(),
+        single: None,
+    };
+    FileSettings {
+        files,
+        file_mode: 0o644,
+        dir_mode: 0o755,
+        durability: Durability::Synced,
+        flush_at_shutdown: false,
+        count_records: true,
+        found_text: None,
     }
 }
 
