@@ -9,6 +9,9 @@ pub mod fault;
 mod fs;
 mod lock;
 mod real_fs;
+// Like fault points: in debug builds, and so in the tests of every crate, but not in the program that is released. A feature that only
+// dev-dependencies turn on would have everything that depends on this crate built twice.
+#[cfg(any(test, debug_assertions, feature = "fuzz"))]
 pub mod sim;
 
 pub use clock::{Clock, RealClock, Timestamp};

@@ -14,7 +14,7 @@
 //! However many files there are, there is one thread, one read buffer and one second-long timer a source.
 
 mod commits;
-#[cfg(test)]
+#[cfg(all(test, debug_assertions))]
 mod crash;
 mod encoding;
 mod events;
