@@ -58,7 +58,22 @@ impl Doubts {
         raised.map(|doubt| doubt.since).chain(self.earlier).min().map(|since| since.elapsed())
     }
 
-    /// The insert is about to be sent to `server`, or may have been.
+    /// The insert is about to be sent to `server` in this delivery, if deliveries are counted.
+    pub(crate) fn set_out(&mut self, token: &str, server: &str, delivery: Option<u16>) {
+        self.raise(token, server);
+        if let Some(delivery) = delivery
+            && let Some(over) = self.of(token).over.get_mut(server)
+        {
+            *over = (*over).min(delivery.saturating_sub(1));
+        }
+    }
+
+    /// Whether it is known that `server` may have the insert of an attempt of this process.
+    pub(crate) fn is_raised(&self, token: &str, server: &str) -> bool {
+        self.inserts.get(token).is_some_and(|doubt| doubt.raised.contains(server))
+    }
+
+    /// The insert may have been sent to `server`.
     pub(crate) fn raise(&mut self, token: &str, server: &str) {
         let doubt = self.of(token);
         if doubt.raised.is_empty() && !doubt.cleared.is_empty() {
@@ -117,10 +132,13 @@ mod tests {
         doubts.clear("t", "b", 1);
         assert!(doubts.age("t").is_none() && doubts.oldest().is_none());
         assert_eq!((doubts.over("t", "a"), doubts.over("t", "c"), doubts.over("u", "a")), (1, 0, 0));
-        doubts.raise("t", "a");
+        doubts.set_out("t", "a", Some(2));
+        assert_eq!(doubts.over("t", "a"), 1);
         doubts.end("t", "a", 2);
         assert!(doubts.has("t", "a"), "it was stored in part, perhaps");
         assert_eq!(doubts.over("t", "a"), 2);
+        doubts.set_out("t", "a", Some(2));
+        assert_eq!(doubts.over("t", "a"), 1, "once more in the same delivery");
     }
 
     #[test]

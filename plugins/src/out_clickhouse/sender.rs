@@ -153,7 +153,8 @@ impl Sender {
                 },
             };
             // Until the server has answered, it may be that it stored the insert and we do not live to hear of it.
-            doubts.raise(insert.token, endpoint.url());
+            let was_raised = doubts.is_raised(insert.token, endpoint.url());
+            doubts.set_out(insert.token, endpoint.url(), doubts.delivery);
             let failure = match self.insert(&endpoint, insert, session).await {
                 Ok(()) => {
                     doubts.settle(insert.token);
@@ -163,7 +164,7 @@ impl Sender {
             };
             let doubt = if safe { failure.may_have_stored() } else { failure.may_have_stored_some() };
             let deliveries = insert.chunk.deliveries();
-            if !doubt {
+            if !doubt && !(safe && was_raised) {
                 doubts.clear(insert.token, endpoint.url(), deliveries);
             } else if failure.is_answer() {
                 doubts.end(insert.token, endpoint.url(), deliveries);
@@ -237,6 +238,7 @@ impl Sender {
         }
     }
 
+    /// Sends an insert in its session. Where there is one, notes whether it was found.
     async fn insert(
         &self,
         endpoint: &Endpoint,
@@ -278,6 +280,8 @@ impl Sender {
         insert: &Insert<'_>,
         doubts: &mut Doubts,
     ) -> Result<Option<Sent>, ClusterError> {
+        // Parts of the chunk may have been sent in the delivery that is under way, but not this insert.
+        let before = doubts.delivery.map_or(insert.chunk.deliveries(), |delivery| delivery.saturating_sub(1));
         let suspects: Vec<_> = endpoints.iter().filter(|e| doubts.has(insert.token, e.url())).collect();
         let mut silent = None;
         for endpoint in suspects {
@@ -287,7 +291,7 @@ impl Sender {
             let traced = match endpoint.is_open() || endpoints.len() == 1 {
                 true => {
                     let unknown = doubts.over(insert.token, &url).saturating_add(1);
-                    trace(endpoint, insert, unknown..=insert.chunk.deliveries()).await
+                    trace(endpoint, insert, unknown..=before).await
                 }
                 false => Trace::NoAnswer(Failure::Unreached("it has failed repeatedly".to_owned())),
             };
@@ -312,10 +316,10 @@ impl Sender {
                     doubts.raise(insert.token, &url);
                     silent = Some(ClusterError { url, failure });
                 }
-                Trace::None => doubts.clear(insert.token, &url, insert.chunk.deliveries()),
+                Trace::None => doubts.clear(insert.token, &url, before),
                 Trace::Unknown(why) => {
                     self.warn_unknown(&url, &why);
-                    doubts.clear(insert.token, &url, insert.chunk.deliveries());
+                    doubts.clear(insert.token, &url, before);
                 }
             }
         }
