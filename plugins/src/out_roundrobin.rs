@@ -139,12 +139,17 @@ mod tests {
         }
         // The second is sent three times in a row, the first once more at the end.
         for chunk in ["a", "b", "b", "b", "c", "a"] {
-            let origin =
-                Origin::Forward { chunk: chunk.as_bytes().into(), peer: "peer".into(), arrival: chunk.len() as u64 };
+            let origin = Origin::Forward {
+                chunk: chunk.as_bytes().into(),
+                peer: "peer".into(),
+                arrival: chunk.len() as u64,
+            };
             let stream = EventStream::new("t".into(), (&b"\x92\x01\x80"[..]).into(), 1);
             output.emit(stream, &mut Receipt::durable(origin)).await.unwrap();
         }
-        let held = |output: &Arc<dyn Output>| output.status().unwrap().buffer.map(|buffer| (buffer.records, buffer.replays));
+        let held = |output: &Arc<dyn Output>| {
+            output.status().unwrap().buffer.map(|buffer| (buffer.records, buffer.replays))
+        };
         let held: Vec<_> = stores.iter().filter_map(held).collect();
         assert_eq!(held, [(1, 1), (1, 2), (1, 0)]);
         for store in &stores {

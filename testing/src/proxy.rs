@@ -207,8 +207,15 @@ mod tests {
         let (port, seen) = server();
         let late = Cut::Late(Duration::from_millis(20));
         let delayed = Cut::Delayed(Duration::from_millis(20));
-        let cuts =
-            [Cut::Nothing, late, delayed, Cut::BeforeAnswer, Cut::AfterFirstByte, Cut::MidAnswer, Cut::MidBody];
+        let cuts = [
+            Cut::Nothing,
+            late,
+            delayed,
+            Cut::BeforeAnswer,
+            Cut::AfterFirstByte,
+            Cut::MidAnswer,
+            Cut::MidBody,
+        ];
         for cut in cuts {
             let proxy =
                 Proxy::start(port, move |head| if head.starts_with("POST /t") { cut } else { Cut::Nothing });

@@ -83,7 +83,8 @@ fn run(server: Server) {
     }
     let promised = load.finish();
     calm.store(true, Relaxed);
-    let arrived = || proxy.cuts().iter().filter(|(cut, _)| matches!(cut, Cut::Delayed(_))).map(|(_, n)| n).sum();
+    let arrived =
+        || proxy.cuts().iter().filter(|(cut, _)| matches!(cut, Cut::Delayed(_))).map(|(_, n)| n).sum();
     while delayed.load(Relaxed) > arrived() {
         std::thread::sleep(Duration::from_millis(20));
     }

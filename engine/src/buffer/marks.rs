@@ -105,7 +105,9 @@ impl Marks {
         let Origin::Forward { chunk, peer, arrival } = origin else { return false };
         let key = ForwardKey { peer: Arc::clone(peer), chunk: chunk.clone() };
         let is_it = |mark: &ForwardMark| {
-            mark.ordinal == ordinal && now < mark.expires && mark.arrival.is_none_or(|known| known == *arrival)
+            mark.ordinal == ordinal
+                && now < mark.expires
+                && mark.arrival.is_none_or(|known| known == *arrival)
         };
         self.forwards.get(&key).is_some_and(|marks| marks.iter().any(is_it))
     }

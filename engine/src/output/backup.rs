@@ -197,7 +197,13 @@ mod tests {
             assert_eq!(names.len(), 1, "{names:?} in {}", dir.display());
             let bytes = after.open(&dir.join(&names[0]), Access::Read).unwrap().read_from(0).unwrap();
             assert!(bytes.ends_with(b"\x92\x00\x80"), "{bytes:?}");
-            assert!(!after.list(Path::new("/spool")).unwrap().iter().any(|n| n.to_str().unwrap().contains("buffer.q")));
+            assert!(
+                !after
+                    .list(Path::new("/spool"))
+                    .unwrap()
+                    .iter()
+                    .any(|n| n.to_str().unwrap().contains("buffer.q"))
+            );
         }
     }
 

@@ -72,10 +72,9 @@ impl RetryRules {
     /// The same intervals up to a limit, for as long as it takes.
     pub fn endless(&self) -> Self {
         let kind = match self.kind {
-            RetryType::Exponential { base, max_interval } => RetryType::Exponential {
-                base,
-                max_interval: max_interval.or(Some(ENDLESS_INTERVAL_MAX)),
-            },
+            RetryType::Exponential { base, max_interval } => {
+                RetryType::Exponential { base, max_interval: max_interval.or(Some(ENDLESS_INTERVAL_MAX)) }
+            }
             RetryType::Periodic => RetryType::Periodic,
         };
         Self { kind, forever: true, ..self.clone() }
@@ -318,7 +317,8 @@ mod tests {
 
     #[test]
     fn what_somebody_must_mend_is_tried_for_ever_at_bounded_intervals() {
-        let rules = RetryRules { max_times: Some(2), secondary_threshold: Some(0.5), ..exponential(1.0, 2.0, 100.0) };
+        let rules =
+            RetryRules { max_times: Some(2), secondary_threshold: Some(0.5), ..exponential(1.0, 2.0, 100.0) };
         let mut state = RetryState::endless(&rules, 0.0);
         let mut seen = Vec::new();
         for _ in 0..200 {
@@ -330,7 +330,8 @@ mod tests {
         }
         assert_eq!((&seen[..6], seen[199]), (&[2.0, 4.0, 8.0, 16.0, 32.0, 60.0][..], 60.0));
         assert!(state.wait_for("a password") && !state.wait_for("a password") && state.wait_for("a right"));
-        let capped = RetryRules { kind: RetryType::Exponential { base: 2.0, max_interval: Some(5.0) }, ..rules };
+        let capped =
+            RetryRules { kind: RetryType::Exponential { base: 2.0, max_interval: Some(5.0) }, ..rules };
         assert_eq!(capped.endless().interval(50), 5.0);
     }
 

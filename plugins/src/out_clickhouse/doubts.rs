@@ -37,8 +37,7 @@ impl Doubts {
     pub(crate) fn has(&self, token: &str, server: &str) -> bool {
         match self.inserts.get(token) {
             Some(doubt) => {
-                doubt.raised.contains(server)
-                    || (self.earlier.is_some() && !doubt.cleared.contains(server))
+                doubt.raised.contains(server) || (self.earlier.is_some() && !doubt.cleared.contains(server))
             }
             None => self.earlier.is_some(),
         }

@@ -77,7 +77,9 @@ impl ServerError {
     /// What whoever runs the server or Logweir can do about it, in a few words.
     pub(crate) fn hint(&self) -> &'static str {
         match self.code {
-            Some(192..=194 | 516) => "correct user and password (or access_token) here, or the user on the server",
+            Some(192..=194 | 516) => {
+                "correct user and password (or access_token) here, or the user on the server"
+            }
             Some(195) => "let that user connect from this machine's address",
             Some(291 | 497) => "grant the user INSERT and SELECT on the table",
             Some(60 | 81) => "create it, or set create_table true",

@@ -138,7 +138,9 @@ impl Writer {
     /// The chunk went elsewhere.
     pub(crate) fn given_up(&self, chunk: &Chunk) {
         let doubtful = match self.forget(chunk) {
-            Some(progress) => progress.try_lock().is_ok_and(|progress| progress.doubtful_for(chunk).is_some()),
+            Some(progress) => {
+                progress.try_lock().is_ok_and(|progress| progress.doubtful_for(chunk).is_some())
+            }
             None => chunk.deliveries() > 0,
         };
         if doubtful {
@@ -473,7 +475,9 @@ impl Writer {
             Remedy::Operator => Problem::Operator(to_be_done(cluster, refusal)).into(),
             Remedy::Table if is_one => Problem::Operator(to_be_done(cluster, refusal)).into(),
             // One of many tables: what goes into the others waits no longer than the limit of retries.
-            Remedy::Table => WriteError::retry("ClickHouse::ServerError", format!("{error}; {}", refusal.hint())),
+            Remedy::Table => {
+                WriteError::retry("ClickHouse::ServerError", format!("{error}; {}", refusal.hint()))
+            }
             _ => WriteError::retry("ClickHouse::ServerError", error.to_string()),
         }
     }

@@ -258,7 +258,8 @@ impl Pipelines {
             End::Stop => assert!(self.logweir.stop().success()),
             End::Kill => self.logweir.kill(),
             End::Reload => {
-                let reloads = |logweir: &Logweir| logweir.log().matches("the new configuration is running").count();
+                let reloads =
+                    |logweir: &Logweir| logweir.log().matches("the new configuration is running").count();
                 let before = reloads(&self.logweir);
                 self.logweir.signal(Signal::USR2);
                 return self.logweir.wait("the reload", |logweir| reloads(logweir) > before);

@@ -75,11 +75,17 @@ fn that_a_delivery_was_begun_is_known_after_a_kill() {
     append(&buffer, vec![part("a", 1..2)]).unwrap();
     buffer.settle();
     let (begun, other) = (buffer.take().unwrap(), buffer.take().unwrap());
-    assert_eq!((begun.deliveries(), begun.begin_delivery().unwrap(), begun.begin_delivery().unwrap()), (0, 1, 2));
+    assert_eq!(
+        (begun.deliveries(), begun.begin_delivery().unwrap(), begun.begin_delivery().unwrap()),
+        (0, 1, 2)
+    );
     kill(buffer);
     let buffer = place.open();
     let again = [buffer.take().unwrap(), buffer.take().unwrap()];
-    assert_eq!(again.each_ref().map(|chunk| (chunk.id(), chunk.deliveries())), [(begun.id(), 2), (other.id(), 0)]);
+    assert_eq!(
+        again.each_ref().map(|chunk| (chunk.id(), chunk.deliveries())),
+        [(begun.id(), 2), (other.id(), 0)]
+    );
     assert_eq!((numbers(&again[0]), numbers(&again[1])), (vec![0], vec![1]));
     assert_eq!(again[0].begin_delivery().unwrap(), 3);
     assert_eq!(place.backups(), Vec::<String>::new(), "nothing is damaged");

@@ -1,6 +1,8 @@
 //! An output that does as it is told, a clock that stands still unless all wait, and a buffer in memory between them.
 
-use crate::buffer::{Chunk, ChunkFiles, Compression, Durability, Environment, FileSettings, Limits, Settings, Store};
+use crate::buffer::{
+    Chunk, ChunkFiles, Compression, Durability, Environment, FileSettings, Limits, Settings, Store,
+};
 use crate::config::System;
 use crate::delivery::{EmitError, Receipt};
 use crate::event::EventStream;

@@ -36,7 +36,8 @@ fn setup(dice: &mut Dice, disk: &SimFs, is_last: bool) -> Setup {
     setup.flush.thread_count = 1 + dice.below(3) as usize;
     setup.flush.disable_chunk_backup = dice.once_in(3);
     setup.flush.at_shutdown = dice.once_in(2);
-    setup.flush.overflow = [OverflowAction::ThrowException, OverflowAction::DropOldestChunk][dice.below(2) as usize];
+    setup.flush.overflow =
+        [OverflowAction::ThrowException, OverflowAction::DropOldestChunk][dice.below(2) as usize];
     setup.limits.total_bytes = [100, 1 << 20][dice.below(2) as usize];
     setup.limits.chunk_records = Some(1 + dice.below(5));
     setup
@@ -56,7 +57,9 @@ impl Rig {
             if status.balance().expected_in_buffer() == buffer.records as i64 && files == chunks {
                 return buffer.records;
             }
-            tokio::task::spawn_blocking(|| std::thread::sleep(std::time::Duration::from_millis(1))).await.unwrap();
+            tokio::task::spawn_blocking(|| std::thread::sleep(std::time::Duration::from_millis(1)))
+                .await
+                .unwrap();
         }
         panic!("it does not balance: {:?}", self.status());
     }

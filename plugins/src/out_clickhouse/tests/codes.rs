@@ -185,7 +185,8 @@ async fn waits(answer: Answer, words: &str, is_to_be_mended: bool) {
     let chunk = chunk(&[json!({"n": 1, "day": "2024-01-15"}), json!({"n": 2, "day": "2024-01-16"})]);
     match plugin.write(&chunk).await {
         Err(WriteError::Operator { message, .. }) if is_to_be_mended => {
-            let is_said = ["correct", "grant", "allow", "let that user"].iter().any(|hint| message.contains(hint));
+            let is_said =
+                ["correct", "grant", "allow", "let that user"].iter().any(|hint| message.contains(hint));
             assert!(is_said && message.contains(words) && message.contains("waits"), "{said}: {message}");
         }
         Err(WriteError::Retry { message, .. }) if !is_to_be_mended => {

@@ -40,7 +40,9 @@ async fn write(plugin: &dyn BufferedOutput, chunk: &Chunk) -> bool {
 async fn comes_late(name: &str, delay: Duration) -> bool {
     let server = ClickHouse::shared();
     database(server, name);
-    server.query(&format!("CREATE TABLE {name}.t (timestamp DateTime, n UInt32) ENGINE = MergeTree ORDER BY n"));
+    server.query(&format!(
+        "CREATE TABLE {name}.t (timestamp DateTime, n UInt32) ENGINE = MergeTree ORDER BY n"
+    ));
     let is_first = AtomicBool::new(true);
     let cut = Cut::Delayed(delay);
     let into = format!("%60{name}%60");
@@ -49,8 +51,7 @@ async fn comes_late(name: &str, delay: Duration) -> bool {
         if is_insert && is_first.swap(false, Ordering::Relaxed) { cut } else { Cut::Nothing }
     });
     let (plugin, _) = plugin(&format!("port {}\ndatabase {name}\ntable t", proxy.port()));
-    let rows: Vec<Value> =
-        (0..25).map(|n| json!({"timestamp": "2024-01-10T00:00:00Z", "n": n})).collect();
+    let rows: Vec<Value> = (0..25).map(|n| json!({"timestamp": "2024-01-10T00:00:00Z", "n": n})).collect();
     let waited = write(&*plugin, &chunk(&rows)).await;
     while proxy.cuts().get(&cut).is_none() {
         tokio::time::sleep(Duration::from_millis(20)).await;
@@ -120,7 +121,10 @@ async fn servers_without_sessions_get_inserts_without() {
         let chunk = chunk(&[json!({"n": 1})]);
         let mut failed = 0;
         while let Err(error) = plugin.write(&chunk).await {
-            assert!(matches!(&error, WriteError::Retry { message, .. } if message.contains("372")), "{error:?}");
+            assert!(
+                matches!(&error, WriteError::Retry { message, .. } if message.contains("372")),
+                "{error:?}"
+            );
             failed += 1;
             assert!(failed < 10);
         }
@@ -137,7 +141,8 @@ async fn retries_that_come_later_than_the_table_remembers_are_counted() {
     let _recorder = metrics::set_default_local_recorder(&counted);
     let late = || counted.get("logweir_clickhouse_late_retries_total");
     let server = Scripted::start(|query, _| {
-        let full = "ReplicatedMergeTree('/t', 'a') ORDER BY n SETTINGS replicated_deduplication_window_seconds = 3";
+        let full =
+            "ReplicatedMergeTree('/t', 'a') ORDER BY n SETTINGS replicated_deduplication_window_seconds = 3";
         match query.contains("system.tables") {
             true => (200, json!({"data": [["ReplicatedMergeTree", full, ""]]}).to_string()),
             false => described(query).unwrap_or((502, "a proxy that lost the server".to_owned())),
@@ -181,7 +186,10 @@ async fn what_a_server_may_have_is_in_doubt_until_doubt_wait_is_over() {
         let (sent, other) = (chunk(&[json!({"n": 1})]), chunk(&[json!({"n": 2})]));
         assert!(!patient.is_in_doubt(&sent));
         for plugin in [&patient, &hasty] {
-            assert!(matches!(plugin.write(&sent).await, Err(WriteError::Retry { .. } | WriteError::Later { .. })));
+            assert!(matches!(
+                plugin.write(&sent).await,
+                Err(WriteError::Retry { .. } | WriteError::Later { .. })
+            ));
         }
         tokio::time::sleep(Duration::from_millis(2)).await;
         assert!(patient.is_in_doubt(&sent) && !patient.is_in_doubt(&other));

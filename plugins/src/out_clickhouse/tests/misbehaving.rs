@@ -47,7 +47,8 @@ impl Scripted {
 
     /// How many requests came that said so.
     pub(super) fn asked(&self, text: &str) -> usize {
-        let said = |(target, body): &&Request| target.contains(text) || String::from_utf8_lossy(body).contains(text);
+        let said =
+            |(target, body): &&Request| target.contains(text) || String::from_utf8_lossy(body).contains(text);
         self.requests.lock().unwrap().iter().filter(said).count()
     }
 
