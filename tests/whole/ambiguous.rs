@@ -5,7 +5,7 @@
 //! `LOGWEIR_AMBIGUOUS=n` (`make soak AMBIGUOUS=n`) cuts that many inserts; `LOGWEIR_SEED=n` repeats a run.
 
 use crate::kills::arrive;
-use crate::load::{Dice, Load, Options, Rotation, Server, config};
+use crate::load::{Client, Dice, Load, Options, Rotation, Server, config};
 use crate::logweir::Logweir;
 use logweir_testing::{Cut, Proxy, free_port};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
@@ -31,6 +31,53 @@ fn into_the_store_which_does() {
     if let Some(server) = Server::store() {
         run(server);
     }
+}
+
+/// A server stores a chunk, nobody hears of it, and the server is killed. The secondary gets what comes after, but not that chunk;
+/// when the server is back, it is found to have it.
+#[test]
+fn what_a_server_may_have_does_not_go_to_the_secondary() {
+    let mut server = Server::clickhouse();
+    let is_silent = Arc::new(AtomicBool::new(false));
+    let proxy = {
+        let is_silent = Arc::clone(&is_silent);
+        Proxy::start(server.port(), move |head| {
+            if head.contains("query=INSERT") && head.contains("default") {
+                is_silent.store(true, Relaxed);
+            }
+            if is_silent.load(Relaxed) { Cut::BeforeAnswer } else { Cut::Nothing }
+        })
+    };
+    let (dir, port) = (tempfile::tempdir().unwrap(), free_port());
+    let secondary = format!(
+        "<secondary>\n    @type secondary_file\n    directory {}\n  </secondary>",
+        dir.path().join("2").display()
+    );
+    let output = format!("{}\n  {secondary}", config::clickhouse(proxy.port(), "default"));
+    let matched = config::matched(dir.path(), &output, "retry_max_times 3\n    retry_randomize false");
+    let mut logweir = Logweir::start(dir.path(), &(config::inputs(dir.path(), port) + &matched));
+    let mut client = Client::new("client", port);
+    client.deliver("app.a", 10);
+    logweir.wait("an insert without an answer", |_| proxy.cuts().contains_key(&Cut::BeforeAnswer));
+    server.kill();
+    client.deliver("app.b", 10);
+    let in_secondary = |text: &str| {
+        let files = std::fs::read_dir(dir.path().join("2")).into_iter().flatten().flatten();
+        files
+            .map(|file| std::fs::read(file.path()).unwrap())
+            .any(|bytes| String::from_utf8_lossy(&bytes).contains(text))
+    };
+    logweir.wait("the chunk behind it in the secondary", |_| in_secondary("Nr. 15"));
+    logweir.wait("the chunk to be set aside", |logweir| logweir.log().contains("set a chunk aside"));
+    server.start_again();
+    is_silent.store(false, Relaxed);
+    logweir.wait("an empty buffer", |_| crate::kills::chunks(dir.path()).is_empty());
+    let mut found = server.found();
+    found.sort();
+    let expected: Vec<_> = (0..10).map(|n| ("client".to_owned(), n)).collect();
+    assert_eq!(found, expected, "once, and nothing of the other");
+    assert!(!in_secondary("Nr. 5"), "it is in one place only");
+    assert_eq!(logweir.stop().code(), Some(0), "{}", logweir.log());
 }
 
 fn run(server: Server) {
