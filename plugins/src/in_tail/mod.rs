@@ -14,7 +14,8 @@
 //! However many files there are, there is one thread, one read buffer and one second-long timer a source.
 
 mod commits;
-#[cfg(all(test, debug_assertions))]
+#[cfg(test)]
+#[cfg(debug_assertions)]
 mod crash;
 mod encoding;
 mod events;

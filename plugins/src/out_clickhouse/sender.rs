@@ -164,7 +164,9 @@ impl Sender {
             };
             let doubt = if safe { failure.may_have_stored() } else { failure.may_have_stored_some() };
             let deliveries = insert.chunk.deliveries();
-            if !doubt && !(safe && was_raised) {
+            // An insert that deduplicates is sent although it may be stored already: this answer is not about that.
+            let is_still_raised = doubt || (safe && was_raised);
+            if !is_still_raised {
                 doubts.clear(insert.token, endpoint.url(), deliveries);
             } else if failure.is_answer() {
                 doubts.end(insert.token, endpoint.url(), deliveries);
