@@ -101,7 +101,7 @@ pub trait BufferedOutput: Send + Sync {
     }
 
     /// The chunk has left the buffer without a write of this output that succeeded: `<secondary>` or the backup directory has
-    /// it, or it was dropped.
+    /// it, or it was dropped. Its file may be gone.
     fn given_up(&self, chunk: &Chunk) {
         let _ = chunk;
     }

@@ -282,6 +282,8 @@ impl Sender {
         insert: &Insert<'_>,
         doubts: &mut Doubts,
     ) -> Result<Option<Sent>, ClusterError> {
+        // What the questions take is not the silent server's fault.
+        let age = doubts.age(insert.token).unwrap_or_default();
         // Parts of the chunk may have been sent in the delivery that is under way, but not this insert.
         let before = doubts.delivery.map_or(insert.chunk.deliveries(), |delivery| delivery.saturating_sub(1));
         let suspects: Vec<_> = endpoints.iter().filter(|e| doubts.has(insert.token, e.url())).collect();
@@ -326,7 +328,6 @@ impl Sender {
             }
         }
         let Some(ClusterError { url, failure }) = silent else { return Ok(None) };
-        let age = doubts.age(insert.token).unwrap_or_default();
         if endpoints.len() == 1 {
             return Err(ClusterError { url, failure });
         }

@@ -182,7 +182,7 @@ async fn what_a_server_may_have_is_in_doubt_until_doubt_wait_is_over() {
         });
         let lines = format!("port {}\ntable t", server.port);
         let (patient, _) = plugin(&lines);
-        let (hasty, _) = plugin(&format!("{lines}\ndoubt_wait 1ms"));
+        let (hasty, _) = plugin(&format!("{lines}\ndoubt_wait 0.001"));
         let (sent, other) = (chunk(&[json!({"n": 1})]), chunk(&[json!({"n": 2})]));
         assert!(!patient.is_in_doubt(&sent));
         for plugin in [&patient, &hasty] {
