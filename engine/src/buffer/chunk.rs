@@ -124,8 +124,14 @@ impl Chunk {
     /// The note is as durable as the buffer when this answers `Ok` (one fdatasync). It takes no room on the disk, except on file
     /// systems that never write in place.
     pub fn begin_delivery(&self) -> io::Result<u16> {
-        if let Content::File(content) = &self.content {
-            content.note_deliveries(self.next_delivery())?;
+        if let Content::File(content) = &self.content
+            && let Err(error) = content.note_deliveries(self.next_delivery())
+        {
+            if content.is_poisoned() {
+                // The file is going to be written once more, under names that it had before: with the note, it is not appended to.
+                self.count_delivery();
+            }
+            return Err(error);
         }
         fault!("delivery-noted");
         Ok(self.count_delivery())

@@ -105,32 +105,46 @@ impl FileContent {
     }
 
     /// Notes in the header that so many deliveries were begun. On the device when this answers `Ok`, if the buffer waits for
-    /// that at all. After an error the count is what it was or this. For files that nothing is appended to any more.
+    /// that at all. After an error, and after a crash in between, the count is what it was or this: while one copy of the header is
+    /// written, the other one is whole and says what was noted before. For files that nothing is appended to any more.
     pub(crate) fn note_deliveries(&self, deliveries: u16) -> io::Result<()> {
         let mut inner = self.lock();
         if inner.poisoned {
             return Err(io::Error::other("the file cannot be written any more"));
         }
         let file = self.writable(&mut inner)?;
-        let mut copy = vec![0; usize::try_from(self.start / 2).map_err(io::Error::other)?];
-        // Where the first one is damaged, the second takes its place.
-        let noted = [0, self.start / 2].into_iter().find_map(|offset| {
-            file.read_at(&mut copy, offset).ok()?;
-            header::noted(&copy, deliveries)
-        });
-        let noted = noted.ok_or_else(|| io::Error::other("the header of the chunk's file is damaged"))?;
-        let written = file.write_at(&[IoSlice::new(&noted)], 0);
-        let result = match self.synced_notes {
-            true => written.and_then(|()| {
-                let synced = file.sync_data();
-                // The kernel has told of the failure and will not do so again.
-                inner.poisoned |= synced.is_err();
-                synced
-            }),
-            false => written,
-        };
+        let result = self.write_note(&*file, deliveries, &mut inner.poisoned);
         inner.close();
         result
+    }
+
+    fn write_note(&self, file: &dyn File, deliveries: u16, poisoned: &mut bool) -> io::Result<()> {
+        let second = self.start / 2;
+        let mut copy = vec![0; usize::try_from(second).map_err(io::Error::other)?];
+        let mut write = |copy: &[u8], offset| {
+            file.write_at(&[IoSlice::new(copy)], offset)?;
+            if self.synced_notes {
+                // The kernel tells of a failure once.
+                file.sync_data().inspect_err(|_| *poisoned = true)?;
+            }
+            Ok(())
+        };
+        file.read_at(&mut copy, 0)?;
+        let first = match header::noted(&copy, deliveries) {
+            Some(first) => {
+                if deliveries > 1 {
+                    write(&copy, second)?;
+                }
+                first
+            }
+            // It was damaged, or its writing was interrupted: the second one takes its place.
+            None => {
+                file.read_at(&mut copy, second)?;
+                header::noted(&copy, deliveries)
+                    .ok_or_else(|| io::Error::other("the header of the chunk's file is damaged"))?
+            }
+        };
+        write(&first, 0)
     }
 
     /// Appends a frame with one write. After an error the chunk is as before: what was written of the frame is cut off,

@@ -15,9 +15,9 @@
 //! first byte is one that no MessagePack value begins with, so a Fluentd that finds such a file refuses it as a whole
 //! (it goes to its backup directory) and sends nothing of it to the wrong place.
 //!
-//! That a delivery was begun is noted in the first of the two, in its place ([`noted`]): that needs no room on a full disk, and
-//! what a power cut leaves of it is the old header, the new one, or the second one, which says of no delivery. Nobody has sent
-//! anything before the note is on the device.
+//! That a delivery was begun is noted in the first of the two, in its place ([`noted`]), which needs no room on a full disk. What a
+//! power cut leaves of it is the old header, the new one, or the second one, to which what the first one said is written before
+//! another delivery is noted. Nobody has sent anything before the note is on the device.
 
 use crate::buffer::fluentd::{read_keys, write_keys};
 use crate::buffer::{ChunkId, Metadata};

@@ -432,7 +432,8 @@ impl OurFile {
             chunk.set_marked();
         }
         chunk.set_divided(self.divided);
-        let appendable = !self.is_damaged && formatted == store.formatted;
+        // The destination may know a chunk whose delivery was begun.
+        let appendable = !self.is_damaged && formatted == store.formatted && deliveries == 0;
         Found { chunk: Arc::new(chunk), state: self.state, appendable }
     }
 }
