@@ -121,7 +121,7 @@ impl FileContent {
     fn write_note(&self, file: &dyn File, deliveries: u16, poisoned: &mut bool) -> io::Result<()> {
         let second = self.start / 2;
         let mut copy = vec![0; usize::try_from(second).map_err(io::Error::other)?];
-        let mut write = |copy: &[u8], offset| {
+        let mut write = |copy: &[u8], offset: u64| -> io::Result<()> {
             file.write_at(&[IoSlice::new(copy)], offset)?;
             if self.synced_notes {
                 // The kernel tells of a failure once.
