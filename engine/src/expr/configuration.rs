@@ -14,22 +14,25 @@ use std::cell::Cell;
 #[derive(Clone, Debug)]
 pub struct ConfigurationExpressions {
     host: Host,
+    /// The `<worker N>` in which the next expression stands.
+    worker: Cell<Option<u32>>,
 }
 
 impl ConfigurationExpressions {
     /// With the environment of this host.
     pub fn new(host: Host) -> Self {
-        Self { host }
+        Self { host, worker: Cell::new(None) }
     }
 
     /// The value of the code between `#{` and its `}`.
     pub fn value(&self, code: &str) -> Result<Evaluated, ConfigurationError> {
         let parsed = Parser::new(code, Names::Configuration).program().map_err(ConfigurationError::Syntax)?;
         let program = Program::new(parsed, "main:Object").map_err(ConfigurationError::Syntax)?;
+        let host = self.worker.get().map_or_else(|| self.host.clone(), |worker| self.host.in_worker(worker));
         let arena = Bump::new();
         let changed = Cell::new(false);
-        let inputs = HostInputs(&self.host);
-        let mut vm = Vm::new(&program, &inputs, &self.host, &changed, &arena);
+        let inputs = HostInputs(&host);
+        let mut vm = Vm::new(&program, &inputs, &host, &changed, &arena);
         let result = vm.run().and_then(|value| match value {
             Value::Nil => Ok(None),
             value => to_s(&mut vm, value).map(Some),
@@ -58,6 +61,10 @@ pub enum ConfigurationError {
 impl Evaluate for ConfigurationExpressions {
     fn evaluate(&self, code: &str) -> Result<Evaluated, String> {
         self.value(code).map_err(|error| error.to_string())
+    }
+
+    fn in_worker(&self, id: Option<u32>) {
+        self.worker.set(id);
     }
 }
 
