@@ -12,8 +12,13 @@ pub(crate) fn parse_options(options: &Options) -> ParseOptions {
         Some("v1") => Format::Fluentd,
         _ => Format::Guess,
     };
-    let include_dir = std::env::var_os("FLUENT_CONF_INCLUDE_DIR").map(PathBuf::from);
-    ParseOptions { format, inline: options.inline_config.clone(), include_dir }
+    let variable = |name: &str| std::env::var_os(name).map(PathBuf::from);
+    ParseOptions {
+        format,
+        inline: options.inline_config.clone(),
+        include_dir: variable("LOGWEIR_CONFIG_INCLUDE_DIR"),
+        include_dir_default: variable("FLUENT_CONF_INCLUDE_DIR"),
+    }
 }
 
 /// Process-wide settings: defaults, then `<system>`, then the environment (`LOGWEIR_*`), then the command line.

@@ -61,11 +61,13 @@ impl Tool {
     }
 
     /// Its name in Fluentd.
+    #[cfg(test)]
     pub(crate) fn name(&self) -> &'static str {
         self.name
     }
 
     /// What its `--help` prints.
+    #[cfg(test)]
     pub(crate) fn usage(&self) -> &'static str {
         self.usage
     }

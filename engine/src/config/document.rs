@@ -36,8 +36,10 @@ pub struct ParseOptions {
     /// Text that is added behind the main file (`--inline-config`), in which `\n` stands for a line end. Not for
     /// YAML, as in Fluentd.
     pub inline: Option<String>,
-    /// The folder of `config_include_dir` where `<system>` does not name one.
+    /// The folder of `config_include_dir`, whatever `<system>` says; nothing for none.
     pub include_dir: Option<PathBuf>,
+    /// The same where `<system>` does not name one.
+    pub include_dir_default: Option<PathBuf>,
 }
 
 /// Reads a configuration file, what it includes and the files of its `config_include_dir`. All problems go to `diagnostics`; the document holds what could
@@ -49,7 +51,7 @@ pub fn parse_file(
     diagnostics: &mut Diagnostics,
 ) -> Document {
     let mut document = parse_one(path, options, evaluate, diagnostics);
-    super::include_dir::append(&mut document, options.include_dir.as_deref(), evaluate, diagnostics);
+    super::include_dir::append(&mut document, options, evaluate, diagnostics);
     document
 }
 

@@ -11,19 +11,18 @@ use std::path::{Path, PathBuf};
 /// Folders in folders, at most.
 const DEPTH_MAX: usize = 16;
 
-/// Reads the files of the folder that `document` names, else of `fallback`, and adds what they hold.
+/// Reads the files of the folder that `options` or `document` names, and adds what they hold.
 pub(super) fn append(
     document: &mut Document,
-    fallback: Option<&Path>,
+    options: &ParseOptions,
     evaluate: &dyn Evaluate,
     diagnostics: &mut Diagnostics,
 ) {
     let attr =
         document.root.sections("system").next().and_then(|system| system.attr("config_include_dir")).cloned();
-    let dir = match attr.as_ref().and_then(|attr| attr.value.text()) {
-        Some(text) => PathBuf::from(text),
-        None => fallback.map(Path::to_owned).unwrap_or_default(),
-    };
+    let written = attr.as_ref().and_then(|attr| attr.value.text()).map(PathBuf::from);
+    let dir = options.include_dir.clone().or(written).or_else(|| options.include_dir_default.clone());
+    let dir = dir.unwrap_or_default();
     if dir.as_os_str().is_empty() {
         return;
     }
@@ -37,7 +36,7 @@ pub(super) fn append(
         });
     }
     let known: Vec<_> = document.sources.iter().filter_map(|source| canonical(&source.name)).collect();
-    for path in files.iter().filter(|path| !canonical(path).is_some_and(|path| known.contains(&path))) {
+    for path in files.iter().filter(|path| canonical(path).is_none_or(|path| !known.contains(&path))) {
         let more = parse_one(path, &ParseOptions::default(), evaluate, diagnostics);
         document.root.attrs.extend(more.root.attrs);
         document.root.elements.extend(more.root.elements);
@@ -69,10 +68,11 @@ mod tests {
     use crate::config::{Evaluated, parse_file};
     use std::fs;
 
-    fn read(dir: &Path, main: &str, fallback: Option<&Path>) -> (Vec<String>, Vec<String>) {
+    fn read(dir: &Path, main: &str, default: Option<&Path>) -> (Vec<String>, Vec<String>) {
         let main_path = dir.join("fluent.conf");
         fs::write(&main_path, main).unwrap();
-        let options = ParseOptions { include_dir: fallback.map(Path::to_owned), ..ParseOptions::default() };
+        let include_dir_default = default.map(Path::to_owned);
+        let options = ParseOptions { include_dir_default, ..ParseOptions::default() };
         let mut diagnostics = Diagnostics::new();
         let document = parse_file(&main_path, &options, &|_: &str| Ok(Evaluated::Nil), &mut diagnostics);
         let names = document.root.elements.iter().map(|element| format!("{} {}", element.name, element.arg));
