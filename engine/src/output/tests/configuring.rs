@@ -1,7 +1,7 @@
 //! From `<buffer>` and `<secondary>` to a runtime, or to the error that Fluentd gives.
 
-use crate::buffer::{Chunk, Limits};
-use crate::config::{Diagnostic, Params};
+use crate::buffer::{Chunk, ChunkFiles, Limits};
+use crate::config::{Diagnostic, Params, System};
 use crate::output::buffered::limits;
 use crate::output::keys::ChunkKeys;
 use crate::output::location::{FileKind, Location};
