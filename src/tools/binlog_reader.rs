@@ -108,7 +108,8 @@ fn formatter(options: &Options, registry: &Registry) -> Result<Arc<dyn Formatter
     }
     text.push_str("</format>\n");
     let refused = |problem: logweir_engine::config::Diagnostic| Stop::Usage(problem.message().to_owned());
-    let mut driver = Driver::new(&[plugin]);
+    // Formatters may be made of others: stdout of json.
+    let mut driver = Driver::new(&registry.iter().collect::<Vec<_>>());
     let params = driver.params(Kind::Formatter, &text).map_err(refused)?;
     match plugin.build {
         Build::Formatter(build) => build(&params, &mut driver.context()).map_err(refused),

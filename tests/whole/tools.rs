@@ -166,6 +166,8 @@ fn fluent_binlog_reader_shows_chunks() {
     assert_eq!(shown(&["head", "-f", "json", "-n", "1"], &theirs).0, "{\"a\":1}\n");
     let ltsv = ["cat", "-f", "ltsv", "-e", "label_delimiter==", "-e", "add_newline=false"];
     assert_eq!(shown(&ltsv, &bare), ("a=2".to_owned(), 0));
+    let stdout = shown(&["cat", "-f", "stdout"], &bare).0;
+    assert_eq!(stdout, format!("1970-01-01 00:00:05.000000000 +0000 {}: {{\"a\":2}}\n", bare.display()));
     assert_eq!(shown(&["cat", "-f", "nope"], &bare).1, 1);
     let formats = words(&run(&reader, &["formats"], b""));
     assert!(formats.lines().any(|line| line == "out_file"), "{formats}");
