@@ -34,9 +34,10 @@ fn events_go_past_the_plugins_of_their_worker_only() {
     let here = dir.path();
     let (zero, one, none) = (free_port(), free_port(), free_port());
     let config = format!(
-        "<system>\n workers 3\n</system>\n\
+        "<system>\n workers 3\n log_level debug\n</system>\n\
          <worker 0>\n{}{}</worker>\n\
-         <worker 1-2>\n{}{}\
+         <worker 1-2>\n\
+         <source>\n @type exec\n command echo $SERVERENGINE_WORKER_ID\n tag exec\n <parse>\n @type none\n </parse>\n</source>\n{}{}\
          <filter **>\n @type record_transformer\n <record>\n by \"#{{ENV['SERVERENGINE_WORKER_ID']}}\"\n </record>\n </filter>\n{}\
          </worker>\n{}{NO_OWN_LOG}",
         input(zero),
@@ -58,11 +59,12 @@ fn events_go_past_the_plugins_of_their_worker_only() {
         lines.sort();
         lines
     };
-    process.wait("all events", |_| lines("out0.log").len() + lines("out1.log").len() == 4);
+    process.wait("all events", |_| lines("out0.log").len() + lines("out1.log").len() == 5);
     assert_eq!(process.stop().code(), Some(0));
     assert_eq!(lines("out0.log"), [r#"{"message":"anywhere, for 0"}"#, r#"{"message":"from 0"}"#]);
     let by_1 = |text: &str| format!(r#"{{"message":"{text}","by":"1","w":1}}"#);
-    assert_eq!(lines("out1.log"), [by_1("anywhere, for 1"), by_1("from 1")]);
+    assert_eq!(lines("out1.log"), [by_1("1"), by_1("anywhere, for 1"), by_1("from 1")]);
+    assert!(process.log().contains("[debug]: #1 Executing command"), "{}", process.log());
     assert!(process.log().contains("no patterns matched tag=\"other\""), "{}", process.log());
 }
 

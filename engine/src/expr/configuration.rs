@@ -84,3 +84,39 @@ impl<'a> Inputs<'a> for HostInputs<'_> {
         Found::Unknown
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::{Diagnostics, Element, ParseOptions, parse_file};
+
+    /// The values of `k`, in order.
+    fn values(element: &Element, found: &mut Vec<String>) {
+        found.extend(element.text("k").map(str::to_owned));
+        element.elements.iter().for_each(|inner| values(inner, found));
+    }
+
+    #[test]
+    fn worker_id_is_that_of_the_section() {
+        let dir = tempfile::tempdir().unwrap();
+        std::fs::write(dir.path().join("more"), "<match b>\nk \"#{worker_id}\"\n</match>\n").unwrap();
+        let text = "<match a>\nk \"#{worker_id}\"\n</match>\n\
+                    <worker 2-3>\n@include more\n<match c>\nk \"#{ENV['SERVERENGINE_WORKER_ID']}\"\n</match>\n</worker>\n\
+                    <match d>\n<worker>\nk \"#{worker_id}\"\n</worker>\nk \"#{ENV['SERVERENGINE_WORKER_ID']}\"\n</match>\n";
+        let yaml = "config:\n\
+                    - match: {$tag: a, k: !fluent/s '#{worker_id}'}\n\
+                    - worker: {$arg: 2, config: [{match: {k: !fluent/s '#{worker_id}'}}, {match: {k: !fluent/s '#{worker_id}'}}]}\n\
+                    - match: {k: !fluent/s '#{worker_id}', x: {k: !fluent/s '#{worker_id}'}}\n";
+        for (name, text) in [("a.conf", text), ("a.yaml", yaml)] {
+            let path = dir.path().join(name);
+            std::fs::write(&path, text).unwrap();
+            let evaluate = ConfigurationExpressions::new(Host::process(Some(0)));
+            let mut diagnostics = Diagnostics::new();
+            let document = parse_file(&path, &ParseOptions::default(), &evaluate, &mut diagnostics);
+            assert!(!diagnostics.has_errors(), "{}", diagnostics.render(false));
+            let mut found = Vec::new();
+            values(&document.root, &mut found);
+            assert_eq!(found, ["0", "2", "2", "0", "0"], "{name}");
+        }
+    }
+}

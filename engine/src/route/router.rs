@@ -184,22 +184,32 @@ impl Router {
     fn build(&self, tag: &Tag) -> Pipeline {
         let mut views = self.views.iter().map(|worker| self.view(tag, *worker));
         let first = views.next().unwrap_or_default();
-        let taken = if first.1.is_some() { None } else { views.find(|(_, output)| output.is_some()) };
-        let (filters, output) = taken.unwrap_or(first);
-        Pipeline::new(tag, &filters, output)
+        let taken = if first.output.is_some() { None } else { views.find(|way| way.output.is_some()) };
+        let way = taken.unwrap_or(first);
+        Pipeline::new(tag, &way.filters, way.output)
     }
 
-    /// The filters and the output of the tag in a worker.
-    fn view(&self, tag: &Tag, worker: u32) -> (Vec<Arc<dyn Filter>>, Option<Arc<dyn Output>>) {
-        let mut filters = Vec::new();
+    /// What takes the tag in a worker.
+    fn view(&self, tag: &Tag, worker: u32) -> Way {
+        let mut way = Way::default();
         for rule in self.rules.iter().filter(|rule| rule.workers.contains(worker)) {
             if rule.patterns.matches(tag.as_str()) {
                 match &rule.collector {
-                    Collector::Filter(filter) => filters.push(Arc::clone(filter)),
-                    Collector::Output(output) => return (filters, Some(Arc::clone(output))),
+                    Collector::Filter(filter) => way.filters.push(Arc::clone(filter)),
+                    Collector::Output(output) => {
+                        way.output = Some(Arc::clone(output));
+                        break;
+                    }
                 }
             }
         }
-        (filters, None)
+        way
     }
+}
+
+/// The plugins on the way of a tag.
+#[derive(Default)]
+struct Way {
+    filters: Vec<Arc<dyn Filter>>,
+    output: Option<Arc<dyn Output>>,
 }

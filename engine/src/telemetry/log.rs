@@ -229,3 +229,24 @@ fn sink() -> MutexGuard<'static, Sink> {
     });
     sink.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lines_that_were_printed_before_are_left_out_for_a_while() {
+        let hour = Some(Duration::from_secs(3600));
+        let settings = LogSettings { ignore_repeated_interval: hour, ..LogSettings::default() };
+        let mut sink = Sink { settings, file: None, last: None, recent: Default::default(), events: None };
+        let left_out = |sink: &mut Sink, lines: &[&str]| -> Vec<bool> {
+            lines.iter().map(|line| sink.is_repeated(line)).collect()
+        };
+        assert_eq!(left_out(&mut sink, &["a", "a", "b", "a"]), [false, true, false, false]);
+        sink.settings.ignore_same_interval = hour;
+        assert_eq!(left_out(&mut sink, &["a", "b", "a", "b", "c"]), [false, false, true, true, false]);
+        sink.settings.ignore_same_interval = Some(Duration::ZERO);
+        std::thread::sleep(Duration::from_millis(2)); // the clock has gone on
+        assert_eq!(left_out(&mut sink, &["a"]), [false]);
+    }
+}
