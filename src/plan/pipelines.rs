@@ -95,7 +95,7 @@ pub(super) fn build(
     let mut shown_labels = Vec::new();
     for label in &directives.labels {
         let workers = label.workers;
-        let rules = label.rules.iter().map(|element| Placed { element: *element, workers });
+        let rules = label.rules.iter().map(|element| Placed { element, workers });
         let rules = builder.rules(rules, Some(label.name));
         let errors = builder.errors_of(workers, label.name);
         let quiet = label.name == LOG_LABEL;

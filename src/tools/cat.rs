@@ -46,9 +46,8 @@ pub(super) fn run(args: Vec<OsString>, _registry: &Registry) -> Result<ExitCode,
     let options = parse(args)?;
     let mut sender = Sender::new(options.address, options.retry_limit);
     let mut records = Records::new(std::io::stdin().lock(), options.format);
-    loop {
-        // As in Fluentd: the events before a broken line are sent, those behind it are not read.
-        let Some(record) = records.next().map_err(Stop::Failed)? else { break };
+    // As in Fluentd: the events before a broken line are sent, those behind it are not read.
+    while let Some(record) = records.next().map_err(Stop::Failed)? {
         let now = options.event_time.unwrap_or_else(EventTime::now);
         let time = if options.time_as_integer { Time::Int(now.sec) } else { Time::Event(now) };
         sender.send(&message(&options.tag, time, &record), &record, now.sec).map_err(Stop::Failed)?;

@@ -114,7 +114,7 @@ mod tests {
             let mut seen = self.0.lock().unwrap();
             seen.push((stream.tag.as_str().to_owned(), stream.count, receipt.origin().clone()));
             let failed = Err(EmitError::BufferOverflow);
-            Box::pin(std::future::ready(if seen.len() % 2 == 0 { failed } else { Ok(()) }))
+            Box::pin(std::future::ready(if seen.len().is_multiple_of(2) { failed } else { Ok(()) }))
         }
     }
 
