@@ -20,8 +20,9 @@ RUN apt-get update && apt-get install -y --no-install-recommends ca-certificates
     && useradd --uid 65532 --no-create-home --shell /usr/sbin/nologin logweir \
     && mkdir -p /etc/fluent && chown logweir:logweir /var/log
 COPY --from=build /src/target/release/logweir /usr/local/bin/logweir
-# A drop-in for images that call fluentd.
-RUN ln -s logweir /usr/local/bin/fluentd
+# A drop-in for images that call fluentd and the commands that come with it.
+RUN for name in fluentd fluent-cat fluent-ctl fluent-binlog-reader fluent-plugin-config-format; do \
+      ln -s logweir /usr/local/bin/$name; done
 COPY conf/sample.conf /etc/fluent/fluent.conf
 USER 65532
 EXPOSE 24224/tcp 24224/udp

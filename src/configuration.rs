@@ -21,6 +21,8 @@ pub(crate) struct Configuration {
     registry: Registry,
     running: Document,
     candidate: Option<Document>,
+    /// SIGWINCH has ended with_source_only: a reload does not begin it again.
+    has_left_source_only: bool,
 }
 
 /// A configuration that is ready to start.
@@ -32,9 +34,22 @@ pub(crate) struct Loaded {
 impl Configuration {
     /// Reads and builds the configuration that the command line names. Problems are logged; `None` if they forbid a
     /// start.
-    pub(crate) fn load(options: Options, registry: Registry) -> Option<(Self, Loaded)> {
+    pub(crate) fn load(mut options: Options, registry: Registry) -> Option<(Self, Loaded)> {
         let path = config_path(&options);
         let log = PluginLog::program();
+        if options.inline_config.as_deref() == Some("-") {
+            log_warn!(
+                log,
+                "the value \"-\" for `inline_config` is deprecated; it is read from standard input"
+            );
+            match std::io::read_to_string(std::io::stdin()) {
+                Ok(text) => options.inline_config = Some(text),
+                Err(error) => {
+                    log_error!(log, "cannot read the inline config", error = error.to_string());
+                    return None;
+                }
+            }
+        }
         let (document, mut problems) = read(&path, &options);
         if problems.has_errors() {
             problems.extend(check_directives(&document.root, options.strict_config_value, &registry));
@@ -50,8 +65,20 @@ impl Configuration {
         for (option, reason) in &options.ignored {
             log_warn!(log, format!("{option} is ignored: {reason}"));
         }
+        if let Err(problem) = check_surroundings(&system, &options) {
+            log_error!(
+                log,
+                "config error",
+                file = path,
+                error_class = Shown(problem.class()),
+                error = problem.message()
+            );
+            return None;
+        }
         let loaded = build(&document, system, &registry, &path, problems)?;
-        Some((Self { options, registry, running: document, candidate: None }, loaded))
+        let configuration =
+            Self { options, registry, running: document, candidate: None, has_left_source_only: false };
+        Some((configuration, loaded))
     }
 
     /// Prints the configuration as Fluentd does at its start, secrets masked.
@@ -84,10 +111,21 @@ impl Configuration {
             report(&problems, path);
             return None;
         }
-        let system = system_of(&document, &self.options, path)?;
+        let system = self.system_of(&document, path)?;
         let loaded = build(&document, system, &self.registry, path, problems)?;
         self.candidate = Some(document);
         Some(loaded)
+    }
+
+    /// Outputs run from now on, whatever with_source_only says.
+    pub(crate) fn leave_source_only(&mut self) {
+        self.has_left_source_only = true;
+    }
+
+    fn system_of(&self, document: &Document, path: &Path) -> Option<System> {
+        let mut system = system_of(document, &self.options, path)?;
+        system.with_source_only &= !self.has_left_source_only;
+        Some(system)
     }
 
     /// What was reloaded last runs now.
@@ -101,7 +139,7 @@ impl Configuration {
     pub(crate) fn previous(&mut self) -> Option<Loaded> {
         self.candidate = None;
         let path = config_path(&self.options);
-        let system = system_of(&self.running, &self.options, &path)?;
+        let system = self.system_of(&self.running, &path)?;
         build(&self.running, system, &self.registry, &path, Diagnostics::new())
     }
 }
@@ -131,6 +169,23 @@ fn system_of(document: &Document, options: &Options, path: &Path) -> Option<Syst
     };
     report(&problems, path);
     (!problems.has_errors()).then_some(system)
+}
+
+/// What Fluentd's supervisor looks at before any plugin is configured.
+fn check_surroundings(system: &System, options: &Options) -> Result<(), Diagnostic> {
+    if options.no_supervisor && system.workers != 1 {
+        return Err(Diagnostic::error(format!(
+            "invalid number of workers (must be 1 or unspecified) with --no-supervisor: {}",
+            system.workers
+        )));
+    }
+    match &system.root_dir {
+        Some(root) if root.exists() && !root.is_dir() => {
+            let message = format!("non directory entry exists:{}", root.display());
+            Err(Diagnostic::error(message).class_name("Fluent::InvalidRootDirectory"))
+        }
+        _ => Ok(()),
+    }
 }
 
 fn build(

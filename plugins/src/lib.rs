@@ -39,6 +39,7 @@ pub mod in_syslog;
 pub mod in_tail;
 pub mod in_tcp;
 pub mod in_udp;
+pub mod out_buffer;
 pub mod out_clickhouse;
 pub mod out_copy;
 pub mod out_detect_exceptions;
@@ -111,6 +112,7 @@ static PLUGINS: &[&Descriptor] = &[
     &in_tail::PLUGIN,
     &in_tcp::PLUGIN,
     &in_udp::PLUGIN,
+    &out_buffer::PLUGIN,
     &out_clickhouse::PLUGIN,
     &out_copy::PLUGIN,
     &out_detect_exceptions::PLUGIN,

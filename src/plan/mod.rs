@@ -2,13 +2,17 @@
 
 mod directives;
 mod pipelines;
+mod source_only;
 
 use directives::Directives;
 use logweir_engine::config::{Diagnostics, Element, Session, System};
+use logweir_engine::log_info;
 use logweir_engine::plugin::{BuiltOutput, FileBuffer, Filter, Input, InputCounters, PluginId, Registry};
 use logweir_engine::route::Router;
 use logweir_engine::telemetry::PluginLog;
 use std::sync::Arc;
+
+pub(crate) use source_only::Held;
 
 /// Everything of one configuration, built and connected.
 pub(crate) struct Plan {
@@ -22,6 +26,8 @@ pub(crate) struct Plan {
     pub(crate) outputs: Vec<BuiltOutput>,
     /// Where Logweir's own log lines go as events: `<label @FLUENT_LOG>`, or a top-level `<match fluent.**>`.
     pub(crate) log_router: Option<Arc<Router>>,
+    /// The buffers of with_source_only, or those in which such a run has left something.
+    pub(crate) held: Vec<Held>,
     /// Labels refer to each other weakly; this keeps them.
     _routers: Vec<Arc<Router>>,
 }
@@ -71,6 +77,9 @@ impl Plan {
         let mut diagnostics = Diagnostics::new();
         let directives = Directives::read(root, &system, &mut diagnostics);
         let session = Session::new(system.strict_config_value);
+        if system.without_source {
+            log_info!(PluginLog::program(), "'--without-source' is applied. Ignore <source> sections");
+        }
         let built = pipelines::build(&directives, &system, registry, &session, &mut diagnostics);
         diagnostics.extend(session.take_late_warnings());
         if diagnostics.has_errors() {
@@ -82,6 +91,7 @@ impl Plan {
             filters: built.filters,
             outputs: built.outputs,
             log_router: built.log_router,
+            held: built.held,
             _routers: built.routers,
         };
         (Some(plan), diagnostics)

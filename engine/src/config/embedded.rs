@@ -4,6 +4,16 @@
 pub trait Evaluate {
     /// The value of `code`, which is what stands between `#{` and its `}`. The error says what cannot be evaluated.
     fn evaluate(&self, code: &str) -> Result<Evaluated, String>;
+
+    /// What follows stands in `<worker N>` (`N` is the first of `<worker N-M>`), or, with `None`, in none: what `worker_id` is.
+    fn in_worker(&self, id: Option<u32>) {
+        let _ = id;
+    }
+}
+
+/// The first worker that the argument of a `<worker>` names.
+pub(super) fn first_worker(arg: &str) -> Option<u32> {
+    arg.split('-').next().unwrap_or(arg).trim().parse().ok()
 }
 
 /// The value of an embedded expression.

@@ -12,6 +12,7 @@ mod embedded;
 mod excerpt;
 mod glob;
 mod include;
+mod include_dir;
 mod json_literal;
 mod literal;
 mod number;

@@ -2,10 +2,11 @@
 //!
 //! | chunk | goes to | as |
 //! |---|---|---|
-//! | can never be written (unrecoverable error) | `ROOT/backup/worker0/ID/HEX.log` | the bytes that the output was given |
+//! | can never be written (unrecoverable error) | `ROOT/backup/workerN/ID/HEX.log` | the bytes that the output was given |
 //! | its output hit the limit of retries (file buffer) | `ROOT/buffer/ID/` | its file, to be put back later |
 //!
-//! ROOT is root_dir of `<system>`, else `$FLUENT_BACKUP_DIR`, else `/tmp/fluent`; ID is the plugin's id.
+//! ROOT is root_dir of `<system>`, else `$FLUENT_BACKUP_DIR`, else `/tmp/fluent`; ID is the plugin's id, N
+//! the first worker of its `<worker>`, 0 outside of one.
 
 use crate::buffer::{Chunk, Environment};
 use crate::config::System;
@@ -39,7 +40,7 @@ impl Backup {
         };
         let id = safe_name(plugin_id);
         Self {
-            rejected: root.join("backup").join("worker0").join(&id),
+            rejected: root.join("backup").join(format!("worker{}", system.worker_id)).join(&id),
             evacuated: root.join("buffer").join(&id),
             file_mode: system.file_permission.unwrap_or(FILE_MODE),
             dir_mode: system.dir_permission.unwrap_or(DIR_MODE),

@@ -127,12 +127,24 @@ impl Buffered {
     }
 
     async fn start_all(&self) -> Result<(), StartError> {
+        self.start_holding().await?;
+        self.start_flushing();
+        Ok(())
+    }
+
+    /// Takes events from now on, and writes none before [`Self::start_flushing`].
+    pub async fn start_holding(&self) -> Result<(), StartError> {
         let runtime = &self.runtime;
         runtime.output.start().await?;
         if let Some(secondary) = &runtime.secondary {
             secondary.output.start().await?;
         }
-        runtime.open().await?;
+        runtime.open().await
+    }
+
+    /// Writes what is there and what comes.
+    pub fn start_flushing(&self) {
+        let runtime = &self.runtime;
         let mut tasks = self.tasks.lock().unwrap_or_else(PoisonError::into_inner);
         for _ in 0..runtime.flush.thread_count {
             tasks.spawn(Arc::clone(runtime).flush_task());
@@ -140,7 +152,6 @@ impl Buffered {
         if let Some(interval) = runtime.flush.enqueue_interval() {
             tasks.spawn(Arc::clone(runtime).enqueue_task(interval));
         }
-        Ok(())
     }
 
     async fn shut_down(&self) {

@@ -9,7 +9,7 @@ use crate::config::{Diagnostic, Params, System};
 use crate::delivery::{EmitError, Receipt};
 use crate::event::EventStream;
 use crate::output::ChunkKeys;
-use crate::route::{ErrorEvents, Router};
+use crate::route::{ErrorEvents, Router, Workers};
 use crate::telemetry::PluginLog;
 use std::collections::hash_map::Entry;
 use std::collections::{HashMap, HashSet};
@@ -87,6 +87,10 @@ pub struct BuildContext<'a> {
 pub struct Shared {
     /// The labels that are referred to; connected after all plugins are built.
     pub labels: HashMap<String, LabelRef>,
+    /// Those that plugins in a `<worker>` refer to, which see what runs in these workers.
+    pub worker_labels: HashMap<(Workers, String), LabelRef>,
+    /// The `<worker>` whose plugins are being built.
+    pub workers: Workers,
     /// The label whose plugins are being built; `None` at the top level.
     pub label: Option<String>,
     /// Every output that was built, those of nested sections included, in the order in which they were built.
@@ -203,7 +207,8 @@ impl BuildContext<'_> {
         };
         let id = self.shared.identify(section)?;
         let shown_at = self.shared.shown_outputs.len();
-        let log = PluginLog::new(id.configured.then(|| id.text.clone()), section.log_level());
+        let log = PluginLog::new(id.configured.then(|| id.text.clone()), section.log_level())
+            .in_worker(self.system.worker_id);
         let mut context = BuildContext {
             id: id.clone(),
             log,
@@ -255,7 +260,10 @@ impl BuildContext<'_> {
 
     /// A reference to a label, which is checked and connected once the whole configuration is read.
     pub fn label(&mut self, name: &str) -> LabelRef {
-        self.shared.labels.entry(name.to_owned()).or_default().clone()
+        match self.shared.workers {
+            Workers::ALL => self.shared.labels.entry(name.to_owned()).or_default().clone(),
+            workers => self.shared.worker_labels.entry((workers, name.to_owned())).or_default().clone(),
+        }
     }
 
     /// Where an output or filter sends events on: into its own `@label`, else into the label that it stands in, else into

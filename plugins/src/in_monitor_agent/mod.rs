@@ -110,7 +110,13 @@ fn configured(params: &Params, context: &mut BuildContext<'_>) -> Result<(Agent,
             size_metrics: context.system.enable_size_metrics,
         },
     };
-    Ok((agent, ServerOptions::new(params, transport, false)?))
+    let mut server = ServerOptions::new(params, transport, false)?;
+    // In Fluentd each worker has an agent of its own, and so a port.
+    let worker = u16::try_from(context.system.worker_id).unwrap_or(u16::MAX);
+    server.port = server.port.checked_add(worker).ok_or_else(|| {
+        params.error("port", format!("'port' is too high for the agent of worker {worker}"))
+    })?;
+    Ok((agent, server))
 }
 
 struct MonitorAgent {
@@ -124,7 +130,10 @@ impl Input for MonitorAgent {
             let ServerOptions { bind, port, .. } = &self.server;
             log_debug!(
                 context.log,
-                format!("listening monitoring http server on http://{bind}:{port}/api/plugins for worker0")
+                format!(
+                    "listening monitoring http server on http://{bind}:{port}/api/plugins for worker{}",
+                    context.log.worker()
+                )
             );
             listen(&self.agent, self.server.clone(), &context)?;
             if let Some(tag) = self.agent.tag.clone() {

@@ -200,3 +200,17 @@ fn mistakes() {
     assert!(error("emit_interval 0").contains("'emit_interval' must be more than 0"));
     assert!(error("port 99999").contains("'port' must be a number"));
 }
+
+#[test]
+fn each_worker_has_a_port_of_its_own() {
+    let mut driver = Driver::new(crate::PLUGINS);
+    let port = |driver: &mut Driver, text: &str| {
+        let text = format!("<source>\n@type monitor_agent\nbind 127.0.0.1\n{text}\n</source>");
+        let params = driver.params(Kind::Input, &text).unwrap();
+        configured(&params, &mut driver.context()).map(|(_, server)| server.port).map_err(|e| e.to_string())
+    };
+    assert_eq!(port(&mut driver, ""), Ok(24220));
+    driver.system = driver.system.in_workers(2..=3);
+    assert_eq!(port(&mut driver, ""), Ok(24222));
+    assert!(port(&mut driver, "port 65535").unwrap_err().contains("'port' is too high"));
+}

@@ -11,6 +11,7 @@ use crate::plugin::Registry;
 use crate::telemetry::{Level, LogFormat};
 use layers::Layers;
 use std::collections::BTreeMap;
+use std::ops::RangeInclusive;
 use std::path::PathBuf;
 use std::time::Duration;
 use table::{SYSTEM, WITHOUT_EFFECT};
@@ -19,8 +20,10 @@ use table::{SYSTEM, WITHOUT_EFFECT};
 /// (`LOGWEIR_NAME`, `LOGWEIR_LOG_NAME` for those of `<log>`), `<system>`, Fluentd's default.
 #[derive(Clone, Debug)]
 pub struct System {
-    /// Worker processes that the configuration is written for.
+    /// Worker processes that the configuration is written for; for a plugin in `<worker N-M>`, those of that section.
     pub workers: u32,
+    /// The worker that a plugin takes itself for: the first of its `<worker N-M>`, 0 outside of one.
+    pub worker_id: u32,
     /// Wait before a worker that ended is started again.
     pub restart_worker_interval: Duration,
     /// Base of `worker0/<@id>/...` for buffers, storage and backup.
@@ -53,8 +56,10 @@ pub struct System {
     pub enable_msgpack_time_support: bool,
     /// Whether sockets are not shared between workers.
     pub disable_shared_socket: bool,
-    /// Whether only `<source>` directives run.
+    /// Whether only inputs are started, until SIGWINCH; what they take waits in a buffer.
     pub with_source_only: bool,
+    /// What `<source_only_buffer>` sets, in configuration spelling.
+    pub source_only_buffer: Vec<(String, String)>,
     /// Whether inputs count what they emit.
     pub enable_input_metrics: bool,
     /// Whether the sizes of events are counted.
@@ -148,7 +153,18 @@ impl System {
         if let Some(metrics) = params.as_ref().and_then(|params| params.section("metrics")) {
             system.metrics_labels = metrics_labels(metrics, diagnostics);
         }
+        if let Some(buffer) = params.as_ref().and_then(|params| params.section("source_only_buffer")) {
+            let owned = |(name, text): (&str, &str)| (name.to_owned(), text.to_owned());
+            system.source_only_buffer = buffer.attrs().map(owned).collect();
+        }
         system
+    }
+
+    /// The settings as a plugin sees them that stands in a `<worker>` of these workers.
+    #[must_use]
+    pub fn in_workers(&self, workers: RangeInclusive<u32>) -> Self {
+        let count = workers.end().saturating_sub(*workers.start()).saturating_add(1);
+        Self { workers: count, worker_id: *workers.start(), ..self.clone() }
     }
 
     fn from_layers(layers: &Layers, diagnostics: &mut Diagnostics) -> Self {
@@ -173,6 +189,7 @@ impl System {
         let time_format = layers.text("log.time_format");
         Self {
             workers: u32::try_from(workers).unwrap_or(u32::MAX),
+            worker_id: 0,
             restart_worker_interval: layers.time("restart_worker_interval").unwrap_or_default(),
             root_dir: layers.text("root_dir").map(PathBuf::from),
             log_level: log_level.unwrap_or(Level::Info),
@@ -190,6 +207,7 @@ impl System {
             enable_msgpack_time_support: layers.bool("enable_msgpack_time_support"),
             disable_shared_socket: layers.bool("disable_shared_socket"),
             with_source_only: layers.bool("with_source_only"),
+            source_only_buffer: Vec::new(),
             enable_input_metrics: layers.bool("enable_input_metrics"),
             enable_size_metrics: layers.bool("enable_size_metrics"),
             enable_jit: layers.bool("enable_jit"),
@@ -224,7 +242,8 @@ fn checked(
     let mut checker = Checker::new(&registry, &session);
     let params = checker.section(element, &SYSTEM);
     diagnostics.extend(checker.finish());
-    let attrs = element.attrs.iter().map(|attr| (attr.name.as_str(), &attr.name_span));
+    let of_log = element.sections("log").flat_map(|log| &log.attrs);
+    let attrs = element.attrs.iter().chain(of_log).map(|attr| (attr.name.as_str(), &attr.name_span));
     let sections = element.elements.iter().map(|inner| (inner.name.as_str(), &inner.span));
     for (name, span) in attrs.chain(sections) {
         if let Some((_, why)) = WITHOUT_EFFECT.iter().find(|(known, _)| *known == name) {
@@ -273,6 +292,7 @@ impl Default for System {
     fn default() -> Self {
         Self {
             workers: 1,
+            worker_id: 0,
             restart_worker_interval: Duration::ZERO,
             root_dir: None,
             log_level: Level::Info,
@@ -290,6 +310,7 @@ impl Default for System {
             enable_msgpack_time_support: false,
             disable_shared_socket: false,
             with_source_only: false,
+            source_only_buffer: Vec::new(),
             enable_input_metrics: false,
             enable_size_metrics: false,
             enable_jit: false,
