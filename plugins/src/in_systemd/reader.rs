@@ -145,7 +145,7 @@ impl Reader {
             }
             if is_at_entry || journal.next()? {
                 is_at_entry = false;
-                if !self.add(&mut journal, &mut batch)? {
+                if !self.add(&mut journal, &mut batch) {
                     return Ok(End::Stop);
                 }
             } else if !self.emit(&mut batch) {
@@ -189,11 +189,17 @@ impl Reader {
     }
 
     /// Reads the entry that the journal is at. `false` if the program stops.
-    fn add(&mut self, journal: &mut Journal, batch: &mut Batch) -> io::Result<bool> {
-        let cursor = journal.cursor()?;
+    fn add(&mut self, journal: &mut Journal, batch: &mut Batch) -> bool {
+        let cursor = match journal.cursor() {
+            Ok(cursor) => cursor,
+            Err(error) => {
+                self.pass_over("unknown", &error);
+                return true;
+            }
+        };
         let place = self.place(&cursor);
         if batch.count > 0 && self.must_end(batch.place, place) && !self.emit(batch) {
-            return Ok(false);
+            return false;
         }
         let before = batch.bytes.len();
         match self.entries.read(journal, &mut batch.bytes) {
@@ -203,15 +209,7 @@ impl Reader {
             }
             Err(error) => {
                 batch.bytes.truncate(before);
-                self.context.not_emitted(Account::DroppedInvalid, 1);
-                if self.quiet.allows(&self.context.log) {
-                    log_warn!(
-                        self.context.log,
-                        "cannot read an entry of the journal; it is passed over",
-                        cursor = cursor,
-                        error = error.to_string()
-                    );
-                }
+                self.pass_over(&cursor, &error);
             }
         }
         batch.cursor = cursor;
@@ -220,7 +218,20 @@ impl Reader {
             self.series.entry(series).or_default().last = Some(number);
         }
         let is_full = batch.count >= BATCH_ENTRIES_MAX || batch.bytes.len() >= BATCH_BYTES_MAX;
-        Ok(!is_full || self.emit(batch))
+        !is_full || self.emit(batch)
+    }
+
+    /// An entry is damaged; those behind it may not be.
+    fn pass_over(&self, cursor: &str, error: &io::Error) {
+        self.context.not_emitted(Account::DroppedInvalid, 1);
+        if self.quiet.allows(&self.context.log) {
+            log_warn!(
+                self.context.log,
+                "cannot read an entry of the journal; it is passed over",
+                cursor = cursor,
+                error = error.to_string()
+            );
+        }
     }
 
     /// Where an entry is in its series. One whose number is not above those before it (libsystemd puts entries of several

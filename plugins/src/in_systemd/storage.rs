@@ -23,7 +23,9 @@ use std::time::Duration;
 /// For the descriptor of the plugin.
 pub(super) const STORAGE: SectionSpec = SectionSpec {
     params: &[
-        Param::new("@type", ParamKind::Enum(&["local"]), "The kind of storage").default("local"),
+        Param::new("@type", ParamKind::Enum(&["local"]), "The kind of storage")
+            .aliases(&["type"])
+            .default("local"),
         Param::new("path", ParamKind::String, "The file, or its folder"),
         Param::new("mode", ParamKind::String, "Permission bits of the file").default("0644"),
         Param::new("dir_mode", ParamKind::String, "Permission bits of folders that are made").default("0755"),

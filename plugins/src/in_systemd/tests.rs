@@ -104,7 +104,7 @@ fn number(event: &str) -> u64 {
 
 fn line(number: u64, more: &[(&str, &[u8])]) -> Vec<u8> {
     let message = format!("line {number}");
-    journal_entry(number, &[&[("MESSAGE", message.as_bytes())], more].concat())
+    journal_entry(number, &[&[("MESSAGE", message.as_bytes())][..], more].concat())
 }
 
 #[tokio::test]
@@ -167,7 +167,7 @@ async fn matches_choose_entries() {
     let entries: Vec<_> = entries
         .iter()
         .enumerate()
-        .map(|(n, (name, priority))| line(n as u64, &unit(name, priority)))
+        .map(|(n, (name, priority))| line(n as u64, &unit(*name, *priority)))
         .collect();
     place.journal.append("a", &entries);
     for (matches, expected) in [
