@@ -200,7 +200,7 @@ mod tests {
     fn mistakes() {
         for (descriptor, text, message) in [
             (&TCP, "", "'host' parameter is required"),
-            (&TCP, "host h\nport 0x", "port"),
+            (&TCP, "host h\nport 70000", "'port' must be a number"),
             (&UNIX, "", "'path' parameter is required"),
         ] {
             let error = build_error(descriptor, text).unwrap_or_default();

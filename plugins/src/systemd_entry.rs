@@ -52,6 +52,8 @@ pub(crate) struct Mutator {
     strict: bool,
     strip_underscores: bool,
     lowercase: bool,
+    /// A field of the map that an entry does not have is also looked for in upper case.
+    any_case: bool,
 }
 
 impl Mutator {
@@ -91,6 +93,12 @@ impl Mutator {
         Ok(mutator)
     }
 
+    /// For entries of the journal itself: what the map calls `_pid` is `_PID` there.
+    pub(crate) fn in_any_case(mut self) -> Self {
+        self.any_case = !self.map.is_empty();
+        self
+    }
+
     /// The same, but names lose their underscores.
     pub(crate) fn stripping_underscores(mut self) -> Self {
         self.strip_underscores = true;
@@ -107,10 +115,8 @@ impl Mutator {
         let arena = record.arena();
         let mut changed = Record::new(arena);
         for (name, fields) in &self.map {
-            let values = fields
-                .iter()
-                .filter_map(|field| record.get(field.as_bytes()))
-                .filter(|value| !value.is_nil());
+            let found = fields.iter().filter_map(|field| self.find(record, field));
+            let values = found.filter(|value| !value.is_nil());
             let values: Vec<Value<'_>> = values.cloned().collect();
             if !values.is_empty() {
                 changed.set(arena.alloc_str(name).as_bytes(), joined(values, arena));
@@ -135,6 +141,11 @@ impl Mutator {
             }
         }
         *record = changed;
+    }
+
+    fn find<'r, 'a>(&self, record: &'r Record<'a>, field: &str) -> Option<&'r Value<'a>> {
+        let upper = || record.get(field.to_uppercase().as_bytes()).filter(|_| self.any_case);
+        record.get(field.as_bytes()).or_else(upper)
     }
 
     fn spelled<'a>(&self, name: &'a [u8], arena: &'a Bump) -> &'a [u8] {

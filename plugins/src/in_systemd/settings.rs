@@ -61,7 +61,7 @@ impl Settings {
         context: &mut BuildContext<'_>,
     ) -> Result<(Self, Mutator), Diagnostic> {
         let mutator = match params.section("entry") {
-            Some(section) => Mutator::new(section, &context.log)?,
+            Some(section) => Mutator::new(section, &context.log)?.in_any_case(),
             None => Mutator::default(),
         };
         let mutator =

@@ -84,7 +84,7 @@ fn mistakes() {
     for (text, message) in [
         ("tag \"\"", "'tag' parameter must not be empty"),
         ("backlog 0", "'backlog' must be at least 1"),
-        ("broken_message_limit many", "broken_message_limit"),
+        ("message_timeout 0", "'message_timeout' must be more than 0"),
     ] {
         let error = build_error(&UNIX, text).unwrap_or_default();
         assert!(error.contains(message), "{text}: {error}");
