@@ -29,13 +29,13 @@ const EXIT_WAIT: Duration = Duration::from_secs(10);
 /// Between the end of a command and its next start.
 const RESPAWN_WAIT: Duration = Duration::from_millis(200);
 
-/// Whether a command that has ended is started again.
+/// Whether a command that has ended is started again: `child_respawn`.
+///
+/// A number is the same as `inf`, as it is with Fluentd, which counts anew with each start.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Respawn {
     Never,
     Always,
-    /// So many times.
-    Times(u64),
 }
 
 impl Respawn {
@@ -44,10 +44,10 @@ impl Respawn {
         match text {
             None | Some("none" | "0") => Some(Self::Never),
             Some("inf" | "-1") => Some(Self::Always),
-            Some(number) => match number.parse().ok()? {
-                0 => Some(Self::Never),
-                times => Some(Self::Times(times)),
-            },
+            Some(number) => number.parse::<u64>().ok().map(|times| match times {
+                0 => Self::Never,
+                _ => Self::Always,
+            }),
         }
     }
 }
@@ -137,7 +137,6 @@ impl Children {
     async fn keep(&self, index: usize, child: Child) {
         let log = &self.results.log;
         let mut running = Some(child);
-        let mut respawns = 0;
         loop {
             if let Some(child) = running.take() {
                 let ended = self.attend(index, child).await;
@@ -155,18 +154,14 @@ impl Children {
                     }
                 }
             }
-            let counter = match self.respawn {
-                Respawn::Never => return,
-                Respawn::Always => -1,
-                Respawn::Times(times) if respawns >= times => return,
-                Respawn::Times(times) => (times - respawns - 1) as i64,
-            };
+            if self.respawn == Respawn::Never {
+                return;
+            }
             tokio::select! {
                 () = self.stop.cancelled() => return,
                 () = sleep(RESPAWN_WAIT) => {}
             }
-            respawns += 1;
-            log_info!(log, "respawning child process", num = index, respawn_counter = counter);
+            log_info!(log, "respawning child process", num = index);
             match self.spawn(index).await {
                 Ok(child) => running = Some(child),
                 Err(error) => {

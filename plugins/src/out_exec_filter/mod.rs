@@ -58,7 +58,7 @@ pub static PLUGIN: Descriptor = Descriptor {
         Param::new(
             "child_respawn",
             ParamKind::String,
-            "Whether a command that ends is started again: none (or 0), inf (or -1), or a number",
+            "Whether a command that ends is started again: none (or 0), inf (or -1), or a number, which is as good as inf",
         ),
         Param::new(
             "suppress_error_log_interval",
