@@ -17,6 +17,8 @@ use std::time::{Duration, Instant};
 
 /// How long one run may take.
 const RUN_TIMEOUT: Duration = Duration::from_secs(300);
+/// For the query log of ClickHouse to know of what it has answered.
+const QUERY_LOG_TIMEOUT: Duration = Duration::from_secs(20);
 
 /// The table that Servio's records go to.
 const SCHEMA: &str = include_str!("../../conf/servio/schema.sql");
@@ -171,7 +173,7 @@ fn run_once(
         cpu: after.cpu - before.cpu,
         memory: after.memory,
         written: after.written - before.written,
-        server_cpu: clickhouse.as_ref().and_then(insert_cpu),
+        server_cpu: clickhouse.as_ref().and_then(|server| insert_cpu(server, records)),
         allocations: Some(after.allocations - before.allocations),
     })
 }
@@ -230,12 +232,24 @@ fn start_clickhouse() -> ClickHouse {
     server
 }
 
-/// CPU seconds that the server spent on inserts, from its query log.
-fn insert_cpu(server: &ClickHouse) -> Option<f64> {
-    server.query("SYSTEM FLUSH LOGS");
-    let text = server.query(
-        "SELECT sum(arraySum(arrayMap((n, v) -> if(n IN ('UserTimeMicroseconds', 'SystemTimeMicroseconds'), v, 0), \
-         ProfileEvents.Names, ProfileEvents.Values))) FROM system.query_log WHERE type = 2 AND query LIKE 'INSERT%'",
-    );
-    text.trim().parse::<f64>().ok().map(|micros| micros / 1e6).filter(|seconds| *seconds > 0.0)
+/// CPU seconds that the server spent on inserts, from its query log once that knows of this many rows: a server under load may
+/// answer `SYSTEM FLUSH LOGS` before the last entries, or the table, are there.
+fn insert_cpu(server: &ClickHouse, records: usize) -> Option<f64> {
+    let begin = Instant::now();
+    while begin.elapsed() < QUERY_LOG_TIMEOUT {
+        server.query("SYSTEM FLUSH LOGS");
+        let answer = server.try_query(
+            "SELECT sum(written_rows), sum(arraySum(arrayMap((n, v) -> if(n IN ('UserTimeMicroseconds', \
+             'SystemTimeMicroseconds'), v, 0), ProfileEvents.Names, ProfileEvents.Values))) FROM system.query_log \
+             WHERE type = 2 AND query LIKE 'INSERT%'",
+        );
+        let text = answer.text();
+        let mut fields = text.split_whitespace();
+        let rows = fields.next().and_then(|field| field.parse::<usize>().ok());
+        if answer.status == 200 && rows.is_some_and(|rows| rows >= records) {
+            return fields.next()?.parse::<f64>().ok().map(|micros| micros / 1e6);
+        }
+        std::thread::sleep(Duration::from_millis(200));
+    }
+    None
 }
