@@ -94,12 +94,14 @@ impl Mutator {
     }
 
     /// For entries of the journal itself: what the map calls `_pid` is `_PID` there.
+    #[cfg(feature = "systemd")]
     pub(crate) fn in_any_case(mut self) -> Self {
         self.any_case = !self.map.is_empty();
         self
     }
 
     /// The same, but names lose their underscores.
+    #[cfg(feature = "systemd")]
     pub(crate) fn stripping_underscores(mut self) -> Self {
         self.strip_underscores = true;
         self

@@ -167,7 +167,7 @@ async fn matches_choose_entries() {
     let entries: Vec<_> = entries
         .iter()
         .enumerate()
-        .map(|(n, (name, priority))| line(n as u64, &unit(*name, *priority)))
+        .map(|(n, (name, priority))| line(n as u64, &unit(name, priority)))
         .collect();
     place.journal.append("a", &entries);
     for (matches, expected) in [

@@ -187,7 +187,7 @@ async fn a_full_buffer_behind_it_is_waited_for() {
 fn lines_end_with_one_newline() {
     let output = |text: &str| {
         let text = format!("command cat\ntag t\n<parse>\n@type none\n</parse>\n{text}");
-        with_params(&PLUGIN, &text, |params, context| build(params, context)).unwrap()
+        with_params(&PLUGIN, &text, build).unwrap()
     };
     for (format, expected) in [
         ("@type json", &b"{\"a\":\"x\"}\n"[..]),
