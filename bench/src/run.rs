@@ -173,7 +173,7 @@ fn run_once(
         cpu: after.cpu - before.cpu,
         memory: after.memory,
         written: after.written - before.written,
-        server_cpu: clickhouse.as_ref().and_then(|server| insert_cpu(server, records)),
+        server_cpu: clickhouse.as_ref().and_then(insert_cpu),
         allocations: Some(after.allocations - before.allocations),
     })
 }
@@ -232,24 +232,23 @@ fn start_clickhouse() -> ClickHouse {
     server
 }
 
-/// CPU seconds that the server spent on inserts, from its query log once that knows of this many rows: a server under load may
+/// CPU seconds that the server spent on inserts, from its query log once that no longer changes: a server under load may
 /// answer `SYSTEM FLUSH LOGS` before the last entries, or the table, are there.
-fn insert_cpu(server: &ClickHouse, records: usize) -> Option<f64> {
+fn insert_cpu(server: &ClickHouse) -> Option<f64> {
     let begin = Instant::now();
+    let mut before = None;
     while begin.elapsed() < QUERY_LOG_TIMEOUT {
         server.query("SYSTEM FLUSH LOGS");
         let answer = server.try_query(
-            "SELECT sum(written_rows), sum(arraySum(arrayMap((n, v) -> if(n IN ('UserTimeMicroseconds', \
-             'SystemTimeMicroseconds'), v, 0), ProfileEvents.Names, ProfileEvents.Values))) FROM system.query_log \
-             WHERE type = 2 AND query LIKE 'INSERT%'",
+            "SELECT sum(arraySum(arrayMap((n, v) -> if(n IN ('UserTimeMicroseconds', 'SystemTimeMicroseconds'), v, 0), \
+             ProfileEvents.Names, ProfileEvents.Values))) FROM system.query_log WHERE type = 2 AND query LIKE 'INSERT%'",
         );
-        let text = answer.text();
-        let mut fields = text.split_whitespace();
-        let rows = fields.next().and_then(|field| field.parse::<usize>().ok());
-        if answer.status == 200 && rows.is_some_and(|rows| rows >= records) {
-            return fields.next()?.parse::<f64>().ok().map(|micros| micros / 1e6);
+        let micros = answer.text().trim().parse::<f64>().ok().filter(|micros| *micros > 0.0);
+        if answer.status == 200 && micros.is_some() && micros == before {
+            return micros.map(|micros| micros / 1e6);
         }
-        std::thread::sleep(Duration::from_millis(200));
+        before = micros;
+        std::thread::sleep(Duration::from_millis(500));
     }
     None
 }
