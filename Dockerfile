@@ -15,8 +15,9 @@ COPY tools/fetch-libchdb /usr/local/bin/fetch-libchdb
 RUN LOGWEIR_CACHE=/libchdb fetch-libchdb
 
 FROM debian:bookworm-slim AS logweir
-# Positions and buffers of Fluentd's configurations lie in /var/log; a new volume there takes its owner from here.
-RUN apt-get update && apt-get install -y --no-install-recommends ca-certificates tzdata && rm -rf /var/lib/apt/lists/* \
+# Positions and buffers of Fluentd's configurations lie in /var/log; a new volume there takes its owner from here. libsystemd0 is for the
+# systemd input.
+RUN apt-get update && apt-get install -y --no-install-recommends ca-certificates libsystemd0 tzdata && rm -rf /var/lib/apt/lists/* \
     && useradd --uid 65532 --no-create-home --shell /usr/sbin/nologin logweir \
     && mkdir -p /etc/fluent && chown logweir:logweir /var/log
 COPY --from=build /src/target/release/logweir /usr/local/bin/logweir

@@ -7,7 +7,7 @@ use super::location::{FileKind, Location};
 use super::runtime::Runtime;
 use super::secondary;
 use super::settings::FlushSettings;
-use crate::buffer::{Compression, Durability, Environment, FileSettings, Limits, Settings, Store};
+use crate::buffer::{Buffer, Compression, Durability, Environment, FileSettings, Limits, Settings, Store};
 use crate::config::{Diagnostic, Params};
 use crate::delivery::Receipt;
 use crate::event::EventStream;
@@ -158,10 +158,7 @@ impl Buffered {
         let runtime = &self.runtime;
         let Some(buffer) = runtime.buffer().cloned() else { return };
         runtime.stopping.cancel();
-        if runtime.flush.at_shutdown && runtime.flush.thread_count > 0 {
-            let limit = if buffer.is_persistent() { DRAIN_FILE_MAX } else { DRAIN_MEMORY_MAX };
-            let _ = tokio::time::timeout(limit, self.drain()).await; // what is left is reported below
-        }
+        self.flush_at_shutdown(&buffer).await;
         runtime.ended.cancel();
         let mut tasks = std::mem::take(&mut *self.tasks.lock().unwrap_or_else(PoisonError::into_inner));
         let writes = async { while tasks.join_next().await.is_some() {} };
@@ -181,9 +178,38 @@ impl Buffered {
         }
     }
 
+    /// Writes everything, if that is wanted at the end and as far as it can be done in time.
+    async fn flush_at_shutdown(&self, buffer: &Buffer) {
+        let flush = &self.runtime.flush;
+        if flush.at_shutdown && flush.thread_count > 0 {
+            let limit = if buffer.is_persistent() { DRAIN_FILE_MAX } else { DRAIN_MEMORY_MAX };
+            let _ = tokio::time::timeout(limit, self.take_all()).await; // what is left is reported later
+        }
+    }
+
+    /// An output that sends events on does so before the others end.
+    async fn send_on(&self) {
+        let runtime = &self.runtime;
+        let Some(buffer) = runtime.buffer().filter(|_| runtime.output.sends_on()) else { return };
+        self.flush_at_shutdown(buffer).await;
+        let written = async {
+            loop {
+                let settled = runtime.settled.notified();
+                tokio::pin!(settled);
+                settled.as_mut().enable();
+                if buffer.stats().taken_chunks == 0 {
+                    return;
+                }
+                settled.await;
+            }
+        };
+        let _ = tokio::time::timeout(WRITES_MAX, written).await; // the shutdown says what is left
+        runtime.output.drained().await;
+    }
+
     /// Queues everything and waits until all of it has been taken, or a write fails. The last writes are waited for by the
     /// caller.
-    async fn drain(&self) {
+    async fn take_all(&self) {
         let runtime = &self.runtime;
         runtime.with_buffer(|buffer| buffer.enqueue_all()).await;
         runtime.draining.store(true, Relaxed);
@@ -245,6 +271,10 @@ impl Output for Buffered {
 
     fn stopping(&self) {
         self.runtime.stopping.cancel();
+    }
+
+    fn drain(&self) -> BoxFuture<'_, ()> {
+        Box::pin(self.send_on())
     }
 
     fn shutdown(&self) -> BoxFuture<'_, ()> {

@@ -107,8 +107,9 @@ impl Runtime {
         }
         if let Some(slices) = self.flush.keys.time.clone() {
             let wait = self.flush.timekey_wait;
+            // A chunk of no slice (Fluentd's file_single, another configuration before) has nothing to wait for.
             let is_over = move |chunk: &Chunk| {
-                chunk.metadata().timekey.is_some_and(|timekey| slices.is_due(timekey, wait, now))
+                chunk.metadata().timekey.is_none_or(|timekey| slices.is_due(timekey, wait, now))
             };
             self.with_buffer(move |buffer| buffer.enqueue_where(is_over)).await;
         }

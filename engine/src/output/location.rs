@@ -157,11 +157,10 @@ impl Location<'_> {
         ChunkFiles { dir, prefix, suffix, also: Vec::new(), single }
     }
 
+    /// The time slice is in no name, as with Fluentd, which forgets it over a restart. Logweir's chunks have it in their
+    /// headers; those that Fluentd left behind have none, and are written at once.
     fn single_key(&self) -> Result<SingleKey, Diagnostic> {
         match (&*self.keys.fields, self.keys.tag) {
-            _ if self.keys.time.is_some() => {
-                Err(self.buffer.error_here("chunk keys must be tag or one field"))
-            }
             ([], _) => Ok(SingleKey::Tag),
             (_, true) => Err(self.buffer.error_here("chunk keys must be tag or one field")),
             ([field], false) => Ok(SingleKey::Field(Arc::clone(&field.name))),

@@ -84,6 +84,10 @@ impl BufferedOutput for Reemit {
     fn write<'a>(&'a self, chunk: &'a Chunk) -> WriteFuture<'a> {
         Box::pin(self.emit(chunk))
     }
+
+    fn sends_on(&self) -> bool {
+        true
+    }
 }
 
 /// The same bodies in the same batches whenever the chunk is read.

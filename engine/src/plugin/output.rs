@@ -116,6 +116,17 @@ pub trait BufferedOutput: Send + Sync {
         Box::pin(async {})
     }
 
+    /// Whether it sends events on to other outputs. Then its buffer is flushed, if it is at all at the end, before any other
+    /// output ends, and [`Self::drained`] is called.
+    fn sends_on(&self) -> bool {
+        false
+    }
+
+    /// For one that sends events on: what it holds is to be sent now, while other outputs take it. No write succeeds after this.
+    fn drained(&self) -> BoxFuture<'_, ()> {
+        Box::pin(async {})
+    }
+
     /// Deadline of one write; `None` for no limit.
     fn write_timeout(&self) -> Option<Duration> {
         None

@@ -1,7 +1,7 @@
 //! The command: when it runs, what is read of it, how it ends.
 
-use super::texts::{Shape, Texts};
 use crate::child::{END_WAIT_MAX, Group, WORKER_VARIABLE, shell};
+use crate::printed::{Shape, Texts};
 use crate::socket::{Events, preview};
 use encoding_rs::Encoding;
 use logweir_engine::event::{EventTime, Tag};
