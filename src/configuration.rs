@@ -8,9 +8,11 @@ use logweir_engine::config::{
 };
 use logweir_engine::expr::{ConfigurationExpressions, Host};
 use logweir_engine::plugin::Registry;
+use logweir_engine::telemetry::prometheus::MetricRegistry;
 use logweir_engine::telemetry::{self, PluginLog, Shown};
 use logweir_engine::{log_error, log_info, log_warn};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 /// Fluentd's default path.
 pub(crate) const DEFAULT_CONFIG_PATH: &str = "/etc/fluent/fluent.conf";
@@ -20,7 +22,9 @@ pub(crate) struct Configuration {
     options: Options,
     registry: Registry,
     running: Document,
-    candidate: Option<Document>,
+    /// The metrics of what runs: the next configuration counts on.
+    metrics: Arc<MetricRegistry>,
+    candidate: Option<(Document, Arc<MetricRegistry>)>,
 }
 
 /// A configuration that is ready to start.
@@ -50,8 +54,9 @@ impl Configuration {
         for (option, reason) in &options.ignored {
             log_warn!(log, format!("{option} is ignored: {reason}"));
         }
-        let loaded = build(&document, system, &registry, &path, problems)?;
-        Some((Self { options, registry, running: document, candidate: None }, loaded))
+        let loaded = build(&document, system, &registry, &path, problems, &MetricRegistry::default())?;
+        let metrics = Arc::clone(&loaded.plan.metrics);
+        Some((Self { options, registry, running: document, metrics, candidate: None }, loaded))
     }
 
     /// Prints the configuration as Fluentd does at its start, secrets masked.
@@ -85,15 +90,15 @@ impl Configuration {
             return None;
         }
         let system = system_of(&document, &self.options, path)?;
-        let loaded = build(&document, system, &self.registry, path, problems)?;
-        self.candidate = Some(document);
+        let loaded = build(&document, system, &self.registry, path, problems, &self.metrics)?;
+        self.candidate = Some((document, Arc::clone(&loaded.plan.metrics)));
         Some(loaded)
     }
 
     /// What was reloaded last runs now.
     pub(crate) fn accept(&mut self) {
-        if let Some(document) = self.candidate.take() {
-            self.running = document;
+        if let Some((document, metrics)) = self.candidate.take() {
+            (self.running, self.metrics) = (document, metrics);
         }
     }
 
@@ -102,7 +107,9 @@ impl Configuration {
         self.candidate = None;
         let path = config_path(&self.options);
         let system = system_of(&self.running, &self.options, &path)?;
-        build(&self.running, system, &self.registry, &path, Diagnostics::new())
+        let loaded = build(&self.running, system, &self.registry, &path, Diagnostics::new(), &self.metrics)?;
+        self.metrics = Arc::clone(&loaded.plan.metrics);
+        Some(loaded)
     }
 }
 
@@ -139,8 +146,9 @@ fn build(
     registry: &Registry,
     path: &Path,
     mut problems: Diagnostics,
+    metrics: &MetricRegistry,
 ) -> Option<Loaded> {
-    let (plan, found) = Plan::build(&document.root, system, registry);
+    let (plan, found) = Plan::build(&document.root, system, registry, metrics);
     problems.extend(found);
     report(&problems, path);
     Some(Loaded { plan: plan.filter(|_| !problems.has_errors())? })

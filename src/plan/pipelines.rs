@@ -10,6 +10,7 @@ use logweir_engine::plugin::{
 };
 use logweir_engine::route::{Collector, ErrorEvents, Router, TagPatterns};
 use logweir_engine::telemetry::PluginLog;
+use logweir_engine::telemetry::prometheus::MetricRegistry;
 use std::collections::HashMap;
 use std::sync::Arc;
 
@@ -48,6 +49,7 @@ pub(super) fn build(
     directives: &Directives<'_>,
     system: &System,
     registry: &Registry,
+    metrics: &Arc<MetricRegistry>,
     session: &Arc<Session>,
     diagnostics: &mut Diagnostics,
 ) -> Built {
@@ -58,7 +60,7 @@ pub(super) fn build(
         registry,
         session,
         diagnostics,
-        shared: Shared::default(),
+        shared: Shared::new(Arc::clone(metrics)),
         errors: ErrorEvents::new(log.clone(), interval),
         filters: Vec::new(),
         shown_inputs: Vec::new(),

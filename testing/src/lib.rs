@@ -8,6 +8,7 @@ mod haproxy;
 mod http;
 mod libchdb;
 mod process;
+mod prometheus;
 mod proxy;
 mod zookeeper;
 
@@ -16,6 +17,7 @@ pub use cluster::{CLUSTER, ClickHouseCluster};
 pub use haproxy::HaProxy;
 pub use http::{HttpAnswer, http_request};
 pub use libchdb::Libchdb;
+pub use prometheus::{Prometheus, promtool};
 pub use proxy::{Cut, Proxy};
 pub use zookeeper::ZooKeeper;
 

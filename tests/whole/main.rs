@@ -21,6 +21,7 @@ mod machine;
 mod names;
 mod order;
 mod program;
+mod prometheus;
 mod rpc;
 mod servio;
 mod store;

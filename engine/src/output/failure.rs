@@ -226,7 +226,6 @@ impl Runtime {
         let ledger = &self.counters.ledger;
         ledger.add(Account::DeadEvacuated, saved);
         ledger.add(Account::DroppedRetries, dropped);
-        ledger.buffered(-((saved + dropped) as i64));
         log_debug!(log, "buffer queue cleared");
     }
 
@@ -242,7 +241,6 @@ impl Runtime {
         ledger.add(account, records.saturating_sub(reported + dropped));
         ledger.add(Account::Reported, reported);
         ledger.add(Account::DroppedUnstorable, dropped);
-        ledger.buffered(-(records as i64));
     }
 }
 
