@@ -90,11 +90,14 @@ impl Metric {
         let own = read_labels(section, constants)?;
         let labels = outer.with(own);
         let kind = section.word("type").and_then(MetricKind::parse).unwrap_or(MetricKind::Counter);
-        let key = section.str("key").map(|key| {
-            let accessor = Accessor::parse(key).map_err(|error| section.error("key", error.to_string()))?;
-            Ok((key.to_owned(), accessor))
-        });
-        let key = key.transpose()?;
+        let key = match section.str("key") {
+            None => None,
+            Some(key) => {
+                let accessor =
+                    Accessor::parse(key).map_err(|error| section.error("key", error.to_string()))?;
+                Some((key.to_owned(), accessor))
+            }
+        };
         if key.is_none() && kind != MetricKind::Counter {
             return Err(section.error_here(format!("{} metric requires 'key' option", kind.as_str())));
         }

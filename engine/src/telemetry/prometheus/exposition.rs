@@ -128,15 +128,12 @@ impl Samples<'_> {
     ) {
         self.text.push_str(self.name);
         self.text.push_str(suffix);
-        let common = self.common.iter().map(|(name, value)| (name.as_str(), value.as_str()));
         let mut separator = '{';
-        for (name, value) in labels.into_iter().chain(common) {
-            self.text.push(separator);
-            self.text.push_str(name);
-            self.text.push_str("=\"");
-            escape(self.text, value, true);
-            self.text.push('"');
-            separator = ',';
+        for (name, value) in labels {
+            write_label(self.text, &mut separator, name, value);
+        }
+        for (name, value) in self.common {
+            write_label(self.text, &mut separator, name, value);
         }
         if separator == ',' {
             self.text.push('}');
@@ -145,6 +142,15 @@ impl Samples<'_> {
         write_number(self.text, value);
         self.text.push('\n');
     }
+}
+
+fn write_label(out: &mut String, separator: &mut char, name: &str, value: &str) {
+    out.push(*separator);
+    out.push_str(name);
+    out.push_str("=\"");
+    escape(out, value, true);
+    out.push('"');
+    *separator = ',';
 }
 
 fn escape(out: &mut String, text: &str, quotes: bool) {
