@@ -179,7 +179,7 @@ async fn tls_as_it_is_and_as_it_was_configured() {
 fn mistakes() {
     let error = |text: &str| build_error(&PLUGIN, text).unwrap_or_default();
     assert_eq!(error(""), "");
-    assert_eq!(error("bind [::1]\n<ssl>\nenable false\n</ssl>"), "");
+    assert_eq!(error("bind \"[::1]\"\n<ssl>\nenable false\n</ssl>"), "");
     assert!(error("port 99999").contains("'port' must be a number"));
     assert!(error("metrics_path metrics").contains("'metrics_path' must begin with a slash"));
     assert!(error("aggregated_metrics_path /metrics").contains("must differ"));
