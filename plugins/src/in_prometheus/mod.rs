@@ -3,19 +3,15 @@
 //! | path | answer |
 //! |---|---|
 //! | `metrics_path` | this process: what the configuration declares, `fluentd_*` of the monitors, `logweir_*`, `process_*` |
-//! | `aggregated_metrics_path` | all worker processes; each is asked for its metrics, as in Fluentd |
-//!
-//! With several worker processes each listens on `port` plus its number.
+//! | `aggregated_metrics_path` | the same: one process does the work of all workers |
 
-mod aggregate;
 mod own;
 mod settings;
 #[cfg(test)]
 mod tests;
-mod workers;
 
 use crate::http_server::{Answer, serve};
-use crate::prometheus::worker::Workers;
+use crate::prometheus::Worker;
 use bytes::Bytes;
 use flate2::Compression;
 use flate2::write::GzEncoder;
@@ -33,7 +29,6 @@ use logweir_engine::telemetry::prometheus::{Exposition, MetricRegistry, recorder
 use std::io::Write;
 use std::sync::Arc;
 use std::time::Duration;
-use workers::OtherWorkers;
 
 /// `@type prometheus` in a `<source>`.
 pub static PLUGIN: Descriptor = Descriptor {
@@ -55,22 +50,16 @@ fn build(params: &Params, context: &mut BuildContext<'_>) -> Result<Box<dyn Inpu
 }
 
 fn configured(params: &Params, context: &mut BuildContext<'_>) -> Result<(Page, ServerOptions), Diagnostic> {
-    let workers = Workers::of(context.system);
     let mut server = settings::server(params, context)?;
-    let others = OtherWorkers::new(params, &server, workers)?;
-    server.port = workers::port(server.port, workers.own)
-        .ok_or_else(|| params.error("port", "'port' is too high for so many workers"))?;
-    let common = match workers.processes {
-        1 => Vec::new(),
-        _ => vec![("worker_id".to_owned(), workers.own.to_string())],
-    };
+    // In Fluentd each worker has an endpoint of its own, and so a port.
+    let worker = Worker::of(context.system).number;
+    let port = u16::try_from(worker).ok().and_then(|worker| server.port.checked_add(worker));
+    server.port =
+        port.ok_or_else(|| params.error("port", format!("'port' is too high for worker {worker}")))?;
     let page = Page {
         metrics: Arc::clone(&context.shared.metrics),
         plugins: Arc::clone(&context.shared.plugins),
-        common,
-        others,
-        path: params.string("metrics_path"),
-        aggregated_path: params.string("aggregated_metrics_path"),
+        paths: [params.string("metrics_path"), params.string("aggregated_metrics_path")],
         gzip: params.word("content_encoding") == Some("gzip"),
     };
     Ok((page, server))
@@ -86,8 +75,10 @@ impl Input for Prometheus {
         Box::pin(async move {
             let ServerOptions { bind, port, .. } = &self.server;
             let scheme = if self.server.transport.tls.is_some() { "https" } else { "http" };
-            let place = format!("{scheme}://{}:{port}{}", workers::in_url(bind), self.page.path);
-            log_debug!(context.log, format!("listening prometheus http server on {place}"));
+            let [path, _] = &self.page.paths;
+            let host = if bind.contains(':') { format!("[{bind}]") } else { bind.clone() };
+            let message = format!("listening prometheus http server on {scheme}://{host}:{port}{path}");
+            log_debug!(context.log, message);
             listen(&self.page, self.server.clone(), &context).map(drop)
         })
     }
@@ -105,9 +96,8 @@ fn listen(
         let (page, context) = (Arc::clone(&page), context.clone());
         async move {
             serve(connection, IDLE_MAX, &context.stop, &context.log, |request| {
-                let (page, log) = (Arc::clone(&page), context.log.clone());
-                let (head, _) = request.into_parts();
-                Box::pin(async move { page.answer(&head.method, head.uri.path(), &head.headers, &log).await })
+                let answer = page.answer(request.method(), request.uri().path(), request.headers());
+                Box::pin(async move { answer })
             })
             .await;
         }
@@ -118,51 +108,23 @@ fn listen(
 struct Page {
     metrics: Arc<MetricRegistry>,
     plugins: Arc<Plugins>,
-    /// Labels of Logweir's own metrics.
-    common: Vec<(String, String)>,
-    others: OtherWorkers,
-    path: String,
-    aggregated_path: String,
+    paths: [String; 2],
     gzip: bool,
 }
 
 impl Page {
-    async fn answer(
-        &self,
-        method: &Method,
-        path: &str,
-        headers: &HeaderMap,
-        log: &logweir_engine::telemetry::PluginLog,
-    ) -> Answer {
-        if method != Method::GET {
-            return plain(StatusCode::NOT_FOUND, "Not Found\n".to_owned());
+    fn answer(&self, method: &Method, path: &str, headers: &HeaderMap) -> Answer {
+        if method == Method::GET && self.paths.iter().any(|known| known == path) {
+            return self.encoded(self.text(), headers);
         }
-        let text = if path == self.path {
-            self.text()
-        } else if path == self.aggregated_path {
-            match self.others.ask_all().await {
-                Ok(texts) if texts.is_empty() => self.text(),
-                Ok(mut texts) => {
-                    texts.push(self.text());
-                    aggregate::merge(&texts)
-                }
-                Err(error) => {
-                    self.others.complain(log, &error);
-                    return plain(
-                        StatusCode::INTERNAL_SERVER_ERROR,
-                        "in_prometheus server error: a worker does not give its metrics\n".to_owned(),
-                    );
-                }
-            }
-        } else {
-            return plain(StatusCode::NOT_FOUND, "Not Found\n".to_owned());
-        };
-        self.encoded(text, headers)
+        let mut answer = Answer::new(Full::new(Bytes::from_static(b"Not Found\n")));
+        *answer.status_mut() = StatusCode::NOT_FOUND;
+        answer.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("text/plain"));
+        answer
     }
 
-    /// The metrics of this process.
     fn text(&self) -> String {
-        let mut exposition = Exposition::new(self.common.clone());
+        let mut exposition = Exposition::default();
         self.metrics.show(&mut exposition);
         recorder().show(&mut exposition);
         own::show(&self.plugins, &mut exposition);
@@ -198,11 +160,4 @@ fn gzip(text: &[u8]) -> Option<Vec<u8>> {
     // Writing to memory does not fail.
     encoder.write_all(text).ok()?;
     encoder.finish().ok()
-}
-
-fn plain(status: StatusCode, text: String) -> Answer {
-    let mut answer = Answer::new(Full::new(Bytes::from(text)));
-    *answer.status_mut() = status;
-    answer.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("text/plain"));
-    answer
 }

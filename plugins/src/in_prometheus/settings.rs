@@ -9,10 +9,10 @@ use std::time::Duration;
 
 pub(super) const PARAMS: &[Param] = &[
     Param::new("bind", ParamKind::String, "Address to listen on").default("127.0.0.1"),
-    Param::new("port", ParamKind::Integer, "Port to listen on; a worker process adds its number")
+    Param::new("port", ParamKind::Integer, "Port to listen on")
         .default("24231"),
     Param::new("metrics_path", ParamKind::String, "Path of this process's metrics").default("/metrics"),
-    Param::new("aggregated_metrics_path", ParamKind::String, "Path of the metrics of all worker processes")
+    Param::new("aggregated_metrics_path", ParamKind::String, "Path of the metrics of all workers, which are those of this process")
         .default("/aggregated_metrics"),
     Param::new(
         "content_encoding",
@@ -23,7 +23,7 @@ pub(super) const PARAMS: &[Param] = &[
     Param::new(
         "ignore_error_log_interval",
         ParamKind::Time,
-        "Seconds within which the same trouble with other workers is logged once",
+        "Accepted for Fluentd's sake: no other process is asked for metrics, so there is no such error to be logged",
     )
     .default("3600"),
     // Without receive_memory_limit: nothing is kept of what comes.
@@ -60,16 +60,12 @@ pub(super) const SECTIONS: &[SectionSpec] = &[
     },
 ];
 
-/// How the server listens, still on the port of the first worker.
+/// How the server listens, on the port as it is written.
 pub(super) fn server(params: &Params, context: &BuildContext<'_>) -> Result<ServerOptions, Diagnostic> {
     for name in ["metrics_path", "aggregated_metrics_path"] {
         if !params.str(name).is_some_and(|path| path.starts_with('/')) {
             return Err(params.error(name, format!("'{name}' must begin with a slash")));
         }
-    }
-    if params.str("metrics_path") == params.str("aggregated_metrics_path") {
-        let message = "'metrics_path' and 'aggregated_metrics_path' must differ";
-        return Err(params.error("aggregated_metrics_path", message));
     }
     let transport = match params.section("ssl").filter(|ssl| ssl.bool("enable")) {
         Some(ssl) if params.section("transport").is_none_or(|section| section.arg() != "tls") => {

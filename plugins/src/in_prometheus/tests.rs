@@ -11,30 +11,20 @@ use tokio::net::TcpStream;
 
 const LOCAL: &str = "port 0\nbind 127.0.0.1\n";
 
-/// A page with a metric `m{worker_id}` of that value, which listens.
+/// A page with a metric `m`, which listens.
 struct Served {
     address: SocketAddr,
     pipeline: Pipeline,
 }
 
 impl Served {
-    fn new(parameters: &str, worker: u16, value: f64, other: Option<SocketAddr>) -> Self {
+    fn new(parameters: &str) -> Self {
         let text = format!("{LOCAL}{parameters}");
         let (page, server) = with_params(&PLUGIN, &text, |params, context| {
-            let labels = vec!["worker_id".to_owned()];
-            let spec = FamilySpec::new("m", MetricKind::Gauge, "Help", labels);
+            let spec = FamilySpec::new("m", MetricKind::Gauge, "Help", Vec::new());
             let family = context.shared.metrics.declare(spec, "", true).unwrap();
-            let number = worker.to_string();
-            family.updates().update(&LabelValues::of([number.as_str()]), Update::Set(value));
-            let (mut page, server) = configured(params, context)?;
-            if let Some(other) = other {
-                // The other worker is number 1, so the first one's port is one less.
-                let first = ServerOptions { port: other.port() - 1, ..server.clone() };
-                let workers = Workers { own: 0, processes: 2, are_many: true };
-                page.others = OtherWorkers::new(params, &first, workers)?;
-                page.common = vec![("worker_id".to_owned(), "0".to_owned())];
-            }
-            Ok((page, server))
+            family.updates().update(&LabelValues::default(), Update::Set(1.5));
+            configured(params, context)
         })
         .unwrap_or_else(|error| panic!("{error}"));
         let pipeline = Pipeline::new();
@@ -84,14 +74,14 @@ async fn tls(address: SocketAddr) -> impl AsyncRead + AsyncWrite + Unpin {
 
 #[tokio::test]
 async fn metrics_are_answered_and_nothing_else() {
-    let served = Served::new("", 0, 1.5, None);
+    let served = Served::new("");
     let (status, head, body) = served.get("/metrics", "").await;
     assert_eq!(status, 200);
     assert!(head.contains("content-type: text/plain; version=0.0.4"), "{head}");
     assert!(!head.contains("content-encoding"), "{head}");
     let body = text(&body);
     for part in [
-        "# HELP m Help\n# TYPE m gauge\nm{worker_id=\"0\"} 1.5\n",
+        "# HELP m Help\n# TYPE m gauge\nm 1.5\n",
         "# TYPE process_open_fds gauge\n",
         "\nlogweir_records_unexplained 0\n",
         &format!("logweir_build_info{{version=\"{}\"}} 1\n", env!("CARGO_PKG_VERSION")),
@@ -99,13 +89,13 @@ async fn metrics_are_answered_and_nothing_else() {
         assert!(body.contains(part), "{part}:\n{body}");
     }
     let (status, _, all) = served.get("/aggregated_metrics?x=1", "").await;
-    assert!(status == 200 && text(&all).contains("m{worker_id=\"0\"} 1.5\n"), "one process is all there is");
+    assert!(status == 200 && text(&all).contains("\nm 1.5\n"), "one process is all there is");
     for (method, path) in [("GET", "/"), ("GET", "/metrics/x"), ("POST", "/metrics")] {
         let stream = TcpStream::connect(served.address).await.unwrap();
         assert_eq!(request(stream, method, path, "").await.0, 404, "{method} {path}");
     }
     served.pipeline.stop().await;
-    let other = Served::new("metrics_path /a\naggregated_metrics_path /b", 0, 1.0, None);
+    let other = Served::new("metrics_path /a\naggregated_metrics_path /b");
     assert_eq!(other.get("/a", "").await.0, 200);
     assert_eq!(other.get("/b", "").await.0, 200);
     assert_eq!(other.get("/metrics", "").await.0, 404);
@@ -114,45 +104,17 @@ async fn metrics_are_answered_and_nothing_else() {
 
 #[tokio::test]
 async fn gzip_for_those_who_take_it() {
-    let served = Served::new("content_encoding gzip", 0, 1.0, None);
+    let served = Served::new("content_encoding gzip");
     let (_, head, body) = served.get("/metrics", "Accept-Encoding: deflate, gzip;q=0.5\r\n").await;
     assert!(head.contains("content-encoding: gzip"), "{head}");
     let mut inflated = String::new();
     flate2::read::GzDecoder::new(&body[..]).read_to_string(&mut inflated).unwrap();
-    assert!(inflated.contains("m{worker_id=\"0\"} 1\n"));
+    assert!(inflated.contains("\nm 1.5\n"));
     for header in ["", "Accept-Encoding: identity, gzip;q=0\r\n"] {
         let (_, head, body) = served.get("/metrics", header).await;
-        assert!(!head.contains("content-encoding") && text(&body).contains("\nm{"), "{head}");
+        assert!(!head.contains("content-encoding") && text(&body).contains("\nm 1.5\n"), "{head}");
     }
     served.pipeline.stop().await;
-}
-
-#[tokio::test]
-async fn the_metrics_of_all_workers_are_one_text() {
-    for parameters in ["", "<transport tls>\ninsecure true\n</transport>"] {
-        let second = Served::new(parameters, 1, 20.0, None);
-        let first = Served::new(parameters, 0, 10.0, Some(second.address));
-        let ask = async || {
-            if parameters.is_empty() {
-                return first.get("/aggregated_metrics", "").await;
-            }
-            request(tls(first.address).await, "GET", "/aggregated_metrics", "").await
-        };
-        let (status, _, body) = ask().await;
-        let body = text(&body);
-        assert_eq!(status, 200, "{body}");
-        assert!(
-            body.contains("# HELP m Help\n# TYPE m gauge\nm{worker_id=\"1\"} 20\nm{worker_id=\"0\"} 10\n"),
-            "{body}"
-        );
-        assert!(body.contains("logweir_records_unexplained{worker_id=\"0\"} 0\n"), "{body}");
-        let families: Vec<&str> = body.lines().filter(|line| line.starts_with("# TYPE ")).collect();
-        assert!(families.is_sorted() && families.windows(2).all(|pair| pair[0] != pair[1]), "{families:?}");
-        second.pipeline.stop().await;
-        let (status, _, body) = ask().await;
-        assert_eq!((status, text(&body).contains("a worker does not give its metrics")), (500, true));
-        first.pipeline.stop().await;
-    }
 }
 
 #[tokio::test]
@@ -168,9 +130,9 @@ async fn tls_as_it_is_and_as_it_was_configured() {
         format!("<ssl>\nenable true\ncertificate_path {cert}\nprivate_key_path {key}\n</ssl>"),
         "<ssl>\nenable true\nextra_conf {\"SSLCertName\":[[\"CN\",\"nobody\"]]}\n</ssl>".to_owned(),
     ] {
-        let served = Served::new(&parameters, 0, 1.0, None);
+        let served = Served::new(&parameters);
         let (status, _, body) = request(tls(served.address).await, "GET", "/metrics", "").await;
-        assert!(status == 200 && text(&body).contains("m{worker_id=\"0\"} 1\n"), "{parameters}");
+        assert!(status == 200 && text(&body).contains("\nm 1.5\n"), "{parameters}");
         served.pipeline.stop().await;
     }
 }
@@ -182,7 +144,7 @@ fn mistakes() {
     assert_eq!(error("bind \"[::1]\"\n<ssl>\nenable false\n</ssl>"), "");
     assert!(error("port 99999").contains("'port' must be a number"));
     assert!(error("metrics_path metrics").contains("'metrics_path' must begin with a slash"));
-    assert!(error("aggregated_metrics_path /metrics").contains("must differ"));
+    assert!(error("aggregated_metrics_path all").contains("must begin with a slash"));
     assert!(error("content_encoding deflate").contains("content_encoding"));
     let ssl = |text: &str| error(&format!("<ssl>\nenable true\n{text}\n</ssl>"));
     assert!(

@@ -4,7 +4,7 @@
 use super::labels::{Constants, LabelText, Labels};
 use super::metric::{LABELS, read_labels};
 use super::refused;
-use super::worker::Workers;
+use super::worker::Worker;
 use logweir_engine::config::{Diagnostic, Params};
 use logweir_engine::log_warn;
 use logweir_engine::plugin::{BuildContext, InputContext, Param, ParamKind, SectionSpec};
@@ -94,14 +94,14 @@ fn labels(
     context: &BuildContext<'_>,
     own: &[&str],
 ) -> Result<(Vec<String>, Vec<String>), Diagnostic> {
-    let workers = Workers::of(context.system);
+    let worker = Worker::of(context.system);
     let constants = Constants {
         hostname: rustix::system::uname().nodename().to_string_lossy().into_owned(),
-        worker: workers.own,
+        worker: worker.number,
     };
     let mut labels = read_labels(params, &constants)?;
     let section = params.section("labels").unwrap_or(params);
-    if workers.are_many {
+    if worker.is_one_of_many {
         labels = labels.with(Labels::worker(&constants));
     }
     let (mut names, mut values) = (Vec::new(), Vec::new());

@@ -2,7 +2,7 @@
 
 use super::labels::{Constants, Labels, TagLabels};
 use super::metric::{LABELS, METRIC, Metric, read_labels};
-use super::worker::Workers;
+use super::worker::Worker;
 use logweir_engine::config::{Diagnostic, Params};
 use logweir_engine::delivery::Receipt;
 use logweir_engine::event::{EventStream, Tag};
@@ -49,13 +49,13 @@ pub(crate) struct TagInstruments {
 impl Instruments {
     /// Declares the metrics of a filter or output.
     pub(crate) fn read(params: &Params, context: &mut BuildContext<'_>) -> Result<Arc<Self>, Diagnostic> {
-        let workers = Workers::of(context.system);
+        let worker = Worker::of(context.system);
         let constants = Constants {
             hostname: rustix::system::uname().nodename().to_string_lossy().into_owned(),
-            worker: workers.own,
+            worker: worker.number,
         };
         let mut outer = read_labels(params, &constants)?;
-        if workers.are_many {
+        if worker.is_one_of_many {
             outer = outer.with(Labels::worker(&constants));
         }
         let mut metrics = Vec::new();

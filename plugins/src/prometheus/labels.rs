@@ -61,7 +61,7 @@ pub(super) struct RecordPlace {
 #[derive(Clone, Debug)]
 pub(super) struct Constants {
     pub(super) hostname: String,
-    pub(super) worker: u16,
+    pub(super) worker: u32,
 }
 
 impl Labels {

@@ -6,7 +6,7 @@
 //!   labels        the labels: texts, placeholders, fields
 //!   initial       <initlabels>: label sets that are there from the start
 //! board         what a monitor shows: gauges that are set anew, round after round
-//! worker        which worker this is
+//! worker        which worker a plugin takes itself for
 //! ```
 
 mod board;
@@ -16,10 +16,11 @@ mod labels;
 mod metric;
 #[cfg(test)]
 mod tests;
-pub(crate) mod worker;
+mod worker;
 
 pub(crate) use board::{Board, MONITOR_SECTIONS, Shown, watch};
 pub(crate) use instruments::{Instruments, SECTIONS, TagInstruments};
+pub(crate) use worker::Worker;
 
 use logweir_engine::config::{Diagnostic, Params};
 use logweir_engine::telemetry::prometheus::DeclareError;

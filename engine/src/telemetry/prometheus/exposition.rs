@@ -53,8 +53,6 @@ impl MetricKind {
 #[derive(Debug, Default)]
 pub struct Exposition {
     families: BTreeMap<String, FamilyText>,
-    /// Labels of all of Logweir's own samples.
-    common: Vec<(String, String)>,
 }
 
 #[derive(Debug)]
@@ -67,39 +65,23 @@ struct FamilyText {
 /// The samples of one family.
 pub struct Samples<'e> {
     name: &'e str,
-    common: &'e [(String, String)],
     text: &'e mut String,
 }
 
 impl Exposition {
-    /// An empty one, in which all of Logweir's own samples have these labels too (`worker_id`, where there are several workers).
-    pub fn new(common: Vec<(String, String)>) -> Self {
-        Self { families: BTreeMap::new(), common }
-    }
-
     /// Begins a family, or goes on with it.
     pub fn family<'e>(&'e mut self, name: &'e str, kind: MetricKind, help: &str) -> Samples<'e> {
-        Samples { name, common: &[], text: Self::text(&mut self.families, name, kind, help) }
-    }
-
-    /// The same for one of Logweir's own.
-    pub fn own(&mut self, metric: &'static OwnMetric) -> Samples<'_> {
-        let text = Self::text(&mut self.families, metric.name, metric.kind, metric.help);
-        Samples { name: metric.name, common: &self.common, text }
-    }
-
-    fn text<'f>(
-        families: &'f mut BTreeMap<String, FamilyText>,
-        name: &str,
-        kind: MetricKind,
-        help: &str,
-    ) -> &'f mut String {
-        let family = families.entry(name.to_owned()).or_insert_with(|| FamilyText {
+        let family = self.families.entry(name.to_owned()).or_insert_with(|| FamilyText {
             kind,
             help: help.to_owned(),
             samples: String::new(),
         });
-        &mut family.samples
+        Samples { name, text: &mut family.samples }
+    }
+
+    /// The same for one of Logweir's own.
+    pub fn own(&mut self, metric: &'static OwnMetric) -> Samples<'_> {
+        self.family(metric.name, metric.kind, metric.help)
     }
 
     /// The whole text.
@@ -130,10 +112,12 @@ impl Samples<'_> {
         self.text.push_str(suffix);
         let mut separator = '{';
         for (name, value) in labels {
-            write_label(self.text, &mut separator, name, value);
-        }
-        for (name, value) in self.common {
-            write_label(self.text, &mut separator, name, value);
+            self.text.push(separator);
+            self.text.push_str(name);
+            self.text.push_str("=\"");
+            escape(self.text, value, true);
+            self.text.push('"');
+            separator = ',';
         }
         if separator == ',' {
             self.text.push('}');
@@ -142,15 +126,6 @@ impl Samples<'_> {
         write_number(self.text, value);
         self.text.push('\n');
     }
-}
-
-fn write_label(out: &mut String, separator: &mut char, name: &str, value: &str) {
-    out.push(*separator);
-    out.push_str(name);
-    out.push_str("=\"");
-    escape(out, value, true);
-    out.push('"');
-    *separator = ',';
 }
 
 fn escape(out: &mut String, text: &str, quotes: bool) {
@@ -218,13 +193,5 @@ mod tests {
         ] {
             assert_eq!(shown(value), text);
         }
-    }
-
-    #[test]
-    fn own_samples_carry_the_common_labels() {
-        let metric = super::super::own::find("logweir_records_unexplained").unwrap();
-        let mut exposition = Exposition::new(vec![("worker_id".to_owned(), "1".to_owned())]);
-        exposition.own(metric).add("", [], 0.0);
-        assert!(exposition.into_text().ends_with("\nlogweir_records_unexplained{worker_id=\"1\"} 0\n"));
     }
 }
