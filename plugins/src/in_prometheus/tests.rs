@@ -145,7 +145,7 @@ fn mistakes() {
     assert!(error("port 99999").contains("'port' must be a number"));
     assert!(error("metrics_path metrics").contains("'metrics_path' must begin with a slash"));
     assert!(error("aggregated_metrics_path all").contains("must begin with a slash"));
-    assert!(error("content_encoding deflate").contains("content_encoding"));
+    assert!(error("content_encoding deflate").contains("deflate"));
     let ssl = |text: &str| error(&format!("<ssl>\nenable true\n{text}\n</ssl>"));
     assert!(
         ssl("certificate_path /x").contains("both certificate_path and private_key_path must be defined")
