@@ -8,9 +8,11 @@ use logweir_engine::config::{
 };
 use logweir_engine::expr::{ConfigurationExpressions, Host};
 use logweir_engine::plugin::Registry;
+use logweir_engine::telemetry::prometheus::MetricRegistry;
 use logweir_engine::telemetry::{self, PluginLog, Shown};
 use logweir_engine::{log_error, log_info, log_warn};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 /// Fluentd's default path.
 pub(crate) const DEFAULT_CONFIG_PATH: &str = "/etc/fluent/fluent.conf";
@@ -20,7 +22,9 @@ pub(crate) struct Configuration {
     options: Options,
     registry: Registry,
     running: Document,
-    candidate: Option<Document>,
+    /// The metrics of what runs: the next configuration counts on.
+    metrics: Arc<MetricRegistry>,
+    candidate: Option<(Document, Arc<MetricRegistry>)>,
     /// SIGWINCH has ended with_source_only: a reload does not begin it again.
     has_left_source_only: bool,
 }
@@ -75,10 +79,10 @@ impl Configuration {
             );
             return None;
         }
-        let loaded = build(&document, system, &registry, &path, problems)?;
-        let configuration =
-            Self { options, registry, running: document, candidate: None, has_left_source_only: false };
-        Some((configuration, loaded))
+        let loaded = build(&document, system, &registry, &path, problems, &MetricRegistry::default())?;
+        let metrics = Arc::clone(&loaded.plan.metrics);
+        let (running, has_left_source_only) = (document, false);
+        Some((Self { options, registry, running, metrics, candidate: None, has_left_source_only }, loaded))
     }
 
     /// Prints the configuration as Fluentd does at its start, secrets masked.
@@ -112,8 +116,8 @@ impl Configuration {
             return None;
         }
         let system = self.system_of(&document, path)?;
-        let loaded = build(&document, system, &self.registry, path, problems)?;
-        self.candidate = Some(document);
+        let loaded = build(&document, system, &self.registry, path, problems, &self.metrics)?;
+        self.candidate = Some((document, Arc::clone(&loaded.plan.metrics)));
         Some(loaded)
     }
 
@@ -130,8 +134,8 @@ impl Configuration {
 
     /// What was reloaded last runs now.
     pub(crate) fn accept(&mut self) {
-        if let Some(document) = self.candidate.take() {
-            self.running = document;
+        if let Some((document, metrics)) = self.candidate.take() {
+            (self.running, self.metrics) = (document, metrics);
         }
     }
 
@@ -140,7 +144,9 @@ impl Configuration {
         self.candidate = None;
         let path = config_path(&self.options);
         let system = self.system_of(&self.running, &path)?;
-        build(&self.running, system, &self.registry, &path, Diagnostics::new())
+        let loaded = build(&self.running, system, &self.registry, &path, Diagnostics::new(), &self.metrics)?;
+        self.metrics = Arc::clone(&loaded.plan.metrics);
+        Some(loaded)
     }
 }
 
@@ -194,8 +200,9 @@ fn build(
     registry: &Registry,
     path: &Path,
     mut problems: Diagnostics,
+    metrics: &MetricRegistry,
 ) -> Option<Loaded> {
-    let (plan, found) = Plan::build(&document.root, system, registry);
+    let (plan, found) = Plan::build(&document.root, system, registry, metrics);
     problems.extend(found);
     report(&problems, path);
     Some(Loaded { plan: plan.filter(|_| !problems.has_errors())? })

@@ -52,6 +52,7 @@ pub(crate) struct FailedStart {
 impl Running {
     /// Starts outputs, filters, then inputs. If one of them cannot start, those before it are stopped again.
     pub(crate) async fn start(mut plan: Plan) -> Result<Self, FailedStart> {
+        plan.announce_metrics();
         let inputs = std::mem::take(&mut plan.inputs);
         let mut running = Self {
             inputs: Vec::new(),

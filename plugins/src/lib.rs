@@ -9,6 +9,7 @@ mod http_server;
 mod inflate;
 mod modifier;
 mod printed;
+mod prometheus;
 mod socket;
 mod systemd_entry;
 mod text;
@@ -19,6 +20,7 @@ pub mod filter_grep;
 pub mod filter_mask;
 pub mod filter_parse_json_field;
 pub mod filter_parser;
+pub mod filter_prometheus;
 pub mod filter_record_modifier;
 pub mod filter_record_transformer;
 pub mod filter_stdout;
@@ -38,6 +40,10 @@ pub mod in_exec;
 pub mod in_forward;
 pub mod in_http;
 pub mod in_monitor_agent;
+pub mod in_prometheus;
+pub mod in_prometheus_monitor;
+pub mod in_prometheus_output_monitor;
+pub mod in_prometheus_tail_monitor;
 pub mod in_sample;
 pub mod in_syslog;
 #[cfg(feature = "systemd")]
@@ -55,6 +61,7 @@ pub mod out_file;
 pub mod out_forward;
 pub mod out_http;
 pub mod out_null;
+pub mod out_prometheus;
 pub mod out_record_modifier;
 pub mod out_relabel;
 pub mod out_remote_syslog;
@@ -98,6 +105,7 @@ static PLUGINS: &[&Descriptor] = &[
     &filter_mask::PLUGIN,
     &filter_parse_json_field::PLUGIN,
     &filter_parser::PLUGIN,
+    &filter_prometheus::PLUGIN,
     &filter_record_modifier::PLUGIN,
     &filter_record_transformer::PLUGIN,
     &filter_stdout::PLUGIN,
@@ -121,6 +129,10 @@ static PLUGINS: &[&Descriptor] = &[
     &in_http::PARSER,
     &in_http::PLUGIN,
     &in_monitor_agent::PLUGIN,
+    &in_prometheus::PLUGIN,
+    &in_prometheus_monitor::PLUGIN,
+    &in_prometheus_output_monitor::PLUGIN,
+    &in_prometheus_tail_monitor::PLUGIN,
     &in_sample::PLUGIN,
     &in_syslog::PLUGIN,
     #[cfg(feature = "systemd")]
@@ -138,6 +150,7 @@ static PLUGINS: &[&Descriptor] = &[
     &out_forward::PLUGIN,
     &out_http::PLUGIN,
     &out_null::PLUGIN,
+    &out_prometheus::PLUGIN,
     &out_record_modifier::PLUGIN,
     &out_relabel::PLUGIN,
     &out_remote_syslog::PLUGIN,

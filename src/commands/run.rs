@@ -23,6 +23,7 @@ pub(crate) fn run(options: Options, registry: Registry) -> ExitCode {
 /// Runs, and prints `page` when everything is started.
 pub(super) fn run_and_say(options: Options, registry: Registry, page: Option<String>) -> ExitCode {
     telemetry::listen_to_libraries();
+    telemetry::prometheus::install_recorder();
     let log = PluginLog::program();
     if let Some(pid_file) = options.daemonize.clone() {
         match identity::daemonize(&pid_file) {

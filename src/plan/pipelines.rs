@@ -14,6 +14,7 @@ use logweir_engine::plugin::{
 };
 use logweir_engine::route::{Collector, ErrorEvents, Router, Rule, TagPatterns, Workers};
 use logweir_engine::telemetry::PluginLog;
+use logweir_engine::telemetry::prometheus::MetricRegistry;
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
@@ -68,6 +69,7 @@ pub(super) fn build(
     directives: &Directives<'_>,
     system: &System,
     registry: &Registry,
+    metrics: &Arc<MetricRegistry>,
     session: &Arc<Session>,
     diagnostics: &mut Diagnostics,
 ) -> Built {
@@ -78,7 +80,7 @@ pub(super) fn build(
         registry,
         session,
         diagnostics,
-        shared: Shared::default(),
+        shared: Shared::new(Arc::clone(metrics)),
         worker_system: None,
         unlabelled_errors: errors.without_label(),
         errors,

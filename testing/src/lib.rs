@@ -9,6 +9,7 @@ mod http;
 mod journal;
 mod libchdb;
 mod process;
+mod prometheus;
 mod proxy;
 mod zookeeper;
 
@@ -18,6 +19,7 @@ pub use haproxy::HaProxy;
 pub use http::{HttpAnswer, http_request};
 pub use journal::{JournalFolder, journal_entry};
 pub use libchdb::Libchdb;
+pub use prometheus::{Prometheus, promtool};
 pub use proxy::{Cut, Proxy};
 pub use zookeeper::ZooKeeper;
 

@@ -24,6 +24,7 @@ mod order;
 mod own_log;
 mod passing_on;
 mod program;
+mod prometheus;
 mod rpc;
 mod servio;
 mod source_only;

@@ -241,7 +241,6 @@ impl Buffered {
         } else {
             log_warn!(log, "chunks of a memory buffer are lost at shutdown", chunks = chunks, bytes = bytes);
             runtime.counters.ledger.add(Account::DroppedShutdown, stats.records);
-            runtime.counters.ledger.buffered(-(stats.records as i64));
         }
     }
 }

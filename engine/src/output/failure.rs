@@ -234,7 +234,6 @@ impl Runtime {
         let ledger = &self.counters.ledger;
         ledger.add(Account::DeadEvacuated, saved);
         ledger.add(Account::DroppedRetries, dropped);
-        ledger.buffered(-((saved + dropped) as i64));
         log_debug!(log, "buffer queue cleared");
     }
 
@@ -253,7 +252,6 @@ impl Runtime {
         ledger.add(account, records.saturating_sub(reported + dropped));
         ledger.add(Account::Reported, reported);
         ledger.add(Account::DroppedUnstorable, dropped);
-        ledger.buffered(-(records as i64));
     }
 }
 

@@ -11,6 +11,7 @@ use crate::event::EventStream;
 use crate::output::ChunkKeys;
 use crate::route::{ErrorEvents, Router, Workers};
 use crate::telemetry::PluginLog;
+use crate::telemetry::prometheus::MetricRegistry;
 use std::collections::hash_map::Entry;
 use std::collections::{HashMap, HashSet};
 use std::path::{Path, PathBuf};
@@ -99,6 +100,8 @@ pub struct Shared {
     pub shown_outputs: Vec<PluginInfo>,
     /// All plugins, for those that show them; known after the last is built.
     pub plugins: Arc<Plugins>,
+    /// The metrics that the configuration declares.
+    pub metrics: Arc<MetricRegistry>,
     /// The paths of file buffers, with the `@type` of the output that each belongs to.
     pub buffer_paths: HashMap<String, String>,
     /// Every file buffer, for who wants to look at them.
@@ -145,6 +148,11 @@ pub struct Store {
 }
 
 impl Shared {
+    /// Nothing is built yet; metrics are declared in `metrics`.
+    pub fn new(metrics: Arc<MetricRegistry>) -> Self {
+        Self { metrics, ..Self::default() }
+    }
+
     /// Takes a file or folder for one plugin; `kind` says what it is (`pos_file`, `buffer`). The error is the plugin that
     /// has it.
     pub fn take_path(&mut self, kind: &'static str, path: &Path, id: &PluginId) -> Result<(), PluginId> {

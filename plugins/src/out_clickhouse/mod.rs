@@ -97,6 +97,15 @@ const BUFFER: BufferSupport = BufferSupport::Always(BufferDefaults {
     ],
 });
 
+/// A counter that appears with the first trouble has not risen, for Prometheus.
+const COUNTED_FROM_THE_START: &[&str] = &[
+    "logweir_clickhouse_doubtful_inserts_total",
+    "logweir_clickhouse_late_retries_total",
+    "logweir_clickhouse_refused_rows_total",
+    "logweir_clickhouse_replaced_values_total",
+    "logweir_clickhouse_unknown_fields_total",
+];
+
 struct ClickHouse {
     writer: Arc<Writer>,
     formatter: Option<Tagged>,
@@ -113,6 +122,9 @@ fn build(params: &Params, context: &mut BuildContext<'_>) -> Result<OutputPlugin
     let config = Config::new(params, &keys, &context.log)?;
     let formatter = config.keeps_tag.then_some(Tagged);
     let store_options = config.embedded.clone();
+    for name in COUNTED_FROM_THE_START {
+        metrics::counter!(*name, "plugin_id" => context.id.text.to_string()).increment(0);
+    }
     let writer = Writer::new(config, context.errors.clone(), context.log.clone(), context.id.text.clone());
     Ok(OutputPlugin::Buffered(Box::new(ClickHouse {
         writer: Arc::new(writer),
