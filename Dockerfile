@@ -23,6 +23,9 @@ COPY --from=build /src/target/release/logweir /usr/local/bin/logweir
 # A drop-in for images that call fluentd.
 RUN ln -s logweir /usr/local/bin/fluentd
 COPY conf/sample.conf /etc/fluent/fluent.conf
+# What conf/kubernetes/daemonset.yaml runs, where the Fluentd DaemonSet image has its own.
+COPY conf/kubernetes/*.conf /fluentd/etc/
+COPY conf/kubernetes/kubernetes/*.conf /fluentd/etc/kubernetes/
 USER 65532
 EXPOSE 24224/tcp 24224/udp
 STOPSIGNAL SIGTERM

@@ -142,9 +142,9 @@ impl KubernetesApi {
         self.state.change(|objects| objects.ended += 1);
     }
 
-    /// Sends this line to all watches, whatever it is.
+    /// Sends this line to all watches that are open, whatever it is.
     pub fn send_line(&self, line: &str) {
-        self.state.change(|objects| objects.line(line));
+        self.state.change(|objects| objects.sent.push(line.to_owned()));
     }
 
     /// The requests so far: method, path and query.

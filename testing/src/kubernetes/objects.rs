@@ -18,12 +18,13 @@ pub(crate) struct Objects {
     pub(crate) watches: usize,
     /// How often all watches were ended.
     pub(crate) ended: u64,
+    /// What all watches that were open then were sent, whatever it is.
+    pub(crate) sent: Vec<String>,
 }
 
 enum Change {
     Object { kind: String, before: Option<Value>, after: Option<Value> },
     Bookmark,
-    Line(String),
 }
 
 impl Objects {
@@ -40,6 +41,7 @@ impl Objects {
             requests: Vec::new(),
             watches: 0,
             ended: 0,
+            sent: Vec::new(),
         }
     }
 
@@ -63,11 +65,6 @@ impl Objects {
     pub(crate) fn bookmark(&mut self) {
         self.version += 10;
         self.history.push((self.version, Change::Bookmark));
-    }
-
-    pub(crate) fn line(&mut self, line: &str) {
-        self.version += 1;
-        self.history.push((self.version, Change::Line(line.to_owned())));
     }
 
     pub(crate) fn forget_history(&mut self, as_status: bool) {
@@ -125,7 +122,6 @@ impl Objects {
                     let object = json!({"kind": kind, "apiVersion": "v1", "metadata": {"resourceVersion": at.to_string()}});
                     lines.push(json!({"type": "BOOKMARK", "object": object}).to_string());
                 }
-                Change::Line(line) => lines.push(line.clone()),
                 _ => {}
             }
         }

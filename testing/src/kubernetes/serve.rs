@@ -262,9 +262,11 @@ fn watch(tls: &mut Tls, request: &Request, state: &State, is_over: &AtomicBool) 
         return chunk(tls, b"");
     }
     objects.watches += 1;
-    let ended = objects.ended;
+    let (ended, mut sent_before) = (objects.ended, objects.sent.len());
     let result = loop {
-        let (lines, to) = objects.lines_after(version, kind, request.node(), bookmarks);
+        let (mut lines, to) = objects.lines_after(version, kind, request.node(), bookmarks);
+        lines.splice(0..0, objects.sent[sent_before..].iter().cloned());
+        sent_before = objects.sent.len();
         let is_end = objects.ended != ended || until.is_some_and(|until| Instant::now() >= until);
         version = to;
         drop(objects);
