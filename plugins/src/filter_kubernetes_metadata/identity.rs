@@ -15,6 +15,15 @@ pub(super) struct Identity {
     pub(super) container_id: Option<Box<str>>,
 }
 
+/// A container as a record names it, without a copy.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Names<'a> {
+    namespace: &'a str,
+    pod: &'a str,
+    container: &'a str,
+    id: &'a str,
+}
+
 /// Longer than any name of Kubernetes, which ends at 253 characters.
 const NAME_BYTES_MAX: usize = 253;
 
@@ -33,37 +42,6 @@ impl Identity {
         })
     }
 
-    /// Out of the fields that this filter sets, if a record has them from elsewhere.
-    pub(super) fn of_fields(record: &[u8]) -> Option<Self> {
-        let record = RecordView::new(record);
-        let docker = RecordView::new(record.get(b"docker")?);
-        let kubernetes = RecordView::new(record.get(b"kubernetes")?);
-        let container_id = text(docker.get(b"container_id")?)?;
-        Some(Self {
-            namespace: text(kubernetes.get(b"namespace_name")?)?,
-            pod: text(kubernetes.get(b"pod_name")?)?,
-            container: text(kubernetes.get(b"container_name")?)?,
-            key: Some(container_id.clone()),
-            container_id: Some(container_id),
-        })
-    }
-
-    /// Out of the fields of Docker's journald driver, by the groups of container_name_to_kubernetes_regexp.
-    pub(super) fn of_journal(regexp: &Regexp, record: &[u8]) -> Option<Self> {
-        let record = RecordView::new(record);
-        let container_id = text(record.get(b"CONTAINER_ID_FULL")?)?;
-        let name = text(record.get(b"CONTAINER_NAME")?)?;
-        let captures = regexp.captures(name.as_bytes())?;
-        let group = |name: &str| captures.name(name).map(|bytes| Box::from(String::from_utf8_lossy(bytes)));
-        Some(Self {
-            namespace: group("namespace")?,
-            pod: group("pod_name")?,
-            container: group("container_name")?,
-            key: Some(container_id.clone()),
-            container_id: Some(container_id),
-        })
-    }
-
     /// Whether its names can be names of Kubernetes. The API server is not asked for others, and they are not remembered:
     /// tags and records come from outside.
     pub(super) fn is_plausible(&self) -> bool {
@@ -75,6 +53,50 @@ impl Identity {
     }
 }
 
+impl<'a> Names<'a> {
+    /// Out of the fields that this filter sets, if a record has them from elsewhere.
+    pub(super) fn of_fields(record: &'a [u8]) -> Option<Self> {
+        let record = RecordView::new(record);
+        let docker = RecordView::new(record.get(b"docker")?);
+        let kubernetes = RecordView::new(record.get(b"kubernetes")?);
+        Some(Self {
+            namespace: text(kubernetes.get(b"namespace_name")?)?,
+            pod: text(kubernetes.get(b"pod_name")?)?,
+            container: text(kubernetes.get(b"container_name")?)?,
+            id: text(docker.get(b"container_id")?)?,
+        })
+    }
+
+    /// Out of the fields of Docker's journald driver, by the groups of container_name_to_kubernetes_regexp.
+    pub(super) fn of_journal(regexp: &Regexp, record: &'a [u8]) -> Option<Self> {
+        let record = RecordView::new(record);
+        let id = text(record.get(b"CONTAINER_ID_FULL")?)?;
+        let name = text(record.get(b"CONTAINER_NAME")?)?;
+        let captures = regexp.captures(name.as_bytes())?;
+        let group = |name: &str| captures.name(name).and_then(|bytes| std::str::from_utf8(bytes).ok());
+        Some(Self { namespace: group("namespace")?, pod: group("pod_name")?, container: group("container_name")?, id })
+    }
+
+    /// Whether they name this container.
+    pub(super) fn are_of(&self, identity: &Identity) -> bool {
+        *identity.namespace == *self.namespace
+            && *identity.pod == *self.pod
+            && *identity.container == *self.container
+            && identity.key.as_deref() == Some(self.id)
+            && identity.container_id.as_deref() == Some(self.id)
+    }
+
+    pub(super) fn to_identity(self) -> Identity {
+        Identity {
+            namespace: self.namespace.into(),
+            pod: self.pod.into(),
+            container: self.container.into(),
+            key: Some(self.id.into()),
+            container_id: Some(self.id.into()),
+        }
+    }
+}
+
 /// Characters that a name of Kubernetes may have, which are also those that need no quoting in a URL.
 fn is_name(text: &str) -> bool {
     !text.is_empty()
@@ -83,9 +105,9 @@ fn is_name(text: &str) -> bool {
         && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.'))
 }
 
-fn text(raw: &[u8]) -> Option<Box<str>> {
+fn text(raw: &[u8]) -> Option<&str> {
     match ValueRef::read(raw) {
-        Ok(ValueRef::Str(bytes) | ValueRef::Bin(bytes)) => std::str::from_utf8(bytes).ok().map(Box::from),
+        Ok(ValueRef::Str(bytes) | ValueRef::Bin(bytes)) => std::str::from_utf8(bytes).ok(),
         _ => None,
     }
 }
@@ -138,7 +160,7 @@ mod tests {
 
     #[test]
     fn fields_of_a_record() {
-        let of = |json: &str| shown(Identity::of_fields(&raw(json)));
+        let of = |json: &str| shown(Names::of_fields(&raw(json)).map(Names::to_identity));
         let whole = r#"{"docker":{"container_id":"id"},"kubernetes":{"namespace_name":"n","pod_name":"p","container_name":"c"}}"#;
         assert_eq!(of(whole), "n/p/c id id");
         for lacking in ["container_id", "namespace_name", "pod_name", "container_name", "docker", "kubernetes"] {
@@ -146,22 +168,20 @@ mod tests {
         }
         assert_eq!(of(&whole.replace("\"p\"", "5")), "nothing");
         assert_eq!(of(r#"{"docker":"container_id","kubernetes":[]}"#), "nothing");
-        assert_eq!(shown(Identity::of_fields(&[0x93, 1, 2, 3])), "nothing");
+        assert_eq!(shown(Names::of_fields(&[0x93, 1, 2, 3]).map(Names::to_identity)), "nothing");
     }
 
     #[test]
     fn fields_of_the_journal() {
         let of = |name: &str| {
             let record = raw(&format!(r#"{{"CONTAINER_NAME":"{name}","CONTAINER_ID_FULL":"id"}}"#));
-            shown(Identity::of_journal(&regexp(JOURNAL_REGEXP), &record))
+            shown(Names::of_journal(&regexp(JOURNAL_REGEXP), &record).map(Names::to_identity))
         };
         assert_eq!(of("k8s_app.2a3b_web-0_shop_c76927af_d4a1"), "shop/web-0/app id id");
         assert_eq!(of("k8s_app_web-0_shop_c76927af_0"), "shop/web-0/app id id");
         assert_eq!(of("registry"), "nothing");
-        assert_eq!(
-            shown(Identity::of_journal(&regexp(JOURNAL_REGEXP), &raw(r#"{"CONTAINER_NAME":"k8s_a_b_c_d_e"}"#))),
-            "nothing"
-        );
+        let lacking = raw(r#"{"CONTAINER_NAME":"k8s_a_b_c_d_e"}"#);
+        assert!(Names::of_journal(&regexp(JOURNAL_REGEXP), &lacking).is_none());
     }
 
     #[test]

@@ -42,24 +42,15 @@ async fn ask(shared: &Shared, api: &Api, question: &Question) {
         Question::Pod { namespace, name } => format!("/namespaces/{namespace}/pods/{name}?resourceVersion=0"),
         Question::Namespace { name } => format!("/namespaces/{name}?resourceVersion=0"),
     };
-    let shape = &shared.settings.shape;
     let result = match api.object(&path).await {
         Ok(None) => {
             log_debug!(shared.log, "the Kubernetes API server does not have what a record names", path = path);
             shared.tell(|store| store.not_found(question, Instant::now()));
             Ok(())
         }
-        Ok(Some(json)) => match question {
-            Question::Pod { .. } => serde_json::from_slice::<PodJson>(&json).map(|pod| {
-                let pod = pod.reduce(shape);
-                shared.tell(|store| store.pod_fetched(pod, Instant::now()));
-            }),
-            Question::Namespace { .. } => serde_json::from_slice::<NamespaceJson>(&json).map(|namespace| {
-                let namespace = namespace.reduce(shape);
-                shared.tell(|store| store.namespace_fetched(namespace, Instant::now()));
-            }),
+        Ok(Some(json)) => {
+            tell(shared, question, &json).map_err(|error| ApiError::Broken(format!("GET {path}: {error}")))
         }
-        .map_err(|error| ApiError::Broken(format!("GET {path}: {error}"))),
         Err(error) => Err(error),
     };
     match result {
@@ -77,4 +68,20 @@ async fn ask(shared: &Shared, api: &Api, question: &Question) {
             shared.tell(|store| store.failed(question, Instant::now()));
         }
     }
+}
+
+/// Tells the store the answer.
+fn tell(shared: &Shared, question: &Question, json: &[u8]) -> serde_json::Result<()> {
+    let shape = &shared.settings.shape;
+    match question {
+        Question::Pod { .. } => {
+            let pod = serde_json::from_slice::<PodJson>(json)?.reduce(shape);
+            shared.tell(|store| store.pod_fetched(pod, Instant::now()));
+        }
+        Question::Namespace { .. } => {
+            let namespace = serde_json::from_slice::<NamespaceJson>(json)?.reduce(shape);
+            shared.tell(|store| store.namespace_fetched(namespace, Instant::now()));
+        }
+    }
+    Ok(())
 }

@@ -77,7 +77,7 @@ struct SpecJson {
     node_name: Option<Box<str>>,
 }
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Default, Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct StatusJson {
     #[serde(rename = "podIP")]
@@ -134,15 +134,10 @@ impl PodJson {
         if let Some(url) = &shape.master_url {
             fields.text("master_url", url);
         }
-        let status = status.unwrap_or(StatusJson {
-            pod_ip: None,
-            container_statuses: None,
-            init_container_statuses: None,
-            ephemeral_container_statuses: None,
-        });
+        let status = status.unwrap_or_default();
         let lists =
             [&status.container_statuses, &status.init_container_statuses, &status.ephemeral_container_statuses];
-        let container_ids = lists.into_iter().flatten().flatten().flat_map(ContainerJson::ids).collect();
+        let container_ids = lists.into_iter().flatten().flatten().flat_map(|status| status.ids()).collect();
         let containers = status.container_statuses.into_iter().flatten().map(ContainerJson::reduce).collect();
         Pod {
             uid: metadata.uid,

@@ -1,6 +1,6 @@
 //! The filter for the events of one tag.
 
-use super::identity::Identity;
+use super::identity::{Identity, Names};
 use super::plan::Plan;
 use super::shared::Shared;
 use futures_util::future::BoxFuture;
@@ -104,21 +104,30 @@ impl AddMetadata {
 
     fn container(&self, entry: &Entry<'_>, containers: &mut Containers) -> Option<usize> {
         let settings = &self.shared.settings;
-        let of_fields = || settings.lookup_from_k8s_field.then(|| Identity::of_fields(entry.record)).flatten();
+        let of_fields = || settings.lookup_from_k8s_field.then(|| Names::of_fields(entry.record)).flatten();
         let of_journal =
-            || settings.journal_regexp.as_ref().and_then(|regexp| Identity::of_journal(regexp, entry.record));
-        let identity = of_fields().or_else(of_journal).or_else(|| self.of_tag.clone())?;
-        Some(containers.number(identity, entry))
+            || settings.journal_regexp.as_ref().and_then(|regexp| Names::of_journal(regexp, entry.record));
+        if let Some(names) = of_fields().or_else(of_journal) {
+            return Some(containers.number(entry, |known| names.are_of(known), || names.to_identity()));
+        }
+        let of_tag = self.of_tag.as_ref()?;
+        Some(containers.number(entry, |known| known == of_tag, || of_tag.clone()))
     }
 }
 
 impl Containers {
-    fn number(&mut self, identity: Identity, entry: &Entry<'_>) -> usize {
+    /// The number of a container, which is made only if it has none.
+    fn number(
+        &mut self,
+        entry: &Entry<'_>,
+        is_it: impl Fn(&Identity) -> bool,
+        make: impl FnOnce() -> Identity,
+    ) -> usize {
         // Records of one container tend to come together.
-        match self.0.iter().rposition(|(known, _)| *known == identity) {
+        match self.0.iter().rposition(|(known, _)| is_it(known)) {
             Some(number) => number,
             None => {
-                self.0.push((identity, entry.time.to_event_time()));
+                self.0.push((make(), entry.time.to_event_time()));
                 self.0.len() - 1
             }
         }

@@ -94,6 +94,9 @@ fn each_line_is_found_with_its_pod() {
     say(&mut app, "app", 0..100);
     cluster.write("kubelet.log", "");
     let mut logweir = cluster.run(&[]);
+    // What is in this one when it is first seen would be passed over, as with the image.
+    let kubelet = format!("following tail of {}", cluster.node.var_log().join("kubelet.log").display());
+    logweir.wait("the kubelet's file", |logweir| logweir.log().contains(&kubelet));
     say(&mut app, "app", 100..200);
     say(&mut sidecar, "sidecar", 0..200);
     // A pod that comes later.
