@@ -117,7 +117,8 @@ mod tests {
         let error = ApiError::of_answer(StatusCode::FORBIDDEN, body);
         assert_eq!(error.kind(), ErrorKind::Forbidden);
         assert_eq!(error.to_string(), "403 Forbidden: pods is forbidden");
-        let error = ApiError::of_answer(StatusCode::BAD_GATEWAY, format!(" {} ", "x".repeat(2000)).as_bytes());
+        let error =
+            ApiError::of_answer(StatusCode::BAD_GATEWAY, format!(" {} ", "x".repeat(2000)).as_bytes());
         assert_eq!(error.to_string(), format!("502 Bad Gateway: {}", "x".repeat(SHOWN_MAX)));
         assert!(matches!(ApiError::of_answer(StatusCode::GONE, b""), ApiError::Gone(_)));
     }

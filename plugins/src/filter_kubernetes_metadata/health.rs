@@ -63,7 +63,8 @@ impl Health {
     /// Whether a record that waits may soon have an answer.
     pub(super) fn is_well(&self) -> bool {
         let state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-        !state.is_slow && !state.troubles.iter().any(|(trouble, since)| trouble.action.is_none() && !since.is_over)
+        !state.is_slow
+            && !state.troubles.iter().any(|(trouble, since)| trouble.action.is_none() && !since.is_over)
     }
 
     /// A record has waited for so long without an answer.

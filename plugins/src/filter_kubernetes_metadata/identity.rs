@@ -74,7 +74,12 @@ impl<'a> Names<'a> {
         let name = text(record.get(b"CONTAINER_NAME")?)?;
         let captures = regexp.captures(name.as_bytes())?;
         let group = |name: &str| captures.name(name).and_then(|bytes| std::str::from_utf8(bytes).ok());
-        Some(Self { namespace: group("namespace")?, pod: group("pod_name")?, container: group("container_name")?, id })
+        Some(Self {
+            namespace: group("namespace")?,
+            pod: group("pod_name")?,
+            container: group("container_name")?,
+            id,
+        })
     }
 
     /// Whether they name this container.
@@ -163,7 +168,9 @@ mod tests {
         let of = |json: &str| shown(Names::of_fields(&raw(json)).map(Names::to_identity));
         let whole = r#"{"docker":{"container_id":"id"},"kubernetes":{"namespace_name":"n","pod_name":"p","container_name":"c"}}"#;
         assert_eq!(of(whole), "n/p/c id id");
-        for lacking in ["container_id", "namespace_name", "pod_name", "container_name", "docker", "kubernetes"] {
+        for lacking in
+            ["container_id", "namespace_name", "pod_name", "container_name", "docker", "kubernetes"]
+        {
             assert_eq!(of(&whole.replace(lacking, "x")), "nothing");
         }
         assert_eq!(of(&whole.replace("\"p\"", "5")), "nothing");
@@ -195,9 +202,15 @@ mod tests {
         };
         assert!(identity("kube-system", "etcd-node1.example").is_plausible());
         let long = "x".repeat(254);
-        for (namespace, pod) in
-            [("", "p"), ("n", ""), ("n", ".."), ("n/pods", "p"), ("n", "p?watch=1"), ("n", "p%2f"), (&long, "p")]
-        {
+        for (namespace, pod) in [
+            ("", "p"),
+            ("n", ""),
+            ("n", ".."),
+            ("n/pods", "p"),
+            ("n", "p?watch=1"),
+            ("n", "p%2f"),
+            (&long, "p"),
+        ] {
             assert!(!identity(namespace, pod).is_plausible(), "{namespace} {pod}");
         }
         let endless = Identity { container: "x".repeat(300).into(), ..identity("n", "p") };

@@ -199,7 +199,8 @@ mod tests {
     /// `Item([123, 125])` as `Item {}`.
     fn decoded(piece: &str) -> String {
         let (name, bytes) = piece.split_once("([").unwrap();
-        let bytes: Vec<u8> = bytes.trim_end_matches("])").split(',').map(|byte| byte.parse().unwrap()).collect();
+        let bytes: Vec<u8> =
+            bytes.trim_end_matches("])").split(',').map(|byte| byte.parse().unwrap()).collect();
         format!("{name} {}", String::from_utf8(bytes).unwrap())
     }
 
@@ -223,7 +224,10 @@ mod tests {
         for empty in [r#"{"items":[]}"#, r#"{"items":null}"#, "{}"] {
             assert_eq!(read(empty, 1).unwrap(), [""; 0]);
         }
-        assert_eq!(read(r#"{"items":[{"a":1}],"metadata":{}}"#, 1).unwrap(), [r#"Item {"a":1}"#, "Metadata {}"]);
+        assert_eq!(
+            read(r#"{"items":[{"a":1}],"metadata":{}}"#, 1).unwrap(),
+            [r#"Item {"a":1}"#, "Metadata {}"]
+        );
     }
 
     #[test]

@@ -27,7 +27,9 @@ pub(super) async fn run(
 ) {
     let room = Arc::new(Semaphore::new(AT_ONCE));
     while let Some(Some(question)) = stop.run_until_cancelled(questions.recv()).await {
-        let Some(Ok(permit)) = stop.run_until_cancelled(Arc::clone(&room).acquire_owned()).await else { return };
+        let Some(Ok(permit)) = stop.run_until_cancelled(Arc::clone(&room).acquire_owned()).await else {
+            return;
+        };
         let (shared, api, stop) = (Arc::clone(&shared), Arc::clone(&api), stop.clone());
         tasks.spawn(async move {
             stop.run_until_cancelled(ask(&shared, &api, &question)).await;
@@ -44,7 +46,11 @@ async fn ask(shared: &Shared, api: &Api, question: &Question) {
     };
     let result = match api.object(&path).await {
         Ok(None) => {
-            log_debug!(shared.log, "the Kubernetes API server does not have what a record names", path = path);
+            log_debug!(
+                shared.log,
+                "the Kubernetes API server does not have what a record names",
+                path = path
+            );
             shared.tell(|store| store.not_found(question, Instant::now()));
             Ok(())
         }
@@ -61,7 +67,11 @@ async fn ask(shared: &Shared, api: &Api, question: &Question) {
         }
         Err(error) => {
             let is_pod = matches!(question, Question::Pod { .. });
-            shared.stats.bump(if is_pod { Stat::PodCacheApiNilError } else { Stat::NamespaceCacheApiNilError });
+            shared.stats.bump(if is_pod {
+                Stat::PodCacheApiNilError
+            } else {
+                Stat::NamespaceCacheApiNilError
+            });
             if let Some(health) = &shared.health {
                 health.failed(Action::Get, &error);
             }

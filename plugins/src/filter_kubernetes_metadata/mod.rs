@@ -69,9 +69,7 @@ fn build_in(
 ) -> Result<Box<dyn Filter>, Diagnostic> {
     let settings = Settings::new(params, environment, &context.log)?;
     let api = match &settings.server {
-        Some(server) => {
-            Some(Api::new(server).map_err(|error| params.error(error.parameter, error.message))?)
-        }
+        Some(server) => Some(Api::new(server).map_err(|error| params.error(error.parameter, error.message))?),
         None => None,
     };
     let (shared, questions) = Shared::new(settings, context.log.clone());

@@ -127,7 +127,8 @@ impl PodJson {
             let owners: Vec<Value> = metadata.owner_references.iter().flatten().map(owner).collect();
             fields.json("ownerrefs", &Value::Array(owners));
         }
-        if let Some(labels) = metadata.labels.as_ref().filter(|labels| shape.pod_labels && !labels.is_empty()) {
+        if let Some(labels) = metadata.labels.as_ref().filter(|labels| shape.pod_labels && !labels.is_empty())
+        {
             fields.map("labels", labels);
         }
         fields.some_map("annotations", &matching(&metadata, shape));
@@ -135,8 +136,11 @@ impl PodJson {
             fields.text("master_url", url);
         }
         let status = status.unwrap_or_default();
-        let lists =
-            [&status.container_statuses, &status.init_container_statuses, &status.ephemeral_container_statuses];
+        let lists = [
+            &status.container_statuses,
+            &status.init_container_statuses,
+            &status.ephemeral_container_statuses,
+        ];
         let container_ids = lists.into_iter().flatten().flatten().flat_map(|status| status.ids()).collect();
         let containers = status.container_statuses.into_iter().flatten().map(ContainerJson::reduce).collect();
         Pod {
@@ -252,7 +256,10 @@ mod tests {
             ..Shape::default()
         };
         let pod = pod(POD, &shape);
-        assert_eq!((&*pod.uid, &*pod.namespace, &*pod.name, pod.node.as_deref()), ("u1", "shop", "web-0", Some("node-1")));
+        assert_eq!(
+            (&*pod.uid, &*pod.namespace, &*pod.name, pod.node.as_deref()),
+            ("u1", "shop", "web-0", Some("node-1"))
+        );
         assert_eq!(
             pod.fields.to_json(),
             r#"{"pod_id":"u1","pod_ip":"10.0.0.7","host":"node-1","ownerrefs":[{"kind":"StatefulSet","name":"web"}],"labels":{"app":"web","a.b/c":"d"},"annotations":{"custom.one":"1","custom.two":"2"},"master_url":"https://api"}"#
@@ -274,7 +281,10 @@ mod tests {
             assert_eq!(pod.fields.to_json(), r#"{"pod_id":"u"}"#);
             assert!(pod.containers.is_empty() && pod.node.is_none());
         }
-        assert_eq!(pod(POD, &Shape::default()).fields.to_json(), r#"{"pod_id":"u1","pod_ip":"10.0.0.7","host":"node-1"}"#);
+        assert_eq!(
+            pod(POD, &Shape::default()).fields.to_json(),
+            r#"{"pod_id":"u1","pod_ip":"10.0.0.7","host":"node-1"}"#
+        );
         let owners = Shape { owners: true, ..Shape::default() };
         let alone = pod(r#"{"metadata":{"name":"p","namespace":"n","uid":"u"}}"#, &owners);
         assert_eq!(alone.fields.to_json(), r#"{"pod_id":"u","ownerrefs":[]}"#);
@@ -295,7 +305,9 @@ mod tests {
 
     #[test]
     fn ids_of_containers() {
-        for (id, bare) in [("containerd://ab", Some("ab")), ("ab", Some("ab")), ("docker://", None), ("", None)] {
+        for (id, bare) in
+            [("containerd://ab", Some("ab")), ("ab", Some("ab")), ("docker://", None), ("", None)]
+        {
             assert_eq!(bare_id(id).as_deref(), bare);
         }
     }

@@ -61,7 +61,8 @@ impl Pairs {
     #[cfg(test)]
     pub(super) fn to_json(&self) -> String {
         let mut text = Vec::new();
-        logweir_engine::json::from_msgpack(&self.to_map(), &mut text, logweir_engine::json::JsonStyle::Oj).unwrap();
+        logweir_engine::json::from_msgpack(&self.to_map(), &mut text, logweir_engine::json::JsonStyle::Oj)
+            .unwrap();
         String::from_utf8(text).unwrap()
     }
 }

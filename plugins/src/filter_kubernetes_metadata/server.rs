@@ -28,7 +28,8 @@ impl ServerSettings {
     pub(super) fn new(params: &Params, environment: &Environment) -> Result<Option<Self>, Diagnostic> {
         // An empty text is as good as none: `"#{ENV['KUBERNETES_CA_FILE']}"`.
         let text = |name: &str| params.str(name).filter(|text| !text.is_empty()).map(str::to_owned);
-        let Some(url) = text("kubernetes_url").or_else(|| environment.service.as_ref().map(service_url)) else {
+        let Some(url) = text("kubernetes_url").or_else(|| environment.service.as_ref().map(service_url))
+        else {
             return Ok(None);
         };
         let version = params.string("apiVersion");
@@ -83,7 +84,9 @@ fn base(url: &str) -> Result<String, String> {
         return Err(format!("{shown}: the API server is reached with https, or http, not with {scheme}"));
     }
     if authority.as_str().contains('@') {
-        return Err(format!("{shown}: user and password have no place here; use bearer_token_file or client_cert"));
+        return Err(format!(
+            "{shown}: user and password have no place here; use bearer_token_file or client_cert"
+        ));
     }
     let path = uri.path().trim_end_matches('/');
     let api = if path.ends_with("/api") { "" } else { "/api" };

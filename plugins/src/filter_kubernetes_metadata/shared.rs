@@ -40,8 +40,7 @@ impl Shared {
         let (questions, receiver) = mpsc::channel(QUESTIONS_MAX);
         let health = settings.server.as_ref().map(|server| Health::new(log.clone(), server));
         let store = Mutex::new(Store::new(&settings, Arc::clone(&stats)));
-        let shared =
-            Self { settings, stats, log, health, store, told: watch::Sender::new(0), questions };
+        let shared = Self { settings, stats, log, health, store, told: watch::Sender::new(0), questions };
         (Arc::new(shared), receiver)
     }
 
@@ -74,7 +73,8 @@ impl Shared {
                     self.store().not_asked(&error.into_inner(), now);
                 }
             }
-            let Some(health) = self.health.as_ref().filter(|health| found.is_pending && health.is_well()) else {
+            let Some(health) = self.health.as_ref().filter(|health| found.is_pending && health.is_well())
+            else {
                 return found.plan;
             };
             let deadline = *wait.get_or_insert(now + WAIT_MAX);

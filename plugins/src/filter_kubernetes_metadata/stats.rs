@@ -68,7 +68,8 @@ impl Stats {
         if self.streams.swap(0, Ordering::Relaxed) == 0 {
             return None;
         }
-        let counts = NAMES.iter().zip(&self.counts).map(|(name, count)| (name, count.load(Ordering::Relaxed)));
+        let counts =
+            NAMES.iter().zip(&self.counts).map(|(name, count)| (name, count.load(Ordering::Relaxed)));
         let mut parts: Vec<String> =
             counts.filter(|(_, count)| *count > 0).map(|(name, count)| format!("{name}: {count}")).collect();
         parts.push(format!("pod_cache_size: {pods}"));
@@ -91,7 +92,9 @@ mod tests {
         stats.bump(Stat::NamespaceWatchFailures);
         assert_eq!(
             stats.line((3, 2)).as_deref(),
-            Some("stats - id_cache_miss: 2, namespace_watch_failures: 1, pod_cache_size: 3, namespace_cache_size: 2")
+            Some(
+                "stats - id_cache_miss: 2, namespace_watch_failures: 1, pod_cache_size: 3, namespace_cache_size: 2"
+            )
         );
         assert_eq!(stats.line((3, 2)), None);
     }

@@ -69,7 +69,8 @@ impl AddMetadata {
         for (identity, time) in &containers.0 {
             plans.push(self.shared.plan(identity, *time, wait).await);
         }
-        let grown = |run: &Run| run.container.and_then(|n| plans.get(n)).map_or(0, |plan| plan.bytes * run.count);
+        let grown =
+            |run: &Run| run.container.and_then(|n| plans.get(n)).map_or(0, |plan| plan.bytes * run.count);
         let mut out = Vec::with_capacity(stream.entries.len() + runs.iter().map(grown).sum::<usize>());
         for run in &runs {
             let entries = &stream.entries[run.entries.clone()];

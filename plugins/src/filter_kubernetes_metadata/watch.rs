@@ -161,7 +161,9 @@ impl Watcher {
         while let Some(bytes) = Api::piece(&mut body, self.api.read_timeout()).await? {
             let found = |piece: Piece<'_>| match piece {
                 Piece::Metadata(json) => {
-                    version = serde_json::from_slice::<VersionJson>(json).ok().and_then(|json| json.resource_version);
+                    version = serde_json::from_slice::<VersionJson>(json)
+                        .ok()
+                        .and_then(|json| json.resource_version);
                 }
                 Piece::Item(json) => self.item(json, list),
             };
@@ -219,7 +221,11 @@ impl Watcher {
             }
             if line.len() + rest.len() > OBJECT_BYTES_MAX {
                 if !is_skipped {
-                    log_warn!(self.shared.log, "an event of the watch is too large and passed over", resource = self.name());
+                    log_warn!(
+                        self.shared.log,
+                        "an event of the watch is too large and passed over",
+                        resource = self.name()
+                    );
                 }
                 is_skipped = true;
                 line.clear();

@@ -124,7 +124,8 @@ impl KubernetesApi {
 
     /// From now on only these tokens are good.
     pub fn take_tokens(&self, tokens: &[&str]) {
-        self.state.change(|objects| objects.tokens = tokens.iter().map(|token| (*token).to_owned()).collect());
+        self.state
+            .change(|objects| objects.tokens = tokens.iter().map(|token| (*token).to_owned()).collect());
     }
 
     /// Refuses what a role does not allow: `list pods`, `watch namespaces`, `get pods`, ...
@@ -187,7 +188,8 @@ impl KubernetesApi {
 fn tls(issuer: &CertifiedIssuer<'static, KeyPair>) -> ServerConfig {
     let key = KeyPair::generate().expect("a key");
     let params = CertificateParams::new(["127.0.0.1".to_owned(), "localhost".to_owned()]).expect("names");
-    let certificate: CertificateDer<'static> = params.signed_by(&key, issuer).expect("a certificate").der().clone();
+    let certificate: CertificateDer<'static> =
+        params.signed_by(&key, issuer).expect("a certificate").der().clone();
     let key = PrivateKeyDer::from(PrivatePkcs8KeyDer::from(key.serialize_der()));
     let provider = Arc::new(rustls::crypto::ring::default_provider());
     let mut roots = rustls::RootCertStore::empty();

@@ -59,7 +59,10 @@ impl Objects {
         let key = (kind.to_owned(), namespace.to_owned(), name.to_owned());
         let before = self.objects.remove(&key).expect("the object");
         self.version += 1;
-        self.history.push((self.version, Change::Object { kind: kind.to_owned(), before: Some(before), after: None }));
+        self.history.push((
+            self.version,
+            Change::Object { kind: kind.to_owned(), before: Some(before), after: None },
+        ));
     }
 
     pub(crate) fn bookmark(&mut self) {

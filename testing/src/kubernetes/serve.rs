@@ -233,7 +233,8 @@ fn answer(tls: &mut Tls, answer: &Answer) -> io::Result<()> {
 }
 
 fn head(tls: &mut Tls, status: &str) -> io::Result<()> {
-    let head = format!("HTTP/1.1 {status}\r\nContent-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\n");
+    let head =
+        format!("HTTP/1.1 {status}\r\nContent-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\n");
     tls.write_all(head.as_bytes())?;
     tls.flush()
 }

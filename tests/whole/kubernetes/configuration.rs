@@ -11,7 +11,8 @@ fn run(args: &[&str], variables: &[(&str, &str)]) -> Output {
     command.envs(variables.iter().copied()).output().expect("logweir")
 }
 
-const ALONE: [(&str, &str); 2] = [("FLUENTD_SYSTEMD_CONF", "disable"), ("FLUENTD_PROMETHEUS_CONF", "disable")];
+const ALONE: [(&str, &str); 2] =
+    [("FLUENTD_SYSTEMD_CONF", "disable"), ("FLUENTD_PROMETHEUS_CONF", "disable")];
 
 /// `check` of the configuration; `None` if it has a plugin that this build lacks.
 fn check(variables: &[(&str, &str)]) -> Option<String> {
@@ -100,7 +101,8 @@ fn ids_labels_and_order_are_those_of_the_image() {
     let labels = elements.iter().filter(|element| element["name"] == "label");
     let labels: Vec<&str> = labels.map(|element| element["arg"].as_str().unwrap()).collect();
     assert_eq!(labels, ["@FLUENT_LOG", "@KUBERNETES_PARTIAL", "@ERROR"]);
-    let containers = elements.iter().find(|element| element["attrs"]["@id"] == "in_tail_container_logs").unwrap();
+    let containers =
+        elements.iter().find(|element| element["attrs"]["@id"] == "in_tail_container_logs").unwrap();
     assert_eq!(containers["attrs"]["path"], "/var/log/containers/*.log");
     assert_eq!(containers["attrs"]["pos_file"], "/var/log/fluentd-containers.log.pos");
     assert_eq!(containers["attrs"]["tag"], "kubernetes.*");

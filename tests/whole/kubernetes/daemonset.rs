@@ -40,10 +40,27 @@ impl Cluster {
         api.put(namespace("data", "ns-data", &[("tenant", "b")]));
         let labels = [("app", "web"), ("app.kubernetes.io/version", "1.2")];
         let containers = [("app", IDS[0]), ("sidecar", IDS[1])];
-        let web = Pod { namespace: WEB.0, name: WEB.1, uid: WEB.2, node: "node-1", containers: &containers, labels: &labels };
+        let web = Pod {
+            namespace: WEB.0,
+            name: WEB.1,
+            uid: WEB.2,
+            node: "node-1",
+            containers: &containers,
+            labels: &labels,
+        };
         api.put(web.json());
         let containers = [("postgres", IDS[2])];
-        api.put(Pod { namespace: DB.0, name: DB.1, uid: DB.2, containers: &containers, labels: &[("app", "db")], ..web }.json());
+        api.put(
+            Pod {
+                namespace: DB.0,
+                name: DB.1,
+                uid: DB.2,
+                containers: &containers,
+                labels: &[("app", "db")],
+                ..web
+            }
+            .json(),
+        );
         // One of another node.
         api.put(Pod { name: "elsewhere", uid: "uid-2", node: "node-2", ..web }.json());
         Self { node: Node::new(dir.path()), dir, api, monitor: free_port(), clickhouse }
@@ -51,7 +68,11 @@ impl Cluster {
 
     /// The command of the manifest, with other paths and ports.
     fn run(&self, more: &[(&str, &str)]) -> Logweir {
-        let log = fs::OpenOptions::new().create(true).append(true).open(self.dir.path().join("logweir.log")).unwrap();
+        let log = fs::OpenOptions::new()
+            .create(true)
+            .append(true)
+            .open(self.dir.path().join("logweir.log"))
+            .unwrap();
         let mut command = Command::new(BINARY);
         command.arg("-c").arg(conf("fluent.conf")).stdin(Stdio::null());
         command.env("FLUENTD_SYSTEMD_CONF", "disable").env("FLUENTD_PROMETHEUS_CONF", "disable");
@@ -61,7 +82,9 @@ impl Cluster {
         command.env("FLUENT_MONITOR_BIND", "127.0.0.1").env("FLUENT_MONITOR_PORT", self.monitor.to_string());
         command.env("FLUENT_CLICKHOUSE_HOST", "127.0.0.1");
         command.env("FLUENT_CLICKHOUSE_PORT", self.clickhouse.to_string());
-        command.env("FLUENT_CLICKHOUSE_BUFFER_FLUSH_INTERVAL", "1s").env("FLUENT_CONTAINER_TAIL_REFRESH_INTERVAL", "1s");
+        command
+            .env("FLUENT_CLICKHOUSE_BUFFER_FLUSH_INTERVAL", "1s")
+            .env("FLUENT_CONTAINER_TAIL_REFRESH_INTERVAL", "1s");
         command.envs(more.iter().copied());
         let child = command.stdout(log.try_clone().unwrap()).stderr(log).spawn().unwrap();
         Logweir::adopt(self.dir.path(), child)
@@ -116,14 +139,22 @@ fn each_line_is_found_with_its_pod() {
     // The container is started again: another file, another id, which the server learns of.
     let restarted = [("app", IDS[3]), ("sidecar", IDS[1])];
     let labels = [("app", "web")];
-    let web = Pod { namespace: WEB.0, name: WEB.1, uid: WEB.2, node: "node-1", containers: &restarted, labels: &labels };
+    let web = Pod {
+        namespace: WEB.0,
+        name: WEB.1,
+        uid: WEB.2,
+        node: "node-1",
+        containers: &restarted,
+        labels: &labels,
+    };
     cluster.api.put(web.json());
     let mut app = cluster.node.start(WEB, "app", 1, IDS[3]);
     say(&mut app, "again", 0..100);
     // Its own log, and a component of Kubernetes.
     let own = ("logging", "logweir-abcde", "uid-own");
     cluster.node.start(own, "logweir", 0, &"5".repeat(64)).say("not to be read");
-    let glog: String = (0..10).map(|n| format!("I0201 10:30:45.{n:06}    1 kubelet.go:116] synced {n}\n")).collect();
+    let glog: String =
+        (0..10).map(|n| format!("I0201 10:30:45.{n:06}    1 kubelet.go:116] synced {n}\n")).collect();
     append(&cluster.node.var_log().join("kubelet.log"), &glog);
 
     logweir.wait("all rows", |_| count("1 = 1") >= 400 + 200 + 100 + 2 + 100 + 10);
@@ -133,7 +164,8 @@ fn each_line_is_found_with_its_pod() {
             "namespace = '{}' AND pod = '{}' AND container = '{container}' AND node = 'node-1' AND stream = 'stdout'",
             pod.0, pod.1
         );
-        let unique = server.query(&format!("SELECT uniqExact(message) FROM logs.kubernetes WHERE {lines} AND {right}"));
+        let unique = server
+            .query(&format!("SELECT uniqExact(message) FROM logs.kubernetes WHERE {lines} AND {right}"));
         (count(&lines), unique.parse::<usize>().unwrap())
     };
     assert_eq!(rows("app", WEB, "app"), (400, 400));
@@ -152,7 +184,10 @@ fn each_line_is_found_with_its_pod() {
     assert_eq!(count(&format!("message LIKE 'again %' AND {ids} = '{}'", IDS[3])), 100);
     assert_eq!(count(&format!("message LIKE 'app %' AND {ids} = '{}'", IDS[0])), 400);
     assert_eq!(count("1 = 1"), 812);
-    assert_eq!(server.query("SELECT min(timestamp), max(timestamp) FROM logs.kubernetes WHERE pod != ''"), "2026-02-01 10:30:45\t2026-02-01 10:30:45");
+    assert_eq!(
+        server.query("SELECT min(timestamp), max(timestamp) FROM logs.kubernetes WHERE pod != ''"),
+        "2026-02-01 10:30:45\t2026-02-01 10:30:45"
+    );
 
     // What the probes of the manifest ask.
     let probe = http_request(cluster.monitor, "GET", "/api/plugins.json", &[], b"").unwrap();
@@ -169,8 +204,12 @@ fn each_line_is_found_with_its_pod() {
     assert!(logweir.stop().success());
     assert_eq!(count("1 = 1"), 912);
     // The server had forgotten the pod: names are the tag's, the namespace is known.
-    assert_eq!(count("message LIKE 'db %' AND namespace = 'data' AND pod = 'db-0' AND container = 'postgres'"), 200);
-    let lists = cluster.api.requests().iter().filter(|request| request.contains("/pods?resourceVersion=0")).count();
+    assert_eq!(
+        count("message LIKE 'db %' AND namespace = 'data' AND pod = 'db-0' AND container = 'postgres'"),
+        200
+    );
+    let lists =
+        cluster.api.requests().iter().filter(|request| request.contains("/pods?resourceVersion=0")).count();
     assert_eq!(lists, 2, "one list a start: {:#?}", cluster.api.requests());
 }
 
@@ -179,8 +218,10 @@ fn stack_traces_are_joined_and_the_table_is_made() {
     let Some(store) = Store::start() else { return };
     let cluster = Cluster::new(store.port());
     let mut app = cluster.node.start(WEB, "app", 0, IDS[0]);
-    let more =
-        [("FLUENT_CONTAINER_EXCEPTIONS_CONF", "exceptions"), ("FLUENT_CONTAINER_TAIL_TAG", "raw.kubernetes.*")];
+    let more = [
+        ("FLUENT_CONTAINER_EXCEPTIONS_CONF", "exceptions"),
+        ("FLUENT_CONTAINER_TAIL_TAG", "raw.kubernetes.*"),
+    ];
     let mut logweir = cluster.run(&more);
     app.say("before");
     let trace = [

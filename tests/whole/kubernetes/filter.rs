@@ -255,7 +255,8 @@ fn a_certificate_that_is_not_trusted_is_one_clear_message() {
 #[test]
 fn a_role_that_allows_nothing_is_named() {
     let mut scene = Scene::new("watch_retry_exponential_backoff_base 1");
-    let all = ["pods", "namespaces"].map(|what| ["get", "list", "watch"].map(|verb| format!("{verb} {what}")));
+    let all =
+        ["pods", "namespaces"].map(|what| ["get", "list", "watch"].map(|verb| format!("{verb} {what}")));
     let all: Vec<&str> = all.iter().flatten().map(String::as_str).collect();
     scene.api.forbid(&all);
     scene.start();

@@ -36,14 +36,20 @@ fn the_role_allows_what_the_filter_does_and_no_more() {
     for key in ["name", "namespace"] {
         assert_eq!(binding["subjects"][0][key], account["metadata"][key]);
     }
-    assert_eq!(of_kind("DaemonSet")["spec"]["template"]["spec"]["serviceAccountName"], account["metadata"]["name"]);
+    assert_eq!(
+        of_kind("DaemonSet")["spec"]["template"]["spec"]["serviceAccountName"],
+        account["metadata"]["name"]
+    );
 }
 
 #[test]
 fn the_container_is_locked_down_and_everything_that_it_names_is_there() {
     let daemon_set = of_kind("DaemonSet");
     let spec = &daemon_set["spec"]["template"]["spec"];
-    assert_eq!(daemon_set["spec"]["selector"]["matchLabels"], daemon_set["spec"]["template"]["metadata"]["labels"]);
+    assert_eq!(
+        daemon_set["spec"]["selector"]["matchLabels"],
+        daemon_set["spec"]["template"]["metadata"]["labels"]
+    );
     assert_eq!(spec["containers"].as_vec().unwrap().len(), 1);
     let container = &spec["containers"][0];
     let context = &container["securityContext"];
@@ -107,7 +113,9 @@ fn the_readme_has_each_variable_of_the_configuration() {
         // A table names a family once: `FLUENT_CLICKHOUSE_HOST`, `_PORT`.
         let is_there = readme.contains(&format!("`{name}`"))
             || (1..name.len()).any(|at| {
-                name.is_char_boundary(at) && name[at..].starts_with('_') && readme.contains(&format!("`{}`", &name[at..]))
+                name.is_char_boundary(at)
+                    && name[at..].starts_with('_')
+                    && readme.contains(&format!("`{}`", &name[at..]))
             });
         assert!(is_there, "README.md does not have {name}");
     }

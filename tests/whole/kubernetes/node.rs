@@ -47,7 +47,8 @@ impl Node {
         fs::create_dir_all(&dir).unwrap();
         let file = dir.join(format!("{run}.log"));
         fs::write(&file, "").unwrap();
-        symlink(&file, self.var_log().join(format!("containers/{name}_{namespace}_{container}-{id}.log"))).unwrap();
+        symlink(&file, self.var_log().join(format!("containers/{name}_{namespace}_{container}-{id}.log")))
+            .unwrap();
         Container { file, lines: 0 }
     }
 

@@ -246,9 +246,7 @@ impl Store {
             return Answer { is_pending: !is_known, ..answer };
         }
         match self.questions.advise(&question, now) {
-            Advice::Ask { wait } => {
-                Answer { ask: Some(question), is_pending: wait && !is_known, ..answer }
-            }
+            Advice::Ask { wait } => Answer { ask: Some(question), is_pending: wait && !is_known, ..answer },
             Advice::Asked { wait } => Answer { is_pending: wait && !is_known, ..answer },
             Advice::Later(until) => Answer { good_until: Some(until), ..answer },
         }

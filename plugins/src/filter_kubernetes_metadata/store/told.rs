@@ -94,8 +94,7 @@ impl Store {
 
     /// A list is complete: what it does not have, and the watch would have told of, is deleted.
     pub(in super::super) fn end_list(&mut self, resource: Resource, list: u64) {
-        let is_gone =
-            |freshness: Freshness, listed: u64| freshness == Freshness::Watched && listed < list;
+        let is_gone = |freshness: Freshness, listed: u64| freshness == Freshness::Watched && listed < list;
         match resource {
             Resource::Pods => {
                 for entry in self.pods.entries().filter(|entry| is_gone(entry.freshness, entry.listed)) {

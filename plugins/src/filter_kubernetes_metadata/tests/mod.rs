@@ -146,7 +146,9 @@ async fn records_that_name_their_container_themselves() {
     let records = [&*one, &one, r#"{"container_id":"text"}"#, &two, journal, lacking];
     let seen = rig.filter("app", &records).await;
     let pod = |pod: &str| {
-        format!(r#"{{"docker":{{"container_id":"id"}},"kubernetes":{{"container_name":"c","namespace_name":"m","pod_name":"{pod}"}}}}"#)
+        format!(
+            r#"{{"docker":{{"container_id":"id"}},"kubernetes":{{"container_name":"c","namespace_name":"m","pod_name":"{pod}"}}}}"#
+        )
     };
     let from_journal = r#"{"CONTAINER_NAME":"k8s_c.1_three_m_u_0","CONTAINER_ID_FULL":"j","docker":{"container_id":"j"},"kubernetes":{"container_name":"c","namespace_name":"m","pod_name":"three"}}"#;
     assert_eq!(
@@ -184,7 +186,10 @@ fn parameters_that_contradict_or_are_wrong() {
         assert!(error.contains(says), "{text}: {error}");
     }
     // What ENV of an unset variable comes to, and an annotation that is no expression, are no errors.
-    let quiet = settings("ca_file \"\"\nkubernetes_url \"\"\nannotation_match [\"(\", \"x\"]", &Environment::default());
+    let quiet = settings(
+        "ca_file \"\"\nkubernetes_url \"\"\nannotation_match [\"(\", \"x\"]",
+        &Environment::default(),
+    );
     assert!(quiet.server.is_none() && quiet.shape.annotations.len() == 1);
     let service = Some(("10.0.0.1".to_owned(), "443".to_owned()));
     let inside = settings("", &Environment { service, node: None });

@@ -10,7 +10,11 @@ fn pod<'a>(name: &'a str, uid: &'a str, containers: &'a [(&'a str, &'a str)]) ->
 }
 
 fn config(api: &KubernetesApi, more: &str) -> String {
-    format!("kubernetes_url {}\nsecret_dir {}\nskip_master_url true\n{more}", api.url(), api.secrets().display())
+    format!(
+        "kubernetes_url {}\nsecret_dir {}\nskip_master_url true\n{more}",
+        api.url(),
+        api.secrets().display()
+    )
 }
 
 fn shop() -> KubernetesApi {
@@ -32,7 +36,8 @@ async fn the_first_records_wait_for_the_lists_and_nothing_is_asked_for_by_name()
     api.wait_for_watches(2);
     let requests = api.requests();
     assert!(
-        requests.contains(&"GET /api/v1/pods?resourceVersion=0&fieldSelector=spec.nodeName=node-1".to_owned()),
+        requests
+            .contains(&"GET /api/v1/pods?resourceVersion=0&fieldSelector=spec.nodeName=node-1".to_owned()),
         "{requests:?}"
     );
     assert_eq!(requests.len(), 4, "{requests:?}");
@@ -109,9 +114,15 @@ async fn lines_that_are_no_events_end_a_watch_but_not_the_watching() {
     let rig = Rig::start(&config(&api, ""), &on_node("node-1"));
     let web = tag("web", "shop", "app", ID);
     rig.filter_until(&web, r#""v":"1""#).await;
-    for (n, line) in ["nonsense", r#"{"type":"ERROR","object":{"code":500,"message":"etcd"}}"#, r#"{"type":"MODIFIED","object":{"metadata":{}}}"#, r#"{"type":"NEW","object":{}}"#, ""]
-        .into_iter()
-        .enumerate()
+    for (n, line) in [
+        "nonsense",
+        r#"{"type":"ERROR","object":{"code":500,"message":"etcd"}}"#,
+        r#"{"type":"MODIFIED","object":{"metadata":{}}}"#,
+        r#"{"type":"NEW","object":{}}"#,
+        "",
+    ]
+    .into_iter()
+    .enumerate()
     {
         api.wait_for_watches(2);
         api.send_line(line);
@@ -213,12 +224,17 @@ async fn a_list_of_a_large_cluster() {
     let containers: Vec<String> = (0..3000).map(|n| format!("{n:064x}")).collect();
     for (n, id) in containers.iter().enumerate() {
         let (name, uid) = (format!("p{n}"), format!("u-{n}"));
-        api.put(Pod { node: if n % 2 == 0 { "node-1" } else { "node-2" }, ..pod(&name, &uid, &[("app", id)]) }.json());
+        api.put(
+            Pod { node: if n % 2 == 0 { "node-1" } else { "node-2" }, ..pod(&name, &uid, &[("app", id)]) }
+                .json(),
+        );
     }
     // Without a node's name, there is room for some, and others are asked for.
     let rig = Rig::start(&config(&api, "cache_size 100"), &Environment::default());
     for n in [0, 1, 2998, 2999, 1500] {
-        let seen = rig.filter_until(&tag(&format!("p{n}"), "shop", "app", &containers[n]), &format!("\"u-{n}\"")).await;
+        let seen = rig
+            .filter_until(&tag(&format!("p{n}"), "shop", "app", &containers[n]), &format!("\"u-{n}\""))
+            .await;
         assert!(seen.contains(r#""namespace_id":"n1""#), "{seen}");
     }
     rig.stop().await;

@@ -79,7 +79,12 @@ impl Scene {
                 Question::Namespace { name } => format!(" namespace {name}"),
             })
             .collect();
-        format!("{}{}{}", if found.is_pending { "?" } else { "" }, &record[start..record.len() - 1], asked.concat())
+        format!(
+            "{}{}{}",
+            if found.is_pending { "?" } else { "" },
+            &record[start..record.len() - 1],
+            asked.concat()
+        )
     }
 }
 
@@ -219,14 +224,19 @@ fn what_is_left_out_and_what_is_added() {
     );
     assert_eq!(
         of("include_ownerrefs_metadata true"),
-        whole.replace(pod_labels, &format!(r#","ownerrefs":[{{"kind":"ReplicaSet","name":"owner"}}]{pod_labels}"#))
+        whole.replace(
+            pod_labels,
+            &format!(r#","ownerrefs":[{{"kind":"ReplicaSet","name":"owner"}}]{pod_labels}"#)
+        )
     );
     assert_eq!(
         of(r#"annotation_match ["^example"]"#),
-        whole.replace(pod_labels, &format!(r#"{pod_labels},"annotations":{{"example.com/team":"a"}}"#)).replace(
-            namespace_labels,
-            &format!(r#"{namespace_labels},"namespace_annotations":{{"example.com/owner":"b"}}"#)
-        )
+        whole
+            .replace(pod_labels, &format!(r#"{pod_labels},"annotations":{{"example.com/team":"a"}}"#))
+            .replace(
+                namespace_labels,
+                &format!(r#"{namespace_labels},"namespace_annotations":{{"example.com/owner":"b"}}"#)
+            )
     );
     assert_eq!(
         of("skip_master_url false"),
