@@ -83,12 +83,13 @@ impl ApiError {
 /// How much of an answer is shown.
 const SHOWN_MAX: usize = 500;
 
+/// Errors of TLS come as the inside of errors of I/O, which may be within each other.
 fn is_certificate(error: &(dyn Error + 'static)) -> bool {
-    let tls = error.downcast_ref::<rustls::Error>().or_else(|| {
-        let inner = error.downcast_ref::<io::Error>()?.get_ref()?;
-        inner.downcast_ref::<rustls::Error>()
-    });
-    matches!(tls, Some(rustls::Error::InvalidCertificate(_)))
+    if let Some(tls) = error.downcast_ref::<rustls::Error>() {
+        return matches!(tls, rustls::Error::InvalidCertificate(_));
+    }
+    let inner = error.downcast_ref::<io::Error>().and_then(io::Error::get_ref);
+    inner.is_some_and(|inner| is_certificate(inner))
 }
 
 /// An error with what caused it, which is what the user can act on.
@@ -128,6 +129,7 @@ mod tests {
         let tls = rustls::Error::InvalidCertificate(rustls::CertificateError::UnknownIssuer);
         let error = io::Error::new(io::ErrorKind::InvalidData, tls);
         assert_eq!(ApiError::of_client(&error).kind(), ErrorKind::Certificate);
+        assert_eq!(ApiError::of_client(&io::Error::other(error)).kind(), ErrorKind::Certificate);
         let refused = io::Error::from(io::ErrorKind::ConnectionRefused);
         assert_eq!(ApiError::of_client(&refused).kind(), ErrorKind::Unreachable);
     }

@@ -58,11 +58,6 @@ impl Stats {
         self.streams.fetch_add(1, Ordering::Relaxed);
     }
 
-    #[cfg(test)]
-    pub(super) fn count(&self, stat: Stat) -> u64 {
-        self.counts[stat as usize].load(Ordering::Relaxed)
-    }
-
     /// The line, with how many pods and namespaces are remembered, if records have passed since the last one.
     pub(super) fn line(&self, (pods, namespaces): (usize, usize)) -> Option<String> {
         if self.streams.swap(0, Ordering::Relaxed) == 0 {

@@ -90,7 +90,9 @@ fn serve(tls: Tls, state: &State, is_over: &AtomicBool) -> io::Result<()> {
         if let Some(refusal) = refusal(&request, has_certificate, state) {
             answer(reader.get_mut(), &refusal)?;
         } else if request.value("watch") == Some("true") {
-            return watch(reader.get_mut(), &request, state, is_over);
+            if !watch(reader.get_mut(), &request, state, is_over)? {
+                return Ok(());
+            }
         } else {
             let found = found(&request, state);
             answer(reader.get_mut(), &found)?;
@@ -247,8 +249,9 @@ fn chunk(tls: &mut Tls, bytes: &[u8]) -> io::Result<()> {
     tls.flush()
 }
 
-/// Sends events until the client goes, the time is over, or watches are ended.
-fn watch(tls: &mut Tls, request: &Request, state: &State, is_over: &AtomicBool) -> io::Result<()> {
+/// Sends events until the client goes, the time is over, or watches are ended. Answers whether the connection is good for another
+/// request.
+fn watch(tls: &mut Tls, request: &Request, state: &State, is_over: &AtomicBool) -> io::Result<bool> {
     let number = |name: &str| request.value(name).and_then(|text| text.parse::<u64>().ok());
     let mut version = number("resourceVersion").unwrap_or(0);
     let bookmarks = request.value("allowWatchBookmarks") == Some("true");
@@ -260,7 +263,7 @@ fn watch(tls: &mut Tls, request: &Request, state: &State, is_over: &AtomicBool) 
         drop(objects);
         let event = json!({"type": "ERROR", "object": failure("", 410, &too_old(version)).body});
         chunk(tls, format!("{event}\n").as_bytes())?;
-        return chunk(tls, b"");
+        return chunk(tls, b"").map(|()| true);
     }
     objects.watches += 1;
     let (ended, mut sent_before) = (objects.ended, objects.sent.len());
@@ -282,16 +285,22 @@ fn watch(tls: &mut Tls, request: &Request, state: &State, is_over: &AtomicBool) 
             break Err(error);
         }
         if is_end {
-            break chunk(tls, b"");
+            break Ok(true);
         }
         if is_over.load(Ordering::SeqCst) || has_gone(tls.get_ref()) {
-            break Ok(());
+            break Ok(false);
         }
         objects = state.wait(state.objects());
     };
+    // Before the client can begin another.
     state.change(|objects| objects.watches -= 1);
-    let _ = tls.sock.shutdown(Shutdown::Both);
-    result
+    let is_good = result?;
+    if is_good {
+        chunk(tls, b"")?;
+    } else {
+        let _ = tls.sock.shutdown(Shutdown::Both);
+    }
+    Ok(is_good)
 }
 
 /// Whether the client has closed: it has nothing to say during a watch.

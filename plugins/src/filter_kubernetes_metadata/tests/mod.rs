@@ -177,7 +177,7 @@ fn parameters_that_contradict_or_are_wrong() {
         ("kubernetes_url https://x\nread_timeout 0", "at least 1 second"),
         ("tag_to_kubernetes_name_regexp (?<namespace>a)", "pod_name"),
         ("tag_to_kubernetes_name_regexp (?<namespace>a)(?<pod_name>b)(?<container_name>c)", "docker_id"),
-        ("tag_to_kubernetes_name_regexp (", "tag_to_kubernetes_name_regexp"),
+        ("tag_to_kubernetes_name_regexp (", "unmatched parenthesis"),
         ("kubernetes_url https://x\nca_file /no/such/file", "/no/such/file"),
         ("kubernetes_url https://x\nbearer_token_file /no/such/file", "/no/such/file"),
         ("kubernetes_url https://x\nclient_cert /no/such/file", "client_key"),
