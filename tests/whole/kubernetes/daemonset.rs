@@ -20,7 +20,7 @@ const DB: (&str, &str, &str) = ("data", "db-0", "uid-db");
 
 /// What an old server can have of the table.
 const OLD_TABLE: &str = "CREATE TABLE logs.kubernetes (timestamp DateTime, tag String, namespace String, pod String, \
-    container String, node String, stream String, message String, labels String, fields String) \
+    container String, node String, stream String, message String, labels String, kubernetes String, fields String) \
     ENGINE = MergeTree PARTITION BY toYYYYMM(timestamp) ORDER BY (namespace, pod, timestamp)";
 
 struct Cluster {
@@ -180,6 +180,8 @@ fn each_line_is_found_with_its_pod() {
     assert_eq!(count("message LIKE 'not to be%'"), 0);
     assert_eq!(count("tag = 'kubelet' AND message LIKE 'synced %' AND pod = ''"), 10);
     assert_eq!(count(&format!("message LIKE 'db %' AND labels = '{{\"app\":\"db\"}}'")), 100);
+    let tenants = "visitParamExtractString(visitParamExtractRaw(kubernetes, 'namespace_labels'), 'tenant')";
+    assert_eq!(count(&format!("message LIKE 'db %' AND {tenants} = 'b'")), 100);
     let ids = "visitParamExtractString(visitParamExtractRaw(fields, 'docker'), 'container_id')";
     assert_eq!(count(&format!("message LIKE 'again %' AND {ids} = '{}'", IDS[3])), 100);
     assert_eq!(count(&format!("message LIKE 'app %' AND {ids} = '{}'", IDS[0])), 400);
@@ -240,7 +242,7 @@ fn stack_traces_are_joined_and_the_table_is_made() {
     logweir.wait("three rows", |_| count() >= 3);
     assert_eq!(
         store.query(
-            "SELECT namespace, pod, container, node, stream, length(message), labels['app'], fields['kubernetes.namespace_labels.tenant'] \
+            "SELECT namespace, pod, container, node, stream, length(message), labels['app'], kubernetes['namespace_labels.tenant'] \
              FROM logs.kubernetes WHERE message LIKE 'Exception%'"
         ),
         format!("shop\t{}\tapp\tnode-1\tstderr\t{}\tweb\ta", WEB.1, trace.join("\n").len())
