@@ -49,7 +49,10 @@ impl Serving {
                 let (tls, state, is_over) = (Arc::clone(&tls), Arc::clone(&state), Arc::clone(&is_over));
                 std::thread::spawn(move || {
                     let Ok(connection) = ServerConnection::new(tls) else { return };
+                    let closer = tcp.try_clone();
                     let _ = serve(StreamOwned::new(connection, tcp), &state, &is_over);
+                    // Dropping it would not close it: there is a clone in the list.
+                    let _ = closer.map(|tcp| tcp.shutdown(Shutdown::Both));
                 });
             }
         });
@@ -297,8 +300,6 @@ fn watch(tls: &mut Tls, request: &Request, state: &State, is_over: &AtomicBool) 
     let is_good = result?;
     if is_good {
         chunk(tls, b"")?;
-    } else {
-        let _ = tls.sock.shutdown(Shutdown::Both);
     }
     Ok(is_good)
 }
