@@ -179,7 +179,7 @@ fn each_line_is_found_with_its_pod() {
     assert_eq!(count("message = 'in between' AND stream = 'stderr' AND container = 'app'"), 1);
     assert_eq!(count("message LIKE 'not to be%'"), 0);
     assert_eq!(count("tag = 'kubelet' AND message LIKE 'synced %' AND pod = ''"), 10);
-    assert_eq!(count(&format!("message LIKE 'db %' AND labels = '{{\"app\":\"db\"}}'")), 100);
+    assert_eq!(count("message LIKE 'db %' AND labels = '{\"app\":\"db\"}'"), 100);
     let tenants = "visitParamExtractString(visitParamExtractRaw(kubernetes, 'namespace_labels'), 'tenant')";
     assert_eq!(count(&format!("message LIKE 'db %' AND {tenants} = 'b'")), 100);
     let ids = "visitParamExtractString(visitParamExtractRaw(fields, 'docker'), 'container_id')";
