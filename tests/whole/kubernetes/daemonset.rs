@@ -223,6 +223,8 @@ fn stack_traces_are_joined_and_the_table_is_made() {
     let more = [
         ("FLUENT_CONTAINER_EXCEPTIONS_CONF", "exceptions"),
         ("FLUENT_CONTAINER_TAIL_TAG", "raw.kubernetes.*"),
+        // The lines are of the past, which the default of 30 days would take for old.
+        ("FLUENT_CLICKHOUSE_TTL", "3650d"),
     ];
     let mut logweir = cluster.run(&more);
     app.say("before");
