@@ -25,6 +25,9 @@ COPY --from=build /src/target/release/logweir /usr/local/bin/logweir
 RUN for name in fluentd fluent-cat fluent-ctl fluent-binlog-reader fluent-plugin-config-format; do \
       ln -s logweir /usr/local/bin/$name; done
 COPY conf/sample.conf /etc/fluent/fluent.conf
+# What conf/kubernetes/daemonset.yaml runs, where the Fluentd DaemonSet image has its own.
+COPY conf/kubernetes/*.conf /fluentd/etc/
+COPY conf/kubernetes/kubernetes/*.conf /fluentd/etc/kubernetes/
 USER 65532
 EXPOSE 24224/tcp 24224/udp
 STOPSIGNAL SIGTERM

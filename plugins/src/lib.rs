@@ -17,6 +17,7 @@ mod text;
 pub mod filter_concat;
 pub mod filter_dedot;
 pub mod filter_grep;
+pub mod filter_kubernetes_metadata;
 pub mod filter_mask;
 pub mod filter_parse_json_field;
 pub mod filter_parser;
@@ -102,6 +103,7 @@ static PLUGINS: &[&Descriptor] = &[
     &filter_concat::PLUGIN,
     &filter_dedot::PLUGIN,
     &filter_grep::PLUGIN,
+    &filter_kubernetes_metadata::PLUGIN,
     &filter_mask::PLUGIN,
     &filter_parse_json_field::PLUGIN,
     &filter_parser::PLUGIN,

@@ -15,6 +15,7 @@ mod hostile;
 mod inputs;
 mod joining;
 mod kills;
+mod kubernetes;
 mod load;
 mod logweir;
 mod machine;
