@@ -93,8 +93,9 @@ fn serve(
         let cut = decide(&String::from_utf8_lossy(&request.bytes[..request.head]));
         if let Cut::Delayed(time) = cut {
             client.shutdown(Shutdown::Both)?;
+            // Nothing came on it, and the server may have closed it meanwhile.
+            let _ = server.shutdown(Shutdown::Both);
             std::thread::sleep(time);
-            // The server may have closed the connection, on which nothing came.
             let server = TcpStream::connect(("127.0.0.1", upstream))?;
             (&server).write_all(&request.bytes)?;
             Message::read(&mut BufReader::new(&server), true)?;
