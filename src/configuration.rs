@@ -4,7 +4,8 @@ use crate::cli::{FLUENTD_VERSION, Options};
 use crate::plan::Plan;
 use crate::settings;
 use logweir_engine::config::{
-    Diagnostic, Diagnostics, Document, Program, System, check_directives, parse_file,
+    Diagnostic, Diagnostics, Document, Evaluate, FluentdVersion, Program, System, check_directives,
+    parse_file,
 };
 use logweir_engine::expr::{ConfigurationExpressions, Host};
 use logweir_engine::plugin::Registry;
@@ -108,9 +109,19 @@ impl Configuration {
 
 /// Parses the file that the options name, and what `-i` appends.
 pub(crate) fn read(path: &Path, options: &Options) -> (Document, Diagnostics) {
-    let mut problems = Diagnostics::new();
     let evaluate = ConfigurationExpressions::new(Host::process(Some(0)));
-    let document = parse_file(path, &settings::parse_options(options), &evaluate, &mut problems);
+    let (document, problems) = parse(path, options, &evaluate);
+    let (system, _) = settings::system(&document, options);
+    // How JSON is read depends on what is read.
+    match system.follows >= FluentdVersion::V1_19 {
+        true => parse(path, options, &evaluate.and_in_json(true)),
+        false => (document, problems),
+    }
+}
+
+fn parse(path: &Path, options: &Options, evaluate: &dyn Evaluate) -> (Document, Diagnostics) {
+    let mut problems = Diagnostics::new();
+    let document = parse_file(path, &settings::parse_options(options), evaluate, &mut problems);
     (document, problems)
 }
 

@@ -145,8 +145,17 @@ pub(crate) async fn run(mut configuration: Configuration, loaded: Loaded, page: 
             }
         }
     }
+    // The words of a stop are events only with log_event_verbose, as in Fluentd.
+    let mut own_log = Some(own_log);
+    if !running.system().log_event_verbose
+        && let Some(own_log) = own_log.take()
+    {
+        own_log.stop().await;
+    }
     log_info!(log, "fluentd worker is now stopping", worker = 0u32);
-    own_log.stop().await;
+    if let Some(own_log) = own_log {
+        own_log.stop().await;
+    }
     running.stop().await;
     log_info!(log, "Worker 0 finished with status 0");
     ExitCode::SUCCESS

@@ -2,6 +2,7 @@
 
 use crate::plan::Plan;
 use futures_util::future::join_all;
+use logweir_engine::config::System;
 use logweir_engine::fault;
 use logweir_engine::plugin::{BuiltOutput, InputContext, InputCounters, PluginId, StartError};
 use logweir_engine::route::Router;
@@ -48,6 +49,11 @@ pub(crate) struct FailedStart {
 }
 
 impl Running {
+    /// Process-wide settings.
+    pub(crate) fn system(&self) -> &System {
+        &self.plan.system
+    }
+
     /// Starts outputs, filters, then inputs. If one of them cannot start, those before it are stopped again.
     pub(crate) async fn start(mut plan: Plan) -> Result<Self, FailedStart> {
         let inputs = std::mem::take(&mut plan.inputs);

@@ -148,4 +148,6 @@ static PLUGINS: &[&Descriptor] = &[
 ];
 
 #[cfg(test)]
+mod parameters;
+#[cfg(test)]
 mod testing;

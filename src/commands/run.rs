@@ -34,6 +34,9 @@ pub(super) fn run_and_say(options: Options, registry: Registry, page: Option<Str
     let Some((configuration, loaded)) = Configuration::load(options, registry) else {
         return ExitCode::FAILURE;
     };
+    if let Some(name) = &loaded.plan.system.process_name {
+        identity::set_name(name);
+    }
     if !loaded.plan.system.suppress_config_dump {
         configuration.log_dump();
     }

@@ -4,6 +4,11 @@
 pub trait Evaluate {
     /// The value of `code`, which is what stands between `#{` and its `}`. The error says what cannot be evaluated.
     fn evaluate(&self, code: &str) -> Result<Evaluated, String>;
+
+    /// Whether those in JSON strings are evaluated too, as in Fluentd from 1.18 on.
+    fn in_json(&self) -> bool {
+        false
+    }
 }
 
 /// The value of an embedded expression.

@@ -14,12 +14,19 @@ use std::cell::Cell;
 #[derive(Clone, Debug)]
 pub struct ConfigurationExpressions {
     host: Host,
+    in_json: bool,
 }
 
 impl ConfigurationExpressions {
     /// With the environment of this host.
     pub fn new(host: Host) -> Self {
-        Self { host }
+        Self { host, in_json: false }
+    }
+
+    /// Also those in JSON strings.
+    pub fn and_in_json(mut self, in_json: bool) -> Self {
+        self.in_json = in_json;
+        self
     }
 
     /// The value of the code between `#{` and its `}`.
@@ -58,6 +65,10 @@ pub enum ConfigurationError {
 impl Evaluate for ConfigurationExpressions {
     fn evaluate(&self, code: &str) -> Result<Evaluated, String> {
         self.value(code).map_err(|error| error.to_string())
+    }
+
+    fn in_json(&self) -> bool {
+        self.in_json
     }
 }
 

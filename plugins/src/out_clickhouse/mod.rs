@@ -35,6 +35,7 @@ mod kernel;
 mod keys;
 mod layout;
 #[cfg(any(test, feature = "fuzz"))]
+mod problem;
 mod reader;
 mod refused;
 mod rows;

@@ -7,12 +7,13 @@ use super::describe::TableName;
 use super::doubts::Doubts;
 use super::encode::{EncodeOptions, Encoded, Part, Picked, Selection, encode, groups, sorted};
 use super::endpoint::Failure;
+use super::problem::{Problem, problem, target_problem};
 use super::refused::{Refusal, Refused, dead_letter, describe};
 use super::sender::{Insert, SendOptions, Sender, Sent};
 use super::server_error::{Remedy, ServerError};
 use super::source::{Position, Source};
 use super::table::quoted;
-use super::target::{Target, TargetError, Targets};
+use super::target::{Target, Targets};
 use logweir_engine::buffer::{Chunk, ChunkId};
 use logweir_engine::event::Tag;
 use logweir_engine::fault;
@@ -26,7 +27,6 @@ use logweir_engine::telemetry::PluginLog;
 use std::collections::{HashMap, HashSet};
 use std::io;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
 
 /// So many inserts of one chunk may be refused for their data before the chunk is given up. Finding one bad row among a
 /// million takes 20.
@@ -66,35 +66,8 @@ struct Progress {
     replaced: u64,
     rows: u64,
     refused_inserts: u32,
-}
-
-/// Why a chunk is not written yet.
-enum Problem {
-    /// It may work later.
-    Later(&'static str, String),
-    /// It waits for one server, and other chunks do not.
-    Held(String, Duration),
-    /// The table has changed.
-    Schema(String),
-    /// It will never work.
-    Never(String),
-}
-
-impl From<io::Error> for Problem {
-    fn from(error: io::Error) -> Self {
-        Self::Later("IOError", format!("cannot read the chunk: {error}"))
-    }
-}
-
-impl From<Problem> for WriteError {
-    fn from(problem: Problem) -> Self {
-        match problem {
-            Problem::Later(class, message) => Self::retry(class, message),
-            Problem::Held(message, pause) => Self::later("ClickHouse::ConnectionError", message, pause),
-            Problem::Schema(message) => Self::retry("ClickHouse::SchemaError", message),
-            Problem::Never(message) => Self::reject("ClickHouse::DataError", message),
-        }
-    }
+    /// Whether a conversion that the server refuses is the rows' fault: the table is as it was encoded for.
+    rows_do_not_convert: bool,
 }
 
 /// What an attempt works on.
@@ -206,14 +179,17 @@ impl Writer {
                     self.settle(job, progress).await.map_err(Problem::from)?;
                     return Ok(());
                 }
-                Err(Problem::Schema(message)) if !refreshed => {
+                Err(problem @ (Problem::Schema(_) | Problem::Conversion(_))) if !refreshed => {
                     refreshed = true;
                     let fresh = self.targets.refresh(name, &self.config).await.map_err(target_problem)?;
-                    if fresh.table == target.table {
-                        return Err(Problem::Schema(message).into());
+                    match (fresh.table == target.table, problem) {
+                        (true, Problem::Conversion(_)) => progress.rows_do_not_convert = true,
+                        (true, problem) => return Err(problem.into()),
+                        (false, _) => {
+                            progress.target = Some(fresh);
+                            progress.refused.clear();
+                        }
                     }
-                    progress.target = Some(fresh);
-                    progress.refused.clear();
                 }
                 Err(problem) => {
                     // Whatever went wrong, the table is looked at before the next chunk.
@@ -305,7 +281,11 @@ impl Writer {
                 Failure::Held { pause, .. } => return Err(Problem::Held(error.to_string(), *pause)),
                 _ => return Err(Problem::Later("ClickHouse::ConnectionError", error.to_string())),
             };
-            let halves = match refusal.remedy() {
+            let remedy = match refusal.remedy() {
+                Remedy::SchemaOrRows if progress.rows_do_not_convert => Remedy::Divide,
+                remedy => remedy,
+            };
+            let halves = match remedy {
                 Remedy::Divide => {
                     progress.refused_inserts += 1;
                     if progress.refused_inserts > REFUSED_INSERTS_MAX {
@@ -472,26 +452,5 @@ impl Writer {
             chunks.retain(|_, progress| Arc::strong_count(progress) > 1);
         }
         Arc::clone(chunks.entry(id).or_default())
-    }
-}
-
-fn target_problem(error: TargetError) -> WriteError {
-    match &error {
-        TargetError::Layout { .. } => WriteError::retry("ClickHouse::SchemaError", error.to_string()),
-        TargetError::Cluster(ClusterError { failure: Failure::Refused(refusal), .. }) => {
-            let hint = match refusal.remedy() {
-                Remedy::Table => " (create it, or set create_table true)",
-                _ => "",
-            };
-            WriteError::retry("ClickHouse::ServerError", format!("{error}{hint}"))
-        }
-        TargetError::Cluster(_) => WriteError::retry("ClickHouse::ConnectionError", error.to_string()),
-    }
-}
-
-fn problem(error: &ClusterError, refusal: &ServerError) -> Problem {
-    match refusal.remedy() {
-        Remedy::Schema | Remedy::Table => Problem::Schema(error.to_string()),
-        _ => Problem::Later("ClickHouse::ServerError", error.to_string()),
     }
 }
