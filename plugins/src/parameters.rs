@@ -8,7 +8,8 @@
 use crate::PLUGINS;
 use crate::testing::Sink;
 use logweir_engine::config::{
-    Attr, Checker, Diagnostic, Diagnostics, Element, Evaluated, Params, RawValue, Session, parse_text,
+    Attr, Checker, Diagnostic, Diagnostics, Element, Evaluated, Params, RawValue, Session, kind_word,
+    parse_text,
 };
 use logweir_engine::output::{BUFFER_SECTION, OUTPUT_PARAMS};
 use logweir_engine::plugin::{
@@ -113,16 +114,6 @@ fn unread(plugin: &'static Descriptor) -> Vec<String> {
         return vec![format!("{name}: it cannot be built as {} has it: {}", file.display(), probe.problem)];
     }
     probe.unread(&base).into_iter().map(|parameter| format!("{name}: nothing reads {parameter}")).collect()
-}
-
-fn kind_word(kind: Kind) -> &'static str {
-    match kind {
-        Kind::Input => "input",
-        Kind::Filter => "filter",
-        Kind::Output => "output",
-        Kind::Parser => "parser",
-        Kind::Formatter => "formatter",
-    }
 }
 
 fn example(plugin: &Descriptor) -> PathBuf {

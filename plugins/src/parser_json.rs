@@ -96,6 +96,7 @@ impl Json {
                 out.begin().extend_from_slice(raw);
                 self.settings.finish_record(out)
             } else {
+                out.note_unmatched();
                 Err(ParseFailure::Unmatched)
             };
             result = parsed.and(result);

@@ -68,7 +68,8 @@ fn deliberate_differences_are_documented() {
     let mut count = 0;
     for line in known.lines().filter(|line| !line.is_empty() && !line.starts_with('#')) {
         let (name, reason) = line.split_once(' ').unwrap_or((line, ""));
-        for part in [name, reason.trim()] {
+        // `1.19:` is before a case that fails only where that version is followed.
+        for part in [name.trim_start_matches("1.19:"), reason.trim()] {
             assert!(document.contains(part), "docs/compatibility.md lacks {part:?}, which is in known.txt");
         }
         count += 1;

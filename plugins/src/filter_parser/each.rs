@@ -65,7 +65,7 @@ impl Each {
         };
         let context = FilterContext { arena, tag };
         let settings = &*self.settings;
-        let mut count = 0;
+        let (mut count, mut further) = (0, 0);
         let verdict = match settings.source(&event) {
             Source::None => Some(settings.missing(&mut event, &context)),
             Source::NoText => Some(settings.no_text()),
@@ -77,6 +77,7 @@ impl Each {
                     found.encode(out);
                     count += 1;
                 }
+                further = output.unmatched().saturating_sub(1);
                 match parsed {
                     Parsed::Event | Parsed::Nothing(_) => None,
                     Parsed::Unmatched(message) => Some(settings.unmatched(&mut event, &context, message)),
@@ -88,6 +89,9 @@ impl Each {
             None | Some(Ok(Verdict::Drop)) => false,
             Some(Ok(Verdict::Keep)) => true,
             Some(Err(FilterError { class, message, then })) => {
+                for _ in 0..further {
+                    fail(class, message.clone());
+                }
                 fail(class, message);
                 then == AfterError::Keep
             }
@@ -148,6 +152,7 @@ mod tests {
         let mixed = r#"{"m":"[{\"a\":1},5,{\"a\":2}]"}"#;
         let (shown, errors) = filtered("", "@type json", mixed).await;
         assert_eq!((shown.len(), errors), (2, 1));
+        assert_eq!(filtered("", "@type json", r#"{"m":"[1,\"x\"]"}"#).await, (Vec::new(), 2));
         assert_eq!(filtered("", "@type json", r#"{"m":"[]"}"#).await, (Vec::new(), 0));
     }
 

@@ -34,8 +34,8 @@ mod fuzz;
 mod kernel;
 mod keys;
 mod layout;
-#[cfg(any(test, feature = "fuzz"))]
 mod problem;
+#[cfg(any(test, feature = "fuzz"))]
 mod reader;
 mod refused;
 mod rows;

@@ -10,7 +10,7 @@ use std::fmt::Write;
 pub(super) fn page(plugin: &Descriptor, example: &str) -> String {
     let word = kind_word(plugin.kind);
     let mut out = format!("{GENERATED}# {} {word}\n\n{}.", plugin.name, plugin.about);
-    let _ = write!(out, " {}\n", origin(plugin));
+    let _ = writeln!(out, " {}", origin(plugin));
     if !plugin.aliases.is_empty() {
         let names: Vec<String> = plugin.aliases.iter().map(|name| format!("`@type {name}`")).collect();
         let _ = writeln!(out, "\nAlso {}.", names.join(", "));

@@ -46,10 +46,10 @@ fn kind(kind: ParamKind) -> String {
 
 fn default(param: &Param, replaced: &[SectionDefault]) -> String {
     let here = replaced.iter().find(|default| default.name == param.name);
-    match (here, param.default) {
-        (Some(SectionDefault { value: Some(text), .. }), _) | (None, DefaultValue::Text(text)) => code(text),
+    match (here.map(|default| default.value), param.default) {
+        (Some(Some(text)), _) | (None, DefaultValue::Text(text)) => code(text),
         (None, DefaultValue::Required) => "**required**".to_owned(),
-        (Some(SectionDefault { value: None, .. }), _) | (None, DefaultValue::Nil) => String::new(),
+        (Some(None), _) | (None, DefaultValue::Nil) => String::new(),
     }
 }
 

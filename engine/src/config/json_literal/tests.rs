@@ -5,7 +5,7 @@ use crate::config::Source;
 
 fn scanned(text: &str) -> (RawValue, String) {
     let mut cursor = Cursor::new(Source::new("f", text));
-    let none = |code: &str| Err(format!("not asked: {code}"));
+    let none = |code: &str| Err::<Evaluated, _>(format!("not asked: {code}"));
     let value = scan(&mut cursor, &none, &mut Diagnostics::new());
     (value, cursor.rest().to_owned())
 }
