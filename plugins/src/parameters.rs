@@ -11,11 +11,12 @@ use logweir_engine::config::{
     Attr, Checker, Diagnostic, Diagnostics, Element, Evaluated, Params, RawValue, Session, kind_word,
     parse_text,
 };
-use logweir_engine::output::{BUFFER_SECTION, OUTPUT_PARAMS};
+use logweir_engine::output::{BUFFER_SECTION, ChunkKeys, OUTPUT_PARAMS};
 use logweir_engine::plugin::{
     Build, BuildContext, DefaultValue, Descriptor, Driver, Kind, OutputPlugin, Param, ParamKind, Registry,
     SectionSpec, Status,
 };
+use logweir_engine::telemetry::{Level, PluginLog};
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -93,7 +94,7 @@ fn what_is_not_read_is_found() {
     }
     let mut probe = Probe::new(&CARELESS);
     let base = directive("<match **>\n@type careless\n</match>");
-    assert_eq!(probe.unread(&base), ["forgotten", "looked_at", "part.forgotten"]);
+    assert_eq!(probe.unread(&[base]), ["forgotten", "looked_at", "part.forgotten"]);
 }
 
 /// What is wrong with the parameters of a plugin, or with its example.
@@ -106,14 +107,22 @@ fn unread(plugin: &'static Descriptor) -> Vec<String> {
             file.display()
         )];
     };
-    let Some(base) = find(&root(&text), plugin) else {
+    let mut bases = Vec::new();
+    find(&root(&text), plugin, &mut bases);
+    if bases.is_empty() {
         return vec![format!("{name}: {} does not use it", file.display())];
-    };
-    let mut probe = Probe::new(plugin);
-    if !probe.build(&base) {
-        return vec![format!("{name}: it cannot be built as {} has it: {}", file.display(), probe.problem)];
     }
-    probe.unread(&base).into_iter().map(|parameter| format!("{name}: nothing reads {parameter}")).collect()
+    let mut probe = Probe::new(plugin);
+    for base in &bases {
+        if !probe.build(base) {
+            return vec![format!(
+                "{name}: it cannot be built as {} has it: {}",
+                file.display(),
+                probe.problem
+            )];
+        }
+    }
+    probe.unread(&bases).into_iter().map(|parameter| format!("{name}: nothing reads {parameter}")).collect()
 }
 
 fn example(plugin: &Descriptor) -> PathBuf {
@@ -133,8 +142,8 @@ fn directive(text: &str) -> Element {
     root(text).elements.remove(0)
 }
 
-/// The first directive or section that configures `plugin`.
-fn find(element: &Element, plugin: &Descriptor) -> Option<Element> {
+/// The directives and sections that configure `plugin`.
+fn find(element: &Element, plugin: &Descriptor, found: &mut Vec<Element>) {
     let is_place = match plugin.kind {
         Kind::Input => element.name == "source",
         Kind::Filter => element.name == "filter",
@@ -143,9 +152,11 @@ fn find(element: &Element, plugin: &Descriptor) -> Option<Element> {
         Kind::Formatter => element.name == "format",
     };
     if is_place && element.plugin_type() == Some(plugin.name) {
-        return Some(element.clone());
+        let mut quiet = element.clone();
+        quiet.set(attr(&quiet, "@log_level", "fatal"));
+        found.push(quiet);
     }
-    element.elements.iter().find_map(|inner| find(inner, plugin))
+    element.elements.iter().for_each(|inner| find(inner, plugin, found));
 }
 
 /// A parameter, and the sections that lead to it.
@@ -199,9 +210,12 @@ impl Probe {
     }
 
     /// The parameters of the plugin's table that nothing reads.
-    fn unread(&mut self, base: &Element) -> Vec<String> {
+    fn unread(&mut self, bases: &[Element]) -> Vec<String> {
         let declared = declared(self.plugin.params, self.plugin.sections);
-        self.vary(base, &declared);
+        bases.iter().for_each(|base| {
+            self.build(base);
+        });
+        bases.iter().for_each(|base| self.vary(base, &declared));
         declared.iter().map(Place::name).filter(|name| !self.is_read(name)).collect()
     }
 
@@ -262,13 +276,14 @@ impl Probe {
         let _runtime = self.runtime.enter();
         let mut driver = Driver::new(&plugins);
         let mut context = driver.context();
+        context.log = PluginLog::new(None, Some(Level::Fatal));
         let result = match self.plugin.build {
             Build::Input(build) => build(&params, &mut context).map(drop),
             Build::Filter(build) => build(&params, &mut context).map(drop),
             Build::Parser(build) => build(&params, &mut context).map(drop),
             Build::Formatter(build) => build(&params, &mut context).map(drop),
             Build::Output(build) if element.name == "secondary" => {
-                context.secondary_of = Some(Arc::default());
+                context.secondary_of = Some(Arc::new(ChunkKeys { tag: true, ..ChunkKeys::default() }));
                 build(&params, &mut context).map(drop)
             }
             Build::Output(_) => context.output(&params).map(drop),
@@ -302,7 +317,7 @@ fn with_section(element: &Element, sections: &[SectionSpec]) -> Element {
     let mut inner = &mut changed;
     for section in sections {
         if !inner.elements.iter().any(|e| is_it(e, section)) {
-            let mut added = Element::new(section.name, argument(section), inner.span.clone());
+            let mut added = Element::new(section.name, "", inner.span.clone());
             let kind = match section.plugin {
                 Some(Kind::Parser) => Some("none"),
                 Some(Kind::Formatter) => Some("json"),
@@ -313,23 +328,29 @@ fn with_section(element: &Element, sections: &[SectionSpec]) -> Element {
                 added.set(attr(&added, "@type", plugin_type));
             }
             for param in section.params.iter().filter(|param| param.default == DefaultValue::Required) {
-                added.set(attr(&added, param.name, values(param.kind)[0]));
+                let value = if param.name == "@type" { "static" } else { values(param.kind)[0] };
+                added.set(attr(&added, param.name, value));
             }
             inner.elements.push(added);
         }
         let at = inner.elements.iter().position(|e| is_it(e, section)).expect("it was added");
         inner = &mut inner.elements[at];
+        if is_tls(section) {
+            // Most of it is read for TLS only, which needs a certificate.
+            inner.arg = "tls".to_owned();
+            inner.set(attr(inner, "insecure", "true"));
+        }
     }
     changed
 }
 
-fn is_it(element: &Element, section: &SectionSpec) -> bool {
-    element.name == section.name || section.aliases.contains(&element.name.as_str())
+/// Whether it is a `<transport>` that can be TLS.
+fn is_tls(section: &SectionSpec) -> bool {
+    section.params.iter().any(|param| param.name == "cert_path")
 }
 
-/// The argument with which most of a section is read.
-fn argument(section: &SectionSpec) -> &'static str {
-    if section.name == "transport" { "tls" } else { "" }
+fn is_it(element: &Element, section: &SectionSpec) -> bool {
+    element.name == section.name || section.aliases.contains(&element.name.as_str())
 }
 
 fn attr(element: &Element, name: &str, value: &str) -> Attr {

@@ -57,8 +57,8 @@ fn a_tree_that_runs_differently() {
     let text = check("differently/fluent.conf", 3);
     for expected in [
         "fluent.conf:4  'enable_jit' has no effect in Logweir",
-        "fluent.conf:2", // workers
-        "fluent.conf:12  parameter 'flush_interval' is not used",
+        "fluent.conf:1  one process with threads does the work of all workers",
+        "fluent.conf:12  parameter 'flush_interval' in <source> is not used",
         "fluent.conf:21  'reuse_record' has no effect in Logweir",
         "goes to no other server",
     ] {

@@ -56,7 +56,7 @@ fn every_parameter_has_a_sentence() {
         for param in tables.into_iter().flatten() {
             assert!(param.about.len() > 2, "{} of {} has no sentence", param.name, plugin.name);
             assert!(
-                !param.about.ends_with('.'),
+                !param.about.ends_with('.') || param.about.ends_with("..."),
                 "the sentence on {} of {} ends twice",
                 param.name,
                 plugin.name

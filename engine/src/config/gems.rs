@@ -179,7 +179,6 @@ const GEMS: &[Gem] = &[
     other(Output, "cassandra_cql", "fluent-plugin-cassandra-cql", FORWARD),
     other(Output, "vertica", "fluent-plugin-vertica", FORWARD),
     other(Output, "tdlog", "fluent-plugin-td", bit!("td")),
-    other(Output, "clickhousejson", "fluent-plugin-clickhouse-json", "@type clickhouse takes the same parameters"),
     other(Output, "clickhouse-json", "fluent-plugin-clickhouse-json-format-output", "@type clickhouse takes the same parameters"),
     // Queues.
     other(Output, "kafka", "fluent-plugin-kafka", bit!("kafka")),

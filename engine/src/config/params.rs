@@ -3,7 +3,7 @@
 use super::check::{Checker, Session, log_level, unknown_plugin};
 use super::value::{Value, duration};
 use super::{Attr, Diagnostic, Element, RawValue, Span};
-use crate::plugin::{Kind, Param, Registry};
+use crate::plugin::{Kind, Param, Registry, Status};
 use crate::regexp::Regexp;
 use serde_json::Value as Json;
 use std::collections::BTreeSet;
@@ -299,7 +299,10 @@ impl Params {
         }
         let params = registry.find(kind, plugin_type).map_or(&[][..], |descriptor| descriptor.params);
         element.attrs.retain(|attr| {
-            params.iter().any(|param| param.name == attr.name || param.aliases.contains(&attr.name.as_str()))
+            let is_it =
+                |param: &&Param| param.name == attr.name || param.aliases.contains(&attr.name.as_str());
+            // What has no effect there may have one in the section's own plugin, and needs no word.
+            params.iter().find(is_it).is_some_and(|param| !matches!(param.status, Status::WithoutEffect(_)))
         });
         Checker::new(registry, &self.0.session).late_plugin(element, kind, plugin_type)
     }

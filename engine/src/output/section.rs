@@ -111,7 +111,8 @@ const BUFFER_PARAMS: &[Param] = &[
         ParamKind::Size,
         "Size that one compressed append may have unpacked",
     ).since("1.19.3")
-    .default("256m"),
+    .default("256m")
+    .status(Status::WithoutEffect("what a buffer has compressed itself is unpacked up to a limit of its own")),
     Param::new("disable_chunk_backup", ParamKind::Bool, "Throw away chunks that can never be written")
         .default("false"),
     Param::new("path", ParamKind::String, "Folder or file pattern of a file buffer"),

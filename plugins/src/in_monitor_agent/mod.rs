@@ -29,7 +29,7 @@ use logweir_engine::event::{EventStream, EventTime, Tag};
 use logweir_engine::net::{CONNECTION_PARAMS, ServerOptions, StreamServer, Transport};
 use logweir_engine::plugin::{
     Build, BuildContext, Descriptor, Input, InputContext, Kind, Param, ParamKind, PluginInfo, Plugins,
-    StartError,
+    StartError, Status,
 };
 use logweir_engine::{log_debug, log_error, log_warn};
 use query::Query;
@@ -41,13 +41,20 @@ use subtle::ConstantTimeEq;
 
 /// `@type monitor_agent`
 pub static PLUGIN: Descriptor = Descriptor {
-    params: &Param::join::<_, _, 12>(OWN, CONNECTION_PARAMS),
+    params: &PARAMS,
     ..Descriptor::new(
         Kind::Input,
         "monitor_agent",
         "Shows what the plugins do, over HTTP",
         Build::Input(build),
     )
+};
+
+const PARAMS: [Param; 12] = {
+    let mut params = Param::join(OWN, CONNECTION_PARAMS);
+    // receive_memory_limit
+    params[11] = params[11].status(Status::WithoutEffect("requests have no bodies that are kept"));
+    params
 };
 
 const OWN: [Param; 8] = [
