@@ -86,6 +86,8 @@ struct Settings {
     hash_value_field: Option<String>,
     emit_invalid_record_to_error: bool,
     parser: Arc<dyn Parser>,
+    /// Whether the parser is `json`, to which what is no text is only a text that does not match.
+    is_json: bool,
 }
 
 /// What parsing a text came to.
@@ -166,6 +168,7 @@ impl Settings {
             hash_value_field: params.str("hash_value_field").map(str::to_owned),
             emit_invalid_record_to_error: params.bool("emit_invalid_record_to_error"),
             parser: context.parser(params, None)?,
+            is_json: params.section("parse").is_some_and(|parse| parse.plugin_type() == "json"),
         })
     }
 

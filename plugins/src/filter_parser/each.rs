@@ -68,6 +68,10 @@ impl Each {
         let (mut count, mut further) = (0, 0);
         let verdict = match settings.source(&event) {
             Source::None => Some(settings.missing(&mut event, &context)),
+            Source::NoText if settings.is_json => {
+                let message = format!("pattern not matched with data in {}", settings.key_name);
+                Some(settings.unmatched(&mut event, &context, message))
+            }
             Source::NoText => Some(settings.no_text()),
             Source::Text(text) => OUTPUT.with_borrow_mut(|output| {
                 let parsed = settings.parse(text, output);
@@ -176,8 +180,11 @@ mod tests {
             ("reserve_data true", r#"{"n":1}"#, (vec![text(r#"{"n":1}"#)], 1)),
             ("emit_invalid_record_to_error false", r#"{"m":"x"}"#, (vec![], 0)),
             ("", r#"{"m":5}"#, (vec![], 1)),
+            ("reserve_data true", r#"{"m":5}"#, (vec![text(r#"{"m":5}"#)], 1)),
         ] {
             assert_eq!(filtered(options, "@type json", record).await, expected, "{options} {record}");
         }
+        let parse = "@type regexp\nexpression /(?<a>.)/";
+        assert_eq!(filtered("reserve_data true", parse, r#"{"m":5}"#).await, (vec![], 1));
     }
 }
