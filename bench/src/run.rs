@@ -17,6 +17,8 @@ use std::time::{Duration, Instant};
 
 /// How long one run may take.
 const RUN_TIMEOUT: Duration = Duration::from_secs(300);
+/// For the query log of ClickHouse to know of what it has answered.
+const QUERY_LOG_TIMEOUT: Duration = Duration::from_secs(20);
 
 /// The table that Servio's records go to.
 const SCHEMA: &str = include_str!("../../conf/servio/schema.sql");
@@ -230,12 +232,23 @@ fn start_clickhouse() -> ClickHouse {
     server
 }
 
-/// CPU seconds that the server spent on inserts, from its query log.
+/// CPU seconds that the server spent on inserts, from its query log once that no longer changes: a server under load may
+/// answer `SYSTEM FLUSH LOGS` before the last entries, or the table, are there.
 fn insert_cpu(server: &ClickHouse) -> Option<f64> {
-    server.query("SYSTEM FLUSH LOGS");
-    let text = server.query(
-        "SELECT sum(arraySum(arrayMap((n, v) -> if(n IN ('UserTimeMicroseconds', 'SystemTimeMicroseconds'), v, 0), \
-         ProfileEvents.Names, ProfileEvents.Values))) FROM system.query_log WHERE type = 2 AND query LIKE 'INSERT%'",
-    );
-    text.trim().parse::<f64>().ok().map(|micros| micros / 1e6).filter(|seconds| *seconds > 0.0)
+    let begin = Instant::now();
+    let mut before = None;
+    while begin.elapsed() < QUERY_LOG_TIMEOUT {
+        server.query("SYSTEM FLUSH LOGS");
+        let answer = server.try_query(
+            "SELECT sum(arraySum(arrayMap((n, v) -> if(n IN ('UserTimeMicroseconds', 'SystemTimeMicroseconds'), v, 0), \
+             ProfileEvents.Names, ProfileEvents.Values))) FROM system.query_log WHERE type = 2 AND query LIKE 'INSERT%'",
+        );
+        let micros = answer.text().trim().parse::<f64>().ok().filter(|micros| *micros > 0.0);
+        if answer.status == 200 && micros.is_some() && micros == before {
+            return micros.map(|micros| micros / 1e6);
+        }
+        before = micros;
+        std::thread::sleep(Duration::from_millis(500));
+    }
+    None
 }

@@ -9,11 +9,11 @@ use crate::messages::Shape;
 use crate::report::Figures;
 use std::fs;
 
-/// A file buffer with these keys and this `flush_interval`.
+/// A file buffer with these keys and this `flush_interval`. The size of its chunks is set because out_null's own is 10 KiB, as Fluentd's is.
 fn buffered(keys: &str, flush_interval: &str) -> String {
     format!(
-        "{FORWARD}<match servio.**>\n  @type null\n  <buffer{keys}>\n    @type file\n    path @DIR@/buffer\n    flush_mode \
-         interval\n    flush_interval {flush_interval}\n  </buffer>\n</match>\n"
+        "{FORWARD}<match servio.**>\n  @type null\n  <buffer{keys}>\n    @type file\n    path @DIR@/buffer\n    chunk_limit_size \
+         256m\n    flush_mode interval\n    flush_interval {flush_interval}\n  </buffer>\n</match>\n"
     )
 }
 

@@ -7,9 +7,11 @@
 //! | ip | dotted quads, and version 6 addresses with a decimal digit and two groups |
 //! | token | what follows `Bearer `, and JSON Web Tokens (`eyJ...`) |
 
+use memchr::memmem::Finder;
 use smallvec::SmallVec;
 use std::net::Ipv6Addr;
 use std::ops::Range;
+use std::sync::LazyLock;
 
 /// What a text is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -53,21 +55,38 @@ impl Detectors {
         !(self.email || self.card || self.ip || self.token)
     }
 
-    /// Whether something may be found in a text, or in raw MessagePack with texts in it. Never wrong when it says no.
-    pub(super) fn suspect(&self, bytes: &[u8]) -> bool {
-        self.email && memchr::memchr(b'@', bytes).is_some()
-            || self.token
-                && (memchr::memmem::find(bytes, b"eyJ").is_some()
-                    || memchr::memmem::find(bytes, b"earer ").is_some())
-            || self.card
-                && has_run(bytes, CARD_DIGITS_MIN, is_card_byte, |run| digits(run) >= CARD_DIGITS_MIN)
-            || self.ip
+    /// Those that may find something in a text, or in raw MessagePack with texts in it. Never wrong about those it leaves out.
+    pub(super) fn suspects(&self, bytes: &[u8]) -> Self {
+        Self {
+            email: self.email && memchr::memchr(b'@', bytes).is_some(),
+            card: self.card
+                && has_run(bytes, CARD_DIGITS_MIN, is_card_byte, |run| digits(run) >= CARD_DIGITS_MIN),
+            ip: self.ip
                 && (has_run(bytes, "1.1.1.1".len(), is_ipv4_byte, |run| count(run, b'.') >= 3)
-                    || has_two_colons(bytes))
+                    || has_two_colons(bytes)),
+            token: self.token && (JWT.find(bytes).is_some() || BEARER.find(bytes).is_some()),
+        }
+    }
+
+    /// Those that are in either.
+    pub(super) fn and(&self, others: Self) -> Self {
+        Self {
+            email: self.email || others.email,
+            card: self.card || others.card,
+            ip: self.ip || others.ip,
+            token: self.token || others.token,
+        }
     }
 
     /// Calls `found` for each find, from the front, without overlaps.
-    pub(super) fn find(&self, text: &[u8], mut found: impl FnMut(Range<usize>, What)) {
+    pub(super) fn find(&self, text: &[u8], found: impl FnMut(Range<usize>, What)) {
+        let suspects = self.suspects(text);
+        if !suspects.is_empty() {
+            suspects.search(text, found);
+        }
+    }
+
+    fn search(&self, text: &[u8], mut found: impl FnMut(Range<usize>, What)) {
         let mut all = Found::new();
         if self.token {
             tokens(text, &mut all);
@@ -326,11 +345,14 @@ fn ipv6(text: &[u8], all: &mut Found) {
     });
 }
 
+/// How tokens begin. Built once: that takes longer than a search in a short text.
+static BEARER: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new("earer "));
+static JWT: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new("eyJ"));
 /// Shorter ones are words.
 const TOKEN_MIN: usize = 8;
 
 fn tokens(text: &[u8], all: &mut Found) {
-    for at in memchr::memmem::find_iter(text, b"earer ") {
+    for at in BEARER.find_iter(text) {
         let is_bearer = at > 0 && matches!(text[at - 1], b'B' | b'b') && !(at > 1 && is_word(text[at - 2]));
         let start = at + b"earer ".len();
         let length = text[start..].iter().take_while(|byte| is_token_byte(**byte)).count();
@@ -338,7 +360,7 @@ fn tokens(text: &[u8], all: &mut Found) {
             all.push((start..start + length, What::Token));
         }
     }
-    for start in memchr::memmem::find_iter(text, b"eyJ") {
+    for start in JWT.find_iter(text) {
         if start > 0 && is_word(text[start - 1]) {
             continue;
         }
@@ -444,8 +466,9 @@ mod tests {
                 Detectors { token: true, ..Detectors::default() },
             ] {
                 let mut found = 0;
-                detectors.find(text.as_bytes(), |_, _| found += 1);
-                prop_assert!(found == 0 || detectors.suspect(text.as_bytes()), "{detectors:?} {text:?}");
+                detectors.search(text.as_bytes(), |_, _| found += 1);
+                let suspects = detectors.suspects(text.as_bytes());
+                prop_assert!(found == 0 || !suspects.is_empty(), "{detectors:?} {text:?}");
             }
         }
     }

@@ -3,9 +3,7 @@
 use super::action::Masking;
 use super::detect::{Detectors, What};
 use logweir_engine::json;
-use logweir_engine::msgpack::{
-    Accessor, Reader, ValueRef, write_array_len, write_bin, write_map_len, write_str,
-};
+use logweir_engine::msgpack::{Accessor, Kind, Reader, ValueRef, write_bin, write_str};
 use logweir_engine::regexp::{Regexp, Spans};
 use smallvec::SmallVec;
 
@@ -28,15 +26,24 @@ pub(super) struct Rule {
     pub(super) masking: Masking,
 }
 
-/// A walk over one record.
-struct Walk<'m, 'o> {
+/// A walk over one record. What stays as it is is copied in one go up to the next mask.
+struct Walk<'m, 'r, 'o> {
     masker: &'m Masker,
+    /// Those that may find something.
+    detectors: Detectors,
+    /// Whether names of fields matter.
+    by_name: bool,
     /// Where values lie that rules name, and the number of the rule.
     named: SmallVec<[(usize, usize); 4]>,
     /// Where values lie that are looked into.
     looked: SmallVec<[usize; 4]>,
+    record: &'r [u8],
+    reader: Reader<'r>,
+    /// What of the record is in `out`.
+    copied: usize,
     out: &'o mut Vec<u8>,
-    changed: bool,
+    /// A text with its masks.
+    masked: Vec<u8>,
 }
 
 impl Masker {
@@ -60,22 +67,25 @@ impl Masker {
             named.extend(values.map(|value| (place(value), number)));
         }
         let mut looked = SmallVec::new();
-        let mut suspicious = false;
+        let mut detectors = Detectors::default();
         if self.detects() {
+            if self.detect_keys.is_empty() {
+                detectors = self.detectors.suspects(record);
+            }
             for value in self.detect_keys.iter().filter_map(|key| key.get(record)) {
-                suspicious |= self.detectors.suspect(value);
+                detectors = detectors.and(self.detectors.suspects(value));
                 looked.push(place(value));
             }
-            suspicious |= self.detect_keys.is_empty() && self.detectors.suspect(record);
         }
-        if !by_name && named.is_empty() && !suspicious {
+        if !by_name && named.is_empty() && detectors.is_empty() {
             return false;
         }
-        let mut walk = Walk { masker: self, named, looked, out, changed: false };
-        let mut reader = Reader::new(record);
-        let detect = suspicious && self.detect_keys.is_empty();
+        let detect = self.detect_keys.is_empty() && !detectors.is_empty();
+        let (reader, masked) = (Reader::new(record), Vec::new());
+        let mut walk =
+            Walk { masker: self, detectors, by_name, named, looked, record, reader, copied: 0, out, masked };
         // What is no MessagePack stays as it is.
-        walk.value(&mut reader, 0, None, detect).is_some() && walk.changed
+        walk.value(None, detect).is_some() && walk.finish()
     }
 
     /// The rule whose key_pattern the name of a field matches.
@@ -84,100 +94,109 @@ impl Masker {
     }
 }
 
-impl Walk<'_, '_> {
-    /// Copies the next value of `reader`, whose bytes begin at `base` of the record. `rule` is that of the field's name.
-    fn value(
-        &mut self,
-        reader: &mut Reader<'_>,
-        base: usize,
-        rule: Option<usize>,
-        detect: bool,
-    ) -> Option<()> {
-        let start = base + reader.position();
-        let raw = reader.read_raw().ok()?;
+impl Walk<'_, '_, '_> {
+    /// Walks over the next value. `rule` is that of the field's name.
+    fn value(&mut self, rule: Option<usize>, detect: bool) -> Option<()> {
+        let start = self.reader.position();
         let named = self.named.iter().filter(|(at, _)| *at == start).map(|(_, number)| *number).min();
         let rule = [rule, named].into_iter().flatten().min().and_then(|number| self.masker.rules.get(number));
         if let Some(rule) = rule {
-            self.ruled(rule, raw);
+            let raw = self.reader.read_raw().ok()?;
+            self.ruled(rule, raw, start);
             return Some(());
         }
         let detect = detect || self.looked.contains(&start);
-        match ValueRef::read(raw).ok()? {
-            ValueRef::Map(_) => {
-                let mut inner = Reader::new(raw);
-                let length = inner.read_map_len().ok()?;
-                write_map_len(self.out, length);
-                for _ in 0..length {
-                    let key = inner.read_raw().ok()?;
-                    self.out.extend_from_slice(key);
-                    let rule = match ValueRef::read(key) {
-                        Ok(ValueRef::Str(name) | ValueRef::Bin(name)) => self.masker.rule_of_name(name),
-                        _ => None,
-                    };
-                    self.value(&mut inner, start, rule, detect)?;
+        match self.reader.peek().ok()? {
+            Kind::Map => {
+                for _ in 0..self.reader.read_map_len().ok()? {
+                    let rule = self.rule_of_key()?;
+                    self.value(rule, detect)?;
                 }
             }
-            ValueRef::Array(_) => {
-                let mut inner = Reader::new(raw);
-                let length = inner.read_array_len().ok()?;
-                write_array_len(self.out, length);
-                for _ in 0..length {
-                    self.value(&mut inner, start, None, detect)?;
+            Kind::Array => {
+                for _ in 0..self.reader.read_array_len().ok()? {
+                    self.value(None, detect)?;
                 }
             }
-            ValueRef::Str(text) if detect => self.detected(text, raw, write_str),
-            ValueRef::Bin(text) if detect => self.detected(text, raw, write_bin),
-            _ => self.out.extend_from_slice(raw),
+            Kind::Str if detect => {
+                let text = self.reader.read_str().ok()?;
+                self.detected(text, start, write_str);
+            }
+            Kind::Bin if detect => {
+                let text = self.reader.read_bin().ok()?;
+                self.detected(text, start, write_bin);
+            }
+            _ => self.reader.skip().ok()?,
         }
         Some(())
     }
 
-    fn detected(&mut self, text: &[u8], raw: &[u8], write: fn(&mut Vec<u8>, &[u8])) {
-        let mut masked = Vec::new();
-        let mut copied = 0;
-        self.masker.detectors.find(text, |found, what| {
-            masked.extend_from_slice(&text[copied..found.start]);
-            self.masker.found.write(&text[found.clone()], what, &mut masked);
-            copied = found.end;
-        });
-        if copied == 0 {
-            self.out.extend_from_slice(raw);
-            return;
+    /// Reads the name of a field; the rule for fields of that name.
+    fn rule_of_key(&mut self) -> Option<Option<usize>> {
+        if !self.by_name {
+            self.reader.skip().ok()?;
+            return Some(None);
         }
-        masked.extend_from_slice(&text[copied..]);
-        write(self.out, &masked);
-        self.changed = true;
+        Some(match self.reader.read_value().ok()? {
+            ValueRef::Str(name) | ValueRef::Bin(name) => self.masker.rule_of_name(name),
+            _ => None,
+        })
     }
 
-    fn ruled(&mut self, rule: &Rule, raw: &[u8]) {
+    fn detected(&mut self, text: &[u8], start: usize, write: fn(&mut Vec<u8>, &[u8])) {
+        let (masked, masker) = (&mut self.masked, self.masker);
+        masked.clear();
+        let mut copied = 0;
+        self.detectors.find(text, |found, what| {
+            masked.extend_from_slice(&text[copied..found.start]);
+            masker.found.write(&text[found.clone()], what, masked);
+            copied = found.end;
+        });
+        if copied > 0 {
+            masked.extend_from_slice(&text[copied..]);
+            self.replace(start, write);
+        }
+    }
+
+    /// Puts the masked text in place of the value that was just read and begins at `start`.
+    fn replace(&mut self, start: usize, write: fn(&mut Vec<u8>, &[u8])) {
+        self.out.extend_from_slice(&self.record[self.copied..start]);
+        write(self.out, &self.masked);
+        self.copied = self.reader.position();
+    }
+
+    /// Copies what is left; whether anything was masked.
+    fn finish(self) -> bool {
+        self.out.extend_from_slice(&self.record[self.copied..]);
+        self.copied > 0
+    }
+
+    fn ruled(&mut self, rule: &Rule, raw: &[u8], start: usize) {
         let value = ValueRef::read(raw);
         if rule.masking.keeps() || matches!(value, Ok(ValueRef::Nil) | Err(_)) {
-            self.out.extend_from_slice(raw);
             return;
         }
-        let mut masked = Vec::new();
+        let masked = &mut self.masked;
+        masked.clear();
         match (value, &rule.pattern) {
             (Ok(ValueRef::Str(text) | ValueRef::Bin(text)), Some(pattern)) => {
-                if !rule.matches(pattern, text, &mut masked) {
-                    self.out.extend_from_slice(raw);
+                if !rule.matches(pattern, text, masked) {
                     return;
                 }
             }
             (Ok(ValueRef::Str(text) | ValueRef::Bin(text)), None) => {
-                rule.masking.write(text, What::Field, &mut masked);
+                rule.masking.write(text, What::Field, masked);
             }
             (_, pattern) => {
                 let mut text = Vec::new();
                 json::ruby_to_s(raw, &mut text);
                 if pattern.as_ref().is_some_and(|pattern| !pattern.is_match(&text)) {
-                    self.out.extend_from_slice(raw);
                     return;
                 }
-                rule.masking.write(&text, What::Field, &mut masked);
+                rule.masking.write(&text, What::Field, masked);
             }
         }
-        write_str(self.out, &masked);
-        self.changed = true;
+        self.replace(start, write_str);
     }
 }
 
