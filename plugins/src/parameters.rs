@@ -227,8 +227,10 @@ impl Probe {
         }
         // What is read only beside others: everything that goes together.
         let mut grown = base.clone();
+        // Deprecated parameters often override what others say.
+        let current = |place: &&Place| !matches!(place.param.status, Status::Deprecated(_));
         for _ in 0..2 {
-            for place in declared {
+            for place in declared.iter().filter(current) {
                 for value in values(place.param.kind) {
                     if declared.iter().all(|place| self.is_read(&place.name())) {
                         return;

@@ -304,6 +304,12 @@ impl Params {
             // What has no effect there may have one in the section's own plugin, and needs no word.
             params.iter().find(is_it).is_some_and(|param| !matches!(param.status, Status::WithoutEffect(_)))
         });
+        // What is handed over is read there.
+        for slot in
+            self.0.values.iter().filter(|slot| params.iter().any(|param| param.name == slot.param.name))
+        {
+            slot.asked.store(true, Relaxed);
+        }
         Checker::new(registry, &self.0.session).late_plugin(element, kind, plugin_type)
     }
 
