@@ -53,11 +53,16 @@ pub(crate) const fn parse_params(defaults: Defaults) -> [Param; PARSE_OWN + TIME
     params
 }
 
-/// The parameters that every `<format>` section takes, for formats that write no time.
-pub(crate) const fn format_params() -> [Param; 1 + TIME] {
+/// The parameters that every `<format>` section takes, for formats that write a time.
+pub(crate) const fn timed_format_params() -> [Param; 1 + TIME] {
     let own =
         [Param::new("time_type", ParamKind::Enum(TIME_TYPES), "How times are written").default("string")];
-    let mut params: [Param; 1 + TIME] = Param::join(own, TIME_PARAMS);
+    Param::join(own, TIME_PARAMS)
+}
+
+/// The same for formats that write none.
+pub(crate) const fn format_params() -> [Param; 1 + TIME] {
+    let mut params = timed_format_params();
     let mut n = 0;
     while n < params.len() {
         params[n] = params[n].status(Status::WithoutEffect("this format writes no time, in Fluentd neither"));
