@@ -43,7 +43,7 @@ fn code_reads_every_parameter_of_buffers() {
     let mut probe = Probe::new(null);
     let mut tried = BTreeSet::new();
     for (keys, buffer) in [
-        ("tag", format!("@type memory\nflush_interval 5")),
+        ("tag", "@type memory\nflush_interval 5".to_owned()),
         ("tag,time", format!("@type file\npath {here}/a\ntimekey 5\npath_suffix .x")),
         ("tag", format!("@type file_single\npath {here}/b")),
     ] {
