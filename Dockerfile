@@ -15,14 +15,19 @@ COPY tools/fetch-libchdb /usr/local/bin/fetch-libchdb
 RUN LOGWEIR_CACHE=/libchdb fetch-libchdb
 
 FROM debian:bookworm-slim AS logweir
-# Positions and buffers of Fluentd's configurations lie in /var/log; a new volume there takes its owner from here.
-RUN apt-get update && apt-get install -y --no-install-recommends ca-certificates tzdata && rm -rf /var/lib/apt/lists/* \
+# Positions and buffers of Fluentd's configurations lie in /var/log; a new volume there takes its owner from here. libsystemd0 is for the
+# systemd input.
+RUN apt-get update && apt-get install -y --no-install-recommends ca-certificates libsystemd0 tzdata && rm -rf /var/lib/apt/lists/* \
     && useradd --uid 65532 --no-create-home --shell /usr/sbin/nologin logweir \
     && mkdir -p /etc/fluent && chown logweir:logweir /var/log
 COPY --from=build /src/target/release/logweir /usr/local/bin/logweir
-# A drop-in for images that call fluentd.
-RUN ln -s logweir /usr/local/bin/fluentd
+# A drop-in for images that call fluentd and the commands that come with it.
+RUN for name in fluentd fluent-cat fluent-ctl fluent-binlog-reader fluent-plugin-config-format; do \
+      ln -s logweir /usr/local/bin/$name; done
 COPY conf/sample.conf /etc/fluent/fluent.conf
+# What conf/kubernetes/daemonset.yaml runs, where the Fluentd DaemonSet image has its own.
+COPY conf/kubernetes/*.conf /fluentd/etc/
+COPY conf/kubernetes/kubernetes/*.conf /fluentd/etc/kubernetes/
 USER 65532
 EXPOSE 24224/tcp 24224/udp
 STOPSIGNAL SIGTERM

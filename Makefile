@@ -69,7 +69,7 @@ soak-kills: setup ## SIGKILL Logweir and ClickHouse under load, KILLS times (def
 
 .PHONY: soak-ambiguous
 soak-ambiguous: setup ## cut the connections of AMBIGUOUS inserts (default 500, half of them into the store)
-	LOGWEIR_AMBIGUOUS=$$(( $(or $(AMBIGUOUS),500) / 2 )) $(SOAK) --include-ignored ambiguous::
+	LOGWEIR_AMBIGUOUS=$$(( $(or $(AMBIGUOUS),500) / 2 )) $(SOAK) ambiguous::
 
 .PHONY: soak-cluster
 soak-cluster: setup ## kill aggregators, replicas and ZooKeeper of a cluster under load

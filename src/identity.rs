@@ -18,14 +18,6 @@ pub(crate) enum Side {
     Child,
 }
 
-/// Names the process as Fluentd names a worker, in what `ps` and `top` show; the kernel keeps 15 characters.
-pub(crate) fn set_name(name: &str) {
-    // A name with a zero byte is none; it is only a name.
-    if let Ok(name) = std::ffi::CString::new(format!("worker:{name}")) {
-        let _ = rustix::thread::set_name(&name);
-    }
-}
-
 /// Starts this program once more, in a session of its own and without a terminal, which then writes `pid_file`.
 pub(crate) fn daemonize(pid_file: &Path) -> io::Result<Side> {
     if env::var_os(BACKGROUND).is_some() {

@@ -10,15 +10,18 @@ pub mod cli;
 mod commands;
 mod configuration;
 mod identity;
+mod notify;
 mod own_log;
 mod plan;
 mod process;
 mod rpc;
 mod running;
 mod settings;
+mod tools;
 
 use cli::Command;
 use logweir_engine::plugin::Registry;
+use std::ffi::OsString;
 use std::path::Path;
 use std::process::ExitCode;
 
@@ -28,7 +31,11 @@ pub fn run(registry: Registry) -> ExitCode {
     let program = args.next().unwrap_or_default();
     let program =
         Path::new(&program).file_name().and_then(|name| name.to_str()).unwrap_or("logweir").to_owned();
-    if commands::is_first_start(&program, args.len() > 0) {
+    let args: Vec<OsString> = args.collect();
+    if let Some((tool, args)) = tools::Tool::called(&program, &args) {
+        return tool.run(args, &registry);
+    }
+    if commands::is_first_start(&program, !args.is_empty()) {
         return commands::first_start(registry);
     }
     match cli::parse(args) {
@@ -39,7 +46,7 @@ pub fn run(registry: Registry) -> ExitCode {
             commands::show_config(&file, json, show_secrets, &registry)
         }
         Ok(Command::Buffer(command)) => commands::buffer(command, &registry),
-        Ok(Command::ShowPlugin(name)) => commands::show_plugin(&name, &registry),
+        Ok(Command::ShowPlugin { name, form }) => commands::show_plugin(&name, form, &registry),
         Ok(Command::Reference(dir)) => commands::reference(&dir, &registry),
         Ok(Command::Setup(dir)) => commands::setup(&dir),
         Ok(Command::Query(options)) => commands::query(&options),

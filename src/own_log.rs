@@ -32,8 +32,12 @@ impl Forwarder {
                 };
                 let Some(event) = event else { break };
                 let router = current.borrow().clone();
+                // Levels that no <match> takes are not events: a warning of that would be one too.
                 if let Some(router) = router {
-                    router.emit_own(stream(&event)).await;
+                    let stream = stream(&event);
+                    if router.takes(&stream.tag) {
+                        router.emit_own(stream).await;
+                    }
                 }
             }
         });

@@ -1,6 +1,7 @@
 //! The life of the process: start, signals (spec config-syntax 10) and RPC, reload, stop.
 
 use crate::configuration::{Configuration, Loaded};
+use crate::notify::Notifier;
 use crate::own_log;
 use crate::rpc::Rpc;
 use crate::running::Running;
@@ -27,6 +28,8 @@ pub(crate) enum Request {
     Flush,
     /// Write down what the process does.
     Dump,
+    /// Start outputs and filters too.
+    Release,
     /// Print the configuration into the log.
     LogConfiguration,
     /// Answer with the configuration.
@@ -40,6 +43,7 @@ struct Signals {
     user1: Signal,
     user2: Signal,
     resume: Signal,
+    window: Signal,
 }
 
 impl Signals {
@@ -51,6 +55,7 @@ impl Signals {
             user1: signal(SignalKind::user_defined1())?,
             user2: signal(SignalKind::user_defined2())?,
             resume: signal(SignalKind::from_raw(rustix::process::Signal::CONT.as_raw()))?,
+            window: signal(SignalKind::window_change())?,
         })
     }
 
@@ -62,6 +67,7 @@ impl Signals {
             _ = self.user2.recv() => Request::Reload("USR2"),
             _ = self.user1.recv() => Request::Flush,
             _ = self.resume.recv() => Request::Dump,
+            _ = self.window.recv() => Request::Release,
         }
     }
 }
@@ -106,8 +112,11 @@ pub(crate) async fn run(mut configuration: Configuration, loaded: Loaded, page: 
         }
     };
     let own_log = own_log::Forwarder::start();
-    own_log.route_to(running.log_router.clone());
+    own_log.route_to(running.log_router());
     log_info!(log, "fluentd worker is now running", worker = 0u32);
+    let notifier = Notifier::from_environment(&log);
+    notifier.keep_watchdog_quiet();
+    notify_ready(&notifier, &running);
     if let Some(page) = page {
         telemetry::print_raw(page.as_bytes());
     }
@@ -135,28 +144,55 @@ pub(crate) async fn run(mut configuration: Configuration, loaded: Loaded, page: 
             Request::Dump => dump(&running, &log),
             Request::Reload(name) => {
                 log_info!(log, "reloading the configuration", signal = telemetry::Shown(name));
-                let Some(next) = configuration.reload() else { continue };
+                notifier.reloading();
+                let Some(next) = configuration.reload() else {
+                    notify_ready(&notifier, &running);
+                    continue;
+                };
                 own_log.route_to(None);
                 match swap(running, next.plan, &mut configuration, &log).await {
                     Some(started) => running = started,
                     None => return ExitCode::from(EXIT_START_FAILED),
                 }
-                own_log.route_to(running.log_router.clone());
+                own_log.route_to(running.log_router());
+                notify_ready(&notifier, &running);
+            }
+            Request::Release if !running.is_held() => log_info!(
+                log,
+                "do nothing for canceling with-source-only because the current mode is not with-source-only."
+            ),
+            Request::Release => {
+                log_info!(log, "cancel with-source-only mode and start the other plugins");
+                if let Err(failed) = running.release().await {
+                    log_error!(
+                        log,
+                        "the other plugins cannot start; stopping. What inputs have taken stays in the buffer files",
+                        error_class = telemetry::Shown(failed.error.class),
+                        error = failed.to_string()
+                    );
+                    notifier.stopping();
+                    running.stop().await;
+                    return ExitCode::from(EXIT_START_FAILED);
+                }
+                configuration.leave_source_only();
+                own_log.route_to(running.log_router());
+                notify_ready(&notifier, &running);
             }
         }
     }
-    // The words of a stop are events only with log_event_verbose, as in Fluentd.
-    let mut own_log = Some(own_log);
-    if !running.system().log_event_verbose
-        && let Some(own_log) = own_log.take()
-    {
-        own_log.stop().await;
-    }
+    notifier.stopping();
     log_info!(log, "fluentd worker is now stopping", worker = 0u32);
+    let own_log = if running.is_log_event_verbose() {
+        Some(own_log)
+    } else {
+        own_log.stop().await;
+        None
+    };
+    running.stop_inputs().await;
     if let Some(own_log) = own_log {
         own_log.stop().await;
     }
-    running.stop().await;
+    running.stop_outputs().await;
     log_info!(log, "Worker 0 finished with status 0");
     ExitCode::SUCCESS
 }
@@ -199,6 +235,10 @@ async fn swap(
             None
         }
     }
+}
+
+fn notify_ready(notifier: &Notifier, running: &Running) {
+    if running.is_held() { notifier.ready_with_source_only() } else { notifier.ready() }
 }
 
 /// SIGUSR1: buffers are flushed, and the log file is opened again.

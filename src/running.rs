@@ -1,8 +1,9 @@
 //! A configuration while it runs: started from the outputs back to the inputs, stopped the other way round.
+//!
+//! With `with_source_only` the inputs run alone, into buffers that hold everything, until [`Running::release`].
 
 use crate::plan::Plan;
 use futures_util::future::join_all;
-use logweir_engine::config::System;
 use logweir_engine::fault;
 use logweir_engine::plugin::{BuiltOutput, InputContext, InputCounters, PluginId, StartError};
 use logweir_engine::route::Router;
@@ -21,8 +22,8 @@ const INPUT_STOP_MAX: Duration = Duration::from_secs(30);
 pub(crate) struct Running {
     inputs: Vec<RunningInput>,
     outputs: Vec<BuiltOutput>,
-    /// Where Logweir's own log lines go as events.
-    pub(crate) log_router: Option<Arc<Router>>,
+    /// Whether outputs and filters are yet to be started.
+    is_held: bool,
     input_tasks: TaskTracker,
     input_stop: CancellationToken,
     filter_tasks: TaskTracker,
@@ -49,18 +50,14 @@ pub(crate) struct FailedStart {
 }
 
 impl Running {
-    /// Process-wide settings.
-    pub(crate) fn system(&self) -> &System {
-        &self.plan.system
-    }
-
     /// Starts outputs, filters, then inputs. If one of them cannot start, those before it are stopped again.
     pub(crate) async fn start(mut plan: Plan) -> Result<Self, FailedStart> {
+        plan.announce_metrics();
         let inputs = std::mem::take(&mut plan.inputs);
         let mut running = Self {
             inputs: Vec::new(),
             outputs: Vec::new(),
-            log_router: plan.log_router.clone(),
+            is_held: plan.system.with_source_only,
             input_tasks: TaskTracker::new(),
             input_stop: CancellationToken::new(),
             filter_tasks: TaskTracker::new(),
@@ -78,13 +75,13 @@ impl Running {
     }
 
     async fn start_plugins(&mut self, inputs: Vec<crate::plan::PlannedInput>) -> Result<(), FailedStart> {
-        for built in &self.plan.outputs {
-            let failed = |error| FailedStart { type_name: built.type_name, id: built.id.text.clone(), error };
-            built.output.start().await.map_err(failed)?;
-            self.outputs.push(built.clone());
+        if !self.is_held {
+            self.start_outputs().await?;
         }
-        for planned in &self.plan.filters {
-            planned.filter.start(&self.filter_tasks, &self.filter_stop);
+        for held in &self.plan.held {
+            let started = if self.is_held { held.hold().await } else { held.take_out().await };
+            let failed = |error| FailedStart { type_name: "buffer", id: "source_only_buffer".into(), error };
+            started.map_err(failed)?;
         }
         for mut planned in inputs {
             let counters = planned.counters;
@@ -104,6 +101,43 @@ impl Running {
         Ok(())
     }
 
+    async fn start_outputs(&mut self) -> Result<(), FailedStart> {
+        for built in &self.plan.outputs {
+            let failed = |error| FailedStart { type_name: built.type_name, id: built.id.text.clone(), error };
+            built.output.start().await.map_err(failed)?;
+            self.outputs.push(built.clone());
+        }
+        for planned in &self.plan.filters {
+            planned.filter.start(&self.filter_tasks, &self.filter_stop);
+        }
+        Ok(())
+    }
+
+    /// Whether only inputs run.
+    pub(crate) fn is_held(&self) -> bool {
+        self.is_held
+    }
+
+    /// Whether log lines are events until the inputs have ended.
+    pub(crate) fn is_log_event_verbose(&self) -> bool {
+        self.plan.system.log_event_verbose
+    }
+
+    /// Where Logweir's own log lines go as events.
+    pub(crate) fn log_router(&self) -> Option<Arc<Router>> {
+        self.plan.log_router.clone().filter(|_| !self.is_held)
+    }
+
+    /// SIGWINCH: starts outputs and filters, and sends on what the inputs have taken meanwhile.
+    pub(crate) async fn release(&mut self) -> Result<(), FailedStart> {
+        self.start_outputs().await?;
+        self.is_held = false;
+        for held in &self.plan.held {
+            held.release();
+        }
+        Ok(())
+    }
+
     /// Writes out everything that waits in buffers, soon.
     pub(crate) fn flush(&self) {
         for built in &self.outputs {
@@ -113,6 +147,12 @@ impl Running {
 
     /// Inputs first; then filters give back what they hold; then outputs flush as configured and close.
     pub(crate) async fn stop(self) {
+        self.stop_inputs().await;
+        self.stop_outputs().await;
+    }
+
+    /// The first half of a stop. What inputs have taken by then is on its way to the outputs.
+    pub(crate) async fn stop_inputs(&self) {
         for input in &self.inputs {
             log_info!(self.log, "shutting down input plugin", type = input.type_name, plugin_id = input.id.text);
         }
@@ -120,6 +160,9 @@ impl Running {
         self.input_stop.cancel();
         for built in &self.outputs {
             built.output.stopping(); // or an input that waits for room in a full buffer would never end
+        }
+        for held in &self.plan.held {
+            held.stopping();
         }
         self.input_tasks.close();
         if tokio::time::timeout(INPUT_STOP_MAX, self.input_tasks.wait()).await.is_err() {
@@ -131,6 +174,13 @@ impl Running {
             );
         }
         fault!("inputs-stopped");
+        for held in &self.plan.held {
+            held.shutdown().await;
+        }
+    }
+
+    /// The second half: filters, then outputs.
+    pub(crate) async fn stop_outputs(self) {
         for filter in &self.plan.filters {
             log_debug!(self.log, "shutting down filter plugin", type = filter.type_name, plugin_id = filter.id.text);
         }

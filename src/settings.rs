@@ -3,6 +3,7 @@
 use crate::cli::Options;
 use logweir_engine::config::{Diagnostics, Document, Format, Overrides, ParseOptions, RotateAge, System};
 use logweir_engine::telemetry::{Level, LogSettings, Rotation};
+use std::path::PathBuf;
 
 /// How to read the configuration.
 pub(crate) fn parse_options(options: &Options) -> ParseOptions {
@@ -11,7 +12,13 @@ pub(crate) fn parse_options(options: &Options) -> ParseOptions {
         Some("v1") => Format::Fluentd,
         _ => Format::Guess,
     };
-    ParseOptions { format, inline: options.inline_config.clone() }
+    let variable = |name: &str| std::env::var_os(name).map(PathBuf::from);
+    ParseOptions {
+        format,
+        inline: options.inline_config.clone(),
+        include_dir: variable("LOGWEIR_CONFIG_INCLUDE_DIR"),
+        include_dir_default: variable("FLUENT_CONF_INCLUDE_DIR"),
+    }
 }
 
 /// Process-wide settings: defaults, then `<system>`, then the environment (`LOGWEIR_*`), then the command line.

@@ -135,6 +135,11 @@ impl Receipt {
         0
     }
 
+    /// How many times `buffer` has appended events of this emit.
+    pub fn appended(&self, buffer: BufferId) -> u32 {
+        self.appends.iter().find(|(id, _)| *id == buffer).map_or(0, |(_, count)| *count)
+    }
+
     /// An output did not take so many records of this emit.
     pub fn refuse(&mut self, records: u64) {
         self.refused += records;

@@ -6,6 +6,9 @@ use tokio::process::{Child, Command};
 /// After SIGTERM, for how long a command may go on before it is killed.
 pub(crate) const END_WAIT_MAX: std::time::Duration = std::time::Duration::from_secs(5);
 
+/// Tells a command which of Fluentd's workers has started it.
+pub(crate) const WORKER_VARIABLE: &str = "SERVERENGINE_WORKER_ID";
+
 /// `text` for /bin/sh, in a process group of its own.
 pub(crate) fn shell(text: &str) -> Command {
     let mut command = Command::new("/bin/sh");

@@ -114,6 +114,10 @@ impl Output for Copy {
         Box::pin(self.copy(stream, receipt))
     }
 
+    fn has(&self, receipt: &Receipt) -> bool {
+        self.stores.iter().any(|store| store.output.has(receipt))
+    }
+
     fn hands_on(&self) -> bool {
         true
     }

@@ -1,6 +1,6 @@
 //! `@type exec`: runs a command for each chunk, with the path of a file that holds the chunk's text as its last argument.
 
-use crate::child::{END_WAIT_MAX, Group, shell};
+use crate::child::{END_WAIT_MAX, Group, WORKER_VARIABLE, shell};
 use logweir_engine::buffer::Chunk;
 use logweir_engine::config::{Diagnostic, Params};
 use logweir_engine::event::Tag;
@@ -102,6 +102,7 @@ impl BufferedOutput for Exec {
                 .map_err(|e| failed("cannot write the chunk to a temporary file", &e))?;
             let command = format!("{} {}", self.command, quoted(&file.path().to_string_lossy()));
             let child = shell(&command)
+                .env(WORKER_VARIABLE, self.log.worker().to_string())
                 .stdin(Stdio::null())
                 .spawn()
                 .map_err(|error| failed("cannot run the command", &error))?;

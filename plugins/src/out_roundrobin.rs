@@ -1,7 +1,8 @@
-//! `@type roundrobin`: gives each stream to one of several outputs, in turn.
+//! `@type roundrobin`: gives each stream to one of several outputs, in turn. A forward chunk that its sender repeats, because its
+//! ack was lost, goes to the store that has it, whose turn it is or not: only that one recognises it.
 
 use logweir_engine::config::{Diagnostic, Params};
-use logweir_engine::delivery::Receipt;
+use logweir_engine::delivery::{Origin, Receipt};
 use logweir_engine::event::EventStream;
 use logweir_engine::plugin::{
     Build, BuildContext, Descriptor, EmitFuture, Kind, Output, OutputPlugin, Param, ParamKind, SectionSpec,
@@ -26,6 +27,7 @@ pub static PLUGIN: Descriptor = Descriptor {
 const TURN_MAX: i64 = 1_000_000;
 
 struct RoundRobin {
+    stores: Vec<Arc<dyn Output>>,
     /// One turn: each store as often as its weight says.
     turn: Vec<Arc<dyn Output>>,
     next: AtomicUsize,
@@ -50,13 +52,23 @@ fn build(params: &Params, context: &mut BuildContext<'_>) -> Result<OutputPlugin
     if stores.iter().any(|(_, weight)| *weight > 1) {
         shuffle(&mut turn);
     }
-    Ok(OutputPlugin::Direct(Box::new(RoundRobin { turn, next: AtomicUsize::new(0) })))
+    let stores = stores.into_iter().map(|(output, _)| output).collect();
+    Ok(OutputPlugin::Direct(Box::new(RoundRobin { stores, turn, next: AtomicUsize::new(0) })))
 }
 
 impl Output for RoundRobin {
     fn emit<'a>(&'a self, stream: EventStream, receipt: &'a mut Receipt) -> EmitFuture<'a> {
+        if matches!(receipt.origin(), Origin::Forward { .. })
+            && let Some(store) = self.stores.iter().find(|store| store.has(receipt))
+        {
+            return store.emit(stream, receipt);
+        }
         let at = self.next.fetch_add(1, Relaxed) % self.turn.len();
         self.turn[at].emit(stream, receipt)
+    }
+
+    fn has(&self, receipt: &Receipt) -> bool {
+        self.stores.iter().any(|store| store.has(receipt))
     }
 
     fn hands_on(&self) -> bool {
@@ -113,6 +125,36 @@ mod tests {
     #[tokio::test]
     async fn each_store_in_turn() {
         assert_eq!(spread(&["", "", ""], 7).await, [3, 2, 2]);
+    }
+
+    #[tokio::test]
+    async fn a_forward_chunk_that_comes_again_goes_to_the_store_that_has_it() {
+        let store = "<store>\n@type stdout\n<buffer>\n@type memory\nflush_mode lazy\n</buffer>\n</store>\n";
+        let mut driver = Driver::new(crate::PLUGINS);
+        let text = format!("<match **>\n@type roundrobin\n{store}{store}{store}</match>");
+        let output = driver.output(&text).unwrap();
+        let stores: Vec<_> = driver.shared.outputs.iter().map(|shown| Arc::clone(&shown.output)).collect();
+        for store in &stores {
+            store.start().await.unwrap();
+        }
+        // The second is sent three times in a row, the first once more at the end.
+        for chunk in ["a", "b", "b", "b", "c", "a"] {
+            let origin = Origin::Forward {
+                chunk: chunk.as_bytes().into(),
+                peer: "peer".into(),
+                arrival: chunk.len() as u64,
+            };
+            let stream = EventStream::new("t".into(), (&b"\x92\x01\x80"[..]).into(), 1);
+            output.emit(stream, &mut Receipt::durable(origin)).await.unwrap();
+        }
+        let held = |output: &Arc<dyn Output>| {
+            output.status().unwrap().buffer.map(|buffer| (buffer.records, buffer.replays))
+        };
+        let held: Vec<_> = stores.iter().filter_map(held).collect();
+        assert_eq!(held, [(1, 1), (1, 2), (1, 0)]);
+        for store in &stores {
+            store.shutdown().await;
+        }
     }
 
     #[tokio::test]

@@ -20,8 +20,10 @@ use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+mod counted;
 mod routed;
 
+pub(crate) use counted::Counted;
 pub(crate) use routed::Routed;
 
 /// The parameters that `text`, the inside of a directive, gives a plugin, and what it takes to build it.

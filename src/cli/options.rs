@@ -1,6 +1,7 @@
 //! Arguments to values. Later options win over earlier ones, as in Fluentd.
 
 use super::{BufferCommand, QueryOptions, StoreOptions};
+use crate::tools::{Form, Shape};
 use lexopt::prelude::*;
 use std::ffi::OsString;
 use std::path::PathBuf;
@@ -26,7 +27,12 @@ pub enum Command {
         show_secrets: bool,
     },
     /// `--show-plugin-config=input:tail`, or `doc input:tail`.
-    ShowPlugin(String),
+    ShowPlugin {
+        /// `KIND:PLUGIN`, or a plugin of whatever kind.
+        name: String,
+        /// One of the forms of fluent-plugin-config-format.
+        form: Option<Form>,
+    },
     /// `doc --all DIR`: write the reference pages.
     Reference(PathBuf),
     /// `--setup DIR`: install a sample configuration.
@@ -101,6 +107,7 @@ impl From<lexopt::Error> for UsageError {
     }
 }
 
+const WINDOWS_ONLY: &str = "is for Windows services: Logweir runs on Linux, where systemd starts it";
 const RUBY_ONLY: &str = "Logweir's plugins are built in; Ruby plugins and libraries are not loaded";
 
 /// Parses arguments (without the program's name).
@@ -117,10 +124,7 @@ pub fn parse(args: impl IntoIterator<Item = OsString>) -> Result<Command, UsageE
             Some(dir) => Ok(Command::Reference(dir.into())),
             None => Err(UsageError("doc --all needs a directory".to_owned())),
         },
-        Some("doc") => match args.get(1).and_then(|word| word.to_str()) {
-            Some(plugin) => Ok(Command::ShowPlugin(plugin.to_owned())),
-            None => Err(UsageError("doc needs a plugin, such as input:tail".to_owned())),
-        },
+        Some("doc") => parse_doc(&args[1..]),
         _ => parse_run(&args),
     }
 }
@@ -133,15 +137,22 @@ fn parse_run(args: &[OsString]) -> Result<Command, UsageError> {
         match arg {
             Short('c') | Long("config") => options.config_path = Some(parser.value()?.into()),
             Short('s') | Long("setup") => {
-                let dir = parser.optional_value().unwrap_or_else(|| "/etc/fluent".into());
+                let dir = optional_word(&mut parser).unwrap_or_else(|| "/etc/fluent".into());
                 return Ok(Command::Setup(dir.into()));
             }
             Short('V') | Long("version") => return Ok(Command::Version),
             Short('h') | Long("help") => return Ok(Command::Help),
-            Long("show-plugin-config") => return Ok(Command::ShowPlugin(parser.value()?.string()?)),
+            Long("show-plugin-config") => {
+                return Ok(Command::ShowPlugin { name: parser.value()?.string()?, form: None });
+            }
             Long("dry-run") => dry_run = true,
             Short('d') | Long("daemon") => options.daemonize = Some(parser.value()?.into()),
-            Long("under-supervisor" | "no-supervisor") => options.no_supervisor = true,
+            Long("under-supervisor") => {
+                options
+                    .ignored
+                    .push(("--under-supervisor".into(), "there is one process, without a supervisor"));
+            }
+            Long("no-supervisor") => options.no_supervisor = true,
             Long("workers") => options.workers = Some(parser.value()?.parse()?),
             Long("user") => options.user = Some(parser.value()?.string()?),
             Long("group") => options.group = Some(parser.value()?.string()?),
@@ -155,7 +166,9 @@ fn parse_run(args: &[OsString]) -> Result<Command, UsageError> {
                 options.emit_error_log_interval = Some(parser.value()?.parse()?)
             }
             Long("suppress-repeated-stacktrace") => {
-                let _ = parser.optional_value();
+                if let Some(word) = optional_word(&mut parser) {
+                    bool_word(&word.string()?)?;
+                }
                 options
                     .ignored
                     .push(("--suppress-repeated-stacktrace".into(), "Logweir logs no stack traces"));
@@ -193,12 +206,33 @@ fn parse_run(args: &[OsString]) -> Result<Command, UsageError> {
                 let _ = parser.value()?;
                 options.ignored.push((name, RUBY_ONLY));
             }
+            Short('x') | Long("signame") => return Err(UsageError(format!("--signame {WINDOWS_ONLY}"))),
+            Long(name) if name.contains("winsvc") => {
+                return Err(UsageError(format!("--{name} {WINDOWS_ONLY}")));
+            }
             Value(extra) => return Err(UsageError(format!("unexpected argument {extra:?}"))),
             other => return Err(other.unexpected().into()),
         }
     }
     let options = Box::new(options);
     Ok(if dry_run { Command::Check(options) } else { Command::Run(options) })
+}
+
+/// The value of an option that may go without: behind a `=`, or the next argument if that is no option.
+fn optional_word(parser: &mut lexopt::Parser) -> Option<OsString> {
+    if let Some(value) = parser.optional_value() {
+        return Some(value);
+    }
+    let is_word = |next: &std::ffi::OsStr| !next.as_encoded_bytes().starts_with(b"-");
+    parser.try_raw_args()?.next_if(is_word)
+}
+
+fn bool_word(word: &str) -> Result<bool, UsageError> {
+    match word {
+        "true" | "yes" | "+" => Ok(true),
+        "false" | "no" | "nil" => Ok(false),
+        other => Err(UsageError(format!("invalid argument: --suppress-repeated-stacktrace {other}"))),
+    }
 }
 
 fn parse_check(args: &[OsString]) -> Result<Command, UsageError> {
@@ -219,6 +253,28 @@ fn parse_check(args: &[OsString]) -> Result<Command, UsageError> {
         }
         other => Ok(other),
     }
+}
+
+fn parse_doc(args: &[OsString]) -> Result<Command, UsageError> {
+    let (mut name, mut form) = (None, None);
+    let mut parser = lexopt::Parser::from_args(args);
+    while let Some(arg) = parser.next()? {
+        match arg {
+            Short('f') | Long("format") => {
+                let word = parser.value()?.string()?;
+                let shape = Shape::parse(&word)
+                    .ok_or_else(|| UsageError(format!("--format is markdown, txt or json, not {word}")))?;
+                form.get_or_insert_with(Form::default).shape = shape;
+            }
+            Short('c') | Long("compact") => form.get_or_insert_with(Form::default).compact = true,
+            Short('t') | Long("table") => form.get_or_insert_with(Form::default).table = true,
+            Short('h') | Long("help") => return Ok(Command::Help),
+            Value(word) if name.is_none() => name = Some(word.string()?),
+            other => return Err(other.unexpected().into()),
+        }
+    }
+    let name = name.ok_or_else(|| UsageError("doc needs a plugin, such as input:tail".to_owned()))?;
+    Ok(Command::ShowPlugin { name, form })
 }
 
 fn parse_show_config(args: &[OsString]) -> Result<Command, UsageError> {
@@ -305,7 +361,10 @@ mod tests {
     fn doc_takes_a_plugin_or_a_directory_for_all() {
         let parsed = |args: &[&str]| parse(args.iter().map(OsString::from));
         assert_eq!(parsed(&["doc", "--all", "d"]).unwrap(), Command::Reference("d".into()));
-        assert_eq!(parsed(&["doc", "input:tail"]).unwrap(), Command::ShowPlugin("input:tail".to_owned()));
+        assert_eq!(
+            parsed(&["doc", "input:tail"]).unwrap(),
+            Command::ShowPlugin { name: "input:tail".to_owned(), form: None }
+        );
         assert!(parsed(&["doc", "--all"]).unwrap_err().0.contains("directory"));
     }
 

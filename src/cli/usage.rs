@@ -22,30 +22,42 @@ Usage: logweir                              without a configuration: take logs i
        logweir buffer list [PATH...]        the chunks of file buffers
        logweir buffer cat PATH|CHUNK-ID...  the records in chunks
        logweir buffer export PATH --to DIR  chunks as files of Fluentd's, for a way back
-       logweir doc KIND:PLUGIN              the parameters of a plugin, such as input:tail
+       logweir doc KIND:PLUGIN [OPTIONS]    the parameters of a plugin, such as input:tail
        logweir doc --all DIR                reference pages of all plugins, with the examples in DIR/examples
        logweir query [SQL] [OPTIONS]        ask the embedded store or a ClickHouse server; without SQL: a prompt
        logweir store --path DIR [OPTIONS]   the embedded ClickHouse, with ClickHouse's HTTP interface
+Fluentd's small commands; each has a --help, and is also what a link of that name to this program does:
+       logweir cat TAG                      fluent-cat: standard input as events to a forward input
+       logweir ctl COMMAND PID              fluent-ctl: signals by name
+       logweir binlog-reader COMMAND        fluent-binlog-reader: the events in a chunk file
+       logweir plugin-config-format TYPE NAME   fluent-plugin-config-format
 
 Options of run and check (Fluentd's):
     -c, --config PATH                config file (default: $FLUENT_CONF, or /etc/fluent/fluent.conf)
         --dry-run                    check the configuration and exit
         --config-file-type TYPE      yaml, yml or guess (default: by the file's name)
-    -i, --inline-config TEXT         text appended to the configuration
+        --use-v1-config              accepted; there is no other language (--use-v0-config is refused)
+        --conf-encoding ENCODING     utf-8 or ascii
+    -i, --inline-config TEXT         text appended to the configuration; - reads it from standard input
     -o, --log PATH                   log file
         --log-rotate-age AGE         rotated log files to keep, or daily, weekly, monthly
         --log-rotate-size BYTES      size at which the log file is rotated
+        --log-event-verbose          log lines of a stop are events for <label @FLUENT_LOG> too
     -v, --verbose / -vv              debug / trace
     -q, --quiet / -qq                warnings / errors only
     -d, --daemon PIDFILE             go to the background and write the pid
-        --workers NUM                accepted; Logweir is one process that uses all cores
+        --no-supervisor              accepted with one worker; there is no supervisor
+        --workers NUM                the workers that <worker N> may name; Logweir is one process that uses all cores
         --user NAME, --group NAME    change to them after the start
         --umask OCTAL                file creation mask
         --without-source             start no inputs
+        --with-source-only           start inputs only, and keep what they take until SIGWINCH
         --strict-config-value        refuse values that do not have the form of their type
         --suppress-config-dump       do not print the configuration at the start
         --emit-error-log-interval S  at most one 'emit transaction failed' within S seconds
-        --show-plugin-config=PLUGIN  same as doc
+        --enable-input-metrics       monitor_agent counts what inputs emit (--disable-input-metrics: not)
+        --enable-size-metrics        and how many bytes
+        --show-plugin-config PLUGIN  same as doc
     -s, --setup [DIR]                write a sample configuration
         --version, -h, --help
 Options of store:
@@ -71,5 +83,43 @@ Options of buffer (PATH: a directory, a chunk file, or a `path` of a <buffer> wi
         --format file|file_single    export: which of Fluentd's buffers (default: file)
         --compress text|gzip         export: as the <buffer> that will read it says (default: gzip if all chunks are)
   list and cat change nothing and may be used while Logweir runs. The exit status is 2 if something was damaged.
-Options for Ruby (-p, -I, -r, -g, -G) are accepted and ignored with a warning.
+Options of doc:
+    -f, --format FORMAT              markdown, txt or json, as fluent-plugin-config-format has them
+    -c, --compact                    compact Markdown, or JSON on one line
+    -t, --table                      parameters as a Markdown table
+Accepted and ignored with a warning, since there is no Ruby and no worker process:
+    -p, --plugin DIR, -I PATH, -r NAME, -g, --gemfile FILE, -G, --gem-path DIR,
+    --suppress-repeated-stacktrace [BOOL], --disable-shared-socket, --under-supervisor
 ";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::BTreeSet;
+
+    /// Words that begin with `-` and a letter, or `--`.
+    fn options(text: &str) -> BTreeSet<&str> {
+        let words = text.split(|c: char| c.is_whitespace() || "`,()[]|=/:;".contains(c));
+        let is_option = |word: &&str| {
+            let name =
+                word.strip_prefix("--").or_else(|| word.strip_prefix('-').filter(|name| name.len() == 1));
+            name.is_some_and(|name| name.starts_with(|c: char| c.is_ascii_alphabetic()))
+        };
+        words.map(|word| word.trim_end_matches('.')).filter(is_option).collect()
+    }
+
+    #[test]
+    fn the_page_of_the_command_line_has_every_option_that_help_has_and_no_other() {
+        let page = include_str!("../../docs/command-line.md");
+        let mut help = USAGE.to_owned();
+        for tool in crate::tools::TOOLS {
+            help.push_str(tool.usage());
+            assert!(page.contains(tool.name()), "{}", tool.name());
+        }
+        let (in_help, in_page) = (options(&help), options(page));
+        let missing: Vec<_> = in_help.difference(&in_page).collect();
+        assert!(missing.is_empty(), "docs/command-line.md lacks {missing:?}");
+        let unknown: Vec<_> = in_page.difference(&in_help).collect();
+        assert!(unknown.is_empty(), "docs/command-line.md has {unknown:?}, which --help does not");
+    }
+}

@@ -3,18 +3,27 @@
 use crate::cli::Options;
 use crate::configuration::{Configuration, starting_message};
 use crate::{identity, process};
+use logweir_engine::config::System;
 use logweir_engine::plugin::Registry;
 use logweir_engine::telemetry::{self, PluginLog};
 use logweir_engine::{log_error, log_info};
+use std::ffi::CString;
+use std::fs::DirBuilder;
+use std::os::unix::fs::DirBuilderExt;
 use std::process::ExitCode;
 
 pub(crate) fn run(options: Options, registry: Registry) -> ExitCode {
+    if options.no_supervisor && options.workers.is_some_and(|workers| workers > 1) {
+        println!("Error: multi workers is not supported with --no-supervisor");
+        return ExitCode::from(EXIT_UNRECOVERABLE);
+    }
     run_and_say(options, registry, None)
 }
 
 /// Runs, and prints `page` when everything is started.
 pub(super) fn run_and_say(options: Options, registry: Registry, page: Option<String>) -> ExitCode {
     telemetry::listen_to_libraries();
+    telemetry::prometheus::install_recorder();
     let log = PluginLog::program();
     if let Some(pid_file) = options.daemonize.clone() {
         match identity::daemonize(&pid_file) {
@@ -34,8 +43,9 @@ pub(super) fn run_and_say(options: Options, registry: Registry, page: Option<Str
     let Some((configuration, loaded)) = Configuration::load(options, registry) else {
         return ExitCode::FAILURE;
     };
-    if let Some(name) = &loaded.plan.system.process_name {
-        identity::set_name(name);
+    if let Err(error) = prepare(&loaded.plan.system) {
+        log_error!(log, error);
+        return ExitCode::FAILURE;
     }
     if !loaded.plan.system.suppress_config_dump {
         configuration.log_dump();
@@ -53,3 +63,24 @@ pub(super) fn run_and_say(options: Options, registry: Registry, page: Option<Str
     runtime.shutdown_background();
     code
 }
+
+/// The folder of buffers and storages, and the name in the process list.
+fn prepare(system: &System) -> Result<(), String> {
+    if let Some(root) = &system.root_dir {
+        let mode = system.dir_permission.unwrap_or(DIR_MODE);
+        let made = DirBuilder::new().recursive(true).mode(mode).create(root);
+        made.map_err(|error| format!("failed to create root directory:{}, {error}", root.display()))?;
+    }
+    if let Some(name) = &system.process_name {
+        // The kernel keeps 15 bytes of it; a name with a zero byte is none.
+        if let Ok(name) = CString::new(format!("worker:{name}")) {
+            let _ = rustix::thread::set_name(&name);
+        }
+    }
+    Ok(())
+}
+
+/// Fluentd's default mode of folders.
+const DIR_MODE: u32 = 0o755;
+/// Fluentd's exit status for what a restart would not mend.
+const EXIT_UNRECOVERABLE: u8 = 2;

@@ -1,5 +1,6 @@
 //! `--show-plugin-config=input:tail` and `logweir doc input:tail`: a plugin's parameters from its table.
 
+use crate::tools::{self, Form};
 use logweir_engine::plugin::{
     DefaultValue, Descriptor, Kind, Param, ParamKind, Registry, SectionSpec, Status,
 };
@@ -14,7 +15,7 @@ const KINDS: &[(&str, Kind)] = &[
     ("formatter", Kind::Formatter),
 ];
 
-pub(crate) fn show_plugin(name: &str, registry: &Registry) -> ExitCode {
+pub(crate) fn show_plugin(name: &str, form: Option<Form>, registry: &Registry) -> ExitCode {
     let (kind, plugin) = name.split_once(':').unwrap_or(("", name));
     let kinds = KINDS.iter().filter(|(word, _)| kind.is_empty() || *word == kind);
     let found: Vec<(&str, &Descriptor)> =
@@ -29,7 +30,14 @@ pub(crate) fn show_plugin(name: &str, registry: &Registry) -> ExitCode {
         return ExitCode::FAILURE;
     }
     for (word, descriptor) in found {
-        print!("{}", describe(word, descriptor));
+        match form.map(|form| tools::describe(word, descriptor.name, form, registry)) {
+            None => print!("{}", describe(word, descriptor)),
+            Some(Ok(text)) => print!("{text}"),
+            Some(Err(error)) => {
+                eprintln!("error: {error}");
+                return ExitCode::FAILURE;
+            }
+        }
     }
     ExitCode::SUCCESS
 }

@@ -1,22 +1,32 @@
 //! The top level of a configuration sorted into sources, pipelines and labels (spec config-syntax 5).
 
 use logweir_engine::config::{Diagnostic, Diagnostics, Element, System, root_parameters};
+use logweir_engine::route::Workers;
 
-/// The directives of a configuration. `<worker>` sections are dissolved: one process does the work of all workers.
+/// The directives of a configuration. Those in `<worker>` sections come behind all others, as in Fluentd.
 #[derive(Default)]
 pub(super) struct Directives<'a> {
     /// `<source>`
-    pub(super) sources: Vec<&'a Element>,
+    pub(super) sources: Vec<Placed<'a>>,
     /// `<filter>` and `<match>` of the top level, in order.
-    pub(super) rules: Vec<&'a Element>,
+    pub(super) rules: Vec<Placed<'a>>,
     /// `<label @NAME>`, each name once.
     pub(super) labels: Vec<Label<'a>>,
+}
+
+/// A directive, and the `<worker>` that it stands in.
+#[derive(Clone, Copy)]
+pub(super) struct Placed<'a> {
+    pub(super) element: &'a Element,
+    pub(super) workers: Workers,
 }
 
 /// One label.
 pub(super) struct Label<'a> {
     /// Its name, with `@`.
     pub(super) name: &'a str,
+    /// The `<worker>` that it stands in.
+    pub(super) workers: Workers,
     /// Its `<filter>` and `<match>`, in order.
     pub(super) rules: Vec<&'a Element>,
 }
@@ -26,17 +36,17 @@ impl<'a> Directives<'a> {
         let mut directives = Self::default();
         diagnostics.extend(root_parameters(root));
         let mut taken_workers = Vec::new();
-        for element in &root.elements {
-            if element.name != "worker" {
-                directives.add(element, diagnostics);
-                continue;
-            }
-            if let Err(problem) = check_worker(element, system.workers, &mut taken_workers) {
-                diagnostics.push(problem);
-            }
-            for inner in &element.elements {
+        let (workers, others): (Vec<_>, Vec<_>) =
+            root.elements.iter().partition(|element| element.name == "worker");
+        for element in others {
+            directives.add(Placed { element, workers: Workers::ALL }, diagnostics);
+        }
+        for section in workers {
+            let workers = check_worker(section, system.workers, &mut taken_workers);
+            let workers = workers.map_err(|problem| diagnostics.push(problem)).unwrap_or_default();
+            for inner in &section.elements {
                 if matches!(inner.name.as_str(), "source" | "match" | "filter" | "label") {
-                    directives.add(inner, diagnostics);
+                    directives.add(Placed { element: inner, workers }, diagnostics);
                 } else {
                     let message = format!("<worker> section cannot have <{}> directive", inner.name);
                     diagnostics.push(Diagnostic::error(message).at(&inner.span));
@@ -49,11 +59,12 @@ impl<'a> Directives<'a> {
         directives
     }
 
-    fn add(&mut self, element: &'a Element, diagnostics: &mut Diagnostics) {
+    fn add(&mut self, placed: Placed<'a>, diagnostics: &mut Diagnostics) {
+        let element = placed.element;
         match element.name.as_str() {
-            "source" => self.sources.push(element),
-            "filter" | "match" => self.rules.push(element),
-            "label" => match self.label(element) {
+            "source" => self.sources.push(placed),
+            "filter" | "match" => self.rules.push(placed),
+            "label" => match self.label(placed) {
                 Ok(label) => self.labels.push(label),
                 Err(problem) => diagnostics.push(problem),
             },
@@ -67,7 +78,7 @@ impl<'a> Directives<'a> {
         }
     }
 
-    fn label(&self, element: &'a Element) -> Result<Label<'a>, Diagnostic> {
+    fn label(&self, Placed { element, workers }: Placed<'a>) -> Result<Label<'a>, Diagnostic> {
         let name = element.arg.as_str();
         let message = match name {
             "" => "Missing symbol argument on <label> directive".to_owned(),
@@ -82,7 +93,7 @@ impl<'a> Directives<'a> {
                     .filter(|e| matches!(e.name.as_str(), "filter" | "match"))
                     .collect();
                 if rules.iter().any(|rule| rule.name == "match") {
-                    return Ok(Label { name, rules });
+                    return Ok(Label { name, workers, rules });
                 }
                 format!("Missing <match> sections in <label {name}> section")
             }
@@ -91,17 +102,18 @@ impl<'a> Directives<'a> {
     }
 }
 
-/// `<worker N>` or `<worker N-M>`; `taken` are the ids of ranges so far.
-fn check_worker(element: &Element, workers: u32, taken: &mut Vec<u32>) -> Result<(), Diagnostic> {
-    let refuse = |message: String| Err(Diagnostic::error(message).at(&element.span));
+/// `<worker N>` or `<worker N-M>`; `taken` are the ranges so far.
+fn check_worker(element: &Element, workers: u32, taken: &mut Vec<(u32, u32)>) -> Result<Workers, Diagnostic> {
+    let refuse = |message: String| {
+        Err(Diagnostic::error(message).at(element.arg_span.as_ref().unwrap_or(&element.span)))
+    };
     let last_allowed = workers.saturating_sub(1);
     if element.arg.is_empty() {
         return refuse("Missing worker id on <worker> directive".to_owned());
     }
-    let number = |text: &str| text.trim().parse::<u32>().unwrap_or(0);
-    let (first, last) = match element.arg.split_once('-') {
-        Some((first, last)) => (number(first), number(last)),
-        None => (number(&element.arg), number(&element.arg)),
+    let (first, last) = element.arg.split_once('-').unwrap_or((&element.arg, &element.arg));
+    let (Ok(first), Ok(last)) = (first.trim().parse::<u32>(), last.trim().parse::<u32>()) else {
+        return refuse(format!("worker id should be integer: {}", element.arg));
     };
     if first > last {
         return refuse(format!(
@@ -116,14 +128,19 @@ fn check_worker(element: &Element, workers: u32, taken: &mut Vec<u32>) -> Result
         ));
     }
     if element.arg.contains('-') {
-        if let Some(id) = (first..=last).find(|id| taken.contains(id)) {
-            let free: Vec<u32> = (0..workers).filter(|id| !taken.contains(id)).collect();
+        let is_taken = |id: u32| taken.iter().any(|(first, last)| (*first..=*last).contains(&id));
+        let common = taken.iter().filter(|(from, to)| *from <= last && first <= *to);
+        if let Some(id) = common.map(|(from, _)| first.max(*from)).min() {
+            let free: Vec<u32> = (0..workers).filter(|id| !is_taken(*id)).take(FREE_SHOWN_MAX).collect();
             return refuse(format!(
                 "specified worker_id<{id}> collisions is detected on <worker> directive. Available worker id(s): \
                  {free:?}"
             ));
         }
-        taken.extend(first..=last);
+        taken.push((first, last));
     }
-    Ok(())
+    Ok(Workers::only(first, last))
 }
+
+/// More numbers than this help nobody.
+const FREE_SHOWN_MAX: usize = 64;

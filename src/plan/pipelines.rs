@@ -1,22 +1,25 @@
 //! Builds the plugins of all directives and connects labels.
 
-use super::directives::Directives;
+mod labels;
+
+use super::directives::{Directives, Placed};
+use super::source_only::{self, Held};
 use super::{PlannedFilter, PlannedInput};
+use labels::{LOG_LABEL, undefined_label};
 use logweir_engine::config::{Checker, Diagnostic, Diagnostics, Element, Params, Session, System};
 use logweir_engine::log_info;
 use logweir_engine::plugin::{
     Build, BuildContext, BuiltOutput, CountedFilter, Descriptor, FileBuffer, Filter, FilterCounters,
-    InputCounters, Kind, LabelRef, PluginId, PluginInfo, PluginState, ROOT_LABEL, Registry, Shared,
+    InputCounters, Kind, PluginId, PluginInfo, PluginState, ROOT_LABEL, Registry, Shared,
 };
-use logweir_engine::route::{Collector, ErrorEvents, Router, TagPatterns};
+use logweir_engine::route::{Collector, ErrorEvents, Router, Rule, TagPatterns, Workers};
 use logweir_engine::telemetry::PluginLog;
-use std::collections::HashMap;
+use logweir_engine::telemetry::prometheus::MetricRegistry;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 /// Records that failed go here.
 const ERROR_LABEL: &str = "@ERROR";
-/// The program's own log lines go here.
-const LOG_LABEL: &str = "@FLUENT_LOG";
 
 /// What [`build`] made.
 #[derive(Default)]
@@ -27,6 +30,13 @@ pub(super) struct Built {
     pub(super) file_buffers: Vec<FileBuffer>,
     pub(super) log_router: Option<Arc<Router>>,
     pub(super) routers: Vec<Arc<Router>>,
+    pub(super) held: Vec<Held>,
+}
+
+/// A label that was built.
+struct BuiltLabel {
+    workers: Workers,
+    router: Arc<Router>,
 }
 
 struct Builder<'a> {
@@ -35,8 +45,19 @@ struct Builder<'a> {
     session: &'a Arc<Session>,
     diagnostics: &'a mut Diagnostics,
     shared: Shared,
+    /// `system` as plugins in the `<worker>` see it whose plugins are being built.
+    worker_system: Option<System>,
     errors: ErrorEvents,
+    /// For what runs in no worker that has the label `@ERROR`.
+    unlabelled_errors: ErrorEvents,
+    error_workers: Option<Workers>,
     filters: Vec<PlannedFilter>,
+    labels: HashMap<String, BuiltLabel>,
+    root_rules: Arc<[Rule]>,
+    /// The top level as inputs (and outputs that emit) in a `<worker>` see it.
+    roots: BTreeMap<Workers, Arc<Router>>,
+    /// Where inputs emit to, by a name for it.
+    targets: BTreeMap<String, Arc<Router>>,
     /// Inputs, and the filters of the pipeline in work, as monitoring shows them.
     shown_inputs: Vec<PluginInfo>,
     shown_filters: Vec<PluginInfo>,
@@ -48,62 +69,102 @@ pub(super) fn build(
     directives: &Directives<'_>,
     system: &System,
     registry: &Registry,
+    metrics: &Arc<MetricRegistry>,
     session: &Arc<Session>,
     diagnostics: &mut Diagnostics,
 ) -> Built {
     let log = PluginLog::program();
-    let interval = system.emit_error_log_interval.unwrap_or_default();
+    let errors = ErrorEvents::new(log.clone(), system.emit_error_log_interval.unwrap_or_default());
     let mut builder = Builder {
         system,
         registry,
         session,
         diagnostics,
-        shared: Shared::default(),
-        errors: ErrorEvents::new(log.clone(), interval),
+        shared: Shared::new(Arc::clone(metrics)),
+        worker_system: None,
+        unlabelled_errors: errors.without_label(),
+        errors,
+        error_workers: directives.labels.iter().find(|l| l.name == ERROR_LABEL).map(|l| l.workers),
         filters: Vec::new(),
+        labels: HashMap::new(),
+        root_rules: Arc::default(),
+        roots: BTreeMap::new(),
+        targets: BTreeMap::new(),
         shown_inputs: Vec::new(),
         shown_filters: Vec::new(),
         log,
     };
-    let mut labels = HashMap::new();
     let mut shown_labels = Vec::new();
     for label in &directives.labels {
-        // Errors inside @ERROR are only logged.
-        let errors =
-            if label.name == ERROR_LABEL { builder.errors.without_label() } else { builder.errors.clone() };
-        let router = builder.router(&label.rules, errors, Some(label.name));
+        let workers = label.workers;
+        let rules = label.rules.iter().map(|element| Placed { element, workers });
+        let rules = builder.rules(rules, Some(label.name));
+        let errors = builder.errors_of(workers, label.name);
+        let quiet = label.name == LOG_LABEL;
+        let router = Router::of_workers(rules, workers, system.workers, errors, builder.log.clone(), quiet);
         shown_labels.extend(builder.take_shown());
-        labels.insert(label.name.to_owned(), router);
+        builder.labels.insert(label.name.to_owned(), BuiltLabel { workers, router });
     }
-    if let Some(router) = labels.get(ERROR_LABEL) {
-        builder.errors.connect(router);
+    if let Some(label) = builder.labels.get(ERROR_LABEL) {
+        builder.errors.connect(&label.router);
     }
-    let errors = builder.errors.clone();
-    let root = builder.router(&directives.rules, errors, None);
+    builder.root_rules = builder.rules(directives.rules.iter().copied(), None);
     let shown_root = builder.take_shown();
-    labels.insert(ROOT_LABEL.to_owned(), Arc::clone(&root));
-    let inputs =
-        directives.sources.iter().filter_map(|source| builder.input(source, &labels, &root)).collect();
-    builder.connect(&labels, directives);
+    let root = builder.root(Workers::ALL);
+    let inputs = directives.sources.iter().filter_map(|source| builder.input(*source)).collect();
+    builder.connect(directives);
+    let held = builder.held();
     let shown = std::mem::take(&mut builder.shown_inputs).into_iter().chain(shown_root).chain(shown_labels);
+    let shown = shown.chain(builder.take_shown());
     builder.shared.plugins.complete(shown.collect(), &root);
-    let takes_own_log = root.takes(&"fluent.info".into());
-    let log_router = labels.get(LOG_LABEL).cloned().or_else(|| takes_own_log.then_some(root));
+    let log_router = builder.log_router(&root);
+    let labels = builder.labels.into_values().map(|label| label.router);
     Built {
         inputs,
         filters: builder.filters,
         outputs: builder.shared.outputs,
         file_buffers: builder.shared.file_buffers,
         log_router,
-        routers: labels.into_values().collect(),
+        routers: labels.chain(builder.roots.into_values()).collect(),
+        held,
     }
 }
 
 impl Builder<'_> {
-    fn router(&mut self, rules: &[&Element], errors: ErrorEvents, label: Option<&str>) -> Arc<Router> {
+    /// Plugins that are built from here on stand in this `<worker>`.
+    fn enter(&mut self, workers: Workers) {
+        self.shared.workers = workers;
+        self.worker_system = workers.range().map(|range| self.system.in_workers(range));
+    }
+
+    /// What `workers` see of the top level.
+    fn root(&mut self, workers: Workers) -> Arc<Router> {
+        if let Some(router) = self.roots.get(&workers) {
+            return Arc::clone(router);
+        }
+        let errors = self.errors_of(workers, ROOT_LABEL);
+        let (rules, count) = (Arc::clone(&self.root_rules), self.system.workers);
+        let router = Router::of_workers(rules, workers, count, errors, self.log.clone(), false);
+        self.roots.insert(workers, Arc::clone(&router));
+        router
+    }
+
+    /// Where records go that a plugin of `label` in these workers cannot handle. Errors inside @ERROR are only logged.
+    fn errors_of(&self, workers: Workers, label: &str) -> ErrorEvents {
+        match self.error_workers {
+            Some(those) if label != ERROR_LABEL && those.overlap(workers) => self.errors.clone(),
+            _ => self.unlabelled_errors.clone(),
+        }
+    }
+
+    fn rules<'e>(
+        &mut self,
+        directives: impl Iterator<Item = Placed<'e>>,
+        label: Option<&str>,
+    ) -> Arc<[Rule]> {
         self.shared.label = label.map(str::to_owned);
-        let mut collectors = Vec::new();
-        for element in rules {
+        let mut rules = Vec::new();
+        for Placed { element, workers } in directives {
             let patterns = match TagPatterns::parse(&element.arg) {
                 Ok(patterns) => patterns,
                 Err(error) => {
@@ -112,11 +173,13 @@ impl Builder<'_> {
                     continue;
                 }
             };
+            self.enter(workers);
+            let errors = self.errors_of(workers, label.unwrap_or(ROOT_LABEL));
             if let Some(collector) = self.collector(element, &errors, label) {
-                collectors.push((patterns, collector));
+                rules.push(Rule { patterns, collector, workers });
             }
         }
-        Router::new(collectors, errors, self.log.clone(), label == Some(LOG_LABEL))
+        rules.into()
     }
 
     fn collector(
@@ -152,36 +215,33 @@ impl Builder<'_> {
         Ok(filter)
     }
 
-    fn input(
-        &mut self,
-        element: &Element,
-        labels: &HashMap<String, Arc<Router>>,
-        root: &Arc<Router>,
-    ) -> Option<PlannedInput> {
+    fn input(&mut self, Placed { element, workers }: Placed<'_>) -> Option<PlannedInput> {
         let params = self.check(element, Kind::Input)?;
+        self.enter(workers);
+        self.shared.label = None;
         log_info!(self.log, "adding source", type = params.plugin_type());
-        self.try_input(&params, labels, root).map_err(|problem| self.diagnostics.push(problem)).ok()
+        self.try_input(&params, workers).map_err(|problem| self.diagnostics.push(problem)).ok()
     }
 
-    fn try_input(
-        &mut self,
-        params: &Params,
-        labels: &HashMap<String, Arc<Router>>,
-        root: &Arc<Router>,
-    ) -> Result<PlannedInput, Diagnostic> {
+    fn try_input(&mut self, params: &Params, workers: Workers) -> Result<PlannedInput, Diagnostic> {
         let descriptor = self.descriptor(params, Kind::Input)?;
         let Build::Input(build) = descriptor.build else { return Err(params.error_here("not an input")) };
-        let router = match params.label() {
-            None => root,
-            Some(name) => labels.get(name).ok_or_else(|| undefined_label(name, labels.keys(), params))?,
+        let label = params.label().filter(|name| *name != ROOT_LABEL);
+        let router = match label {
+            None => self.root(workers),
+            Some(name) => {
+                let router = self.find(name, workers);
+                router.ok_or_else(|| undefined_label(name, self.labels.keys(), params))?
+            }
         };
+        self.targets.insert(source_only::target_name(label, workers), Arc::clone(&router));
         let (id, log) = self.identity(params)?;
-        let errors = self.errors.clone();
+        let errors = self.errors_of(workers, label.unwrap_or(ROOT_LABEL));
         let input = build(params, &mut self.context(id.clone(), log.clone(), errors))?;
         let counters = Arc::new(InputCounters::of(&id.text, params.plugin_type()));
         let state = PluginState::Input(Arc::clone(&counters));
         self.shown_inputs.push(PluginInfo::new(id.clone(), params, state));
-        Ok(PlannedInput { id, type_name: descriptor.name, log, router: Arc::clone(router), counters, input })
+        Ok(PlannedInput { id, type_name: descriptor.name, log, router, counters, input })
     }
 
     /// Outputs and filters of the pipeline that was just built, as monitoring shows them.
@@ -191,16 +251,15 @@ impl Builder<'_> {
         shown
     }
 
-    /// Labels that outputs refer to.
-    fn connect(&mut self, labels: &HashMap<String, Arc<Router>>, directives: &Directives<'_>) {
-        let mut references: Vec<(&String, &LabelRef)> = self.shared.labels.iter().collect();
-        references.sort_by_key(|(name, _)| name.as_str());
-        for (name, reference) in references {
-            match labels.get(name) {
-                Some(router) => reference.connect(router),
-                None => self.diagnostics.push(undefined_reference(name, directives)),
-            }
-        }
+    /// The buffers of with_source_only.
+    fn held(&mut self) -> Vec<Held> {
+        self.enter(Workers::ALL);
+        let targets = std::mem::take(&mut self.targets);
+        let errors = self.unlabelled_errors.clone();
+        source_only::build(targets, self.system, errors, &mut self.shared).unwrap_or_else(|problem| {
+            self.diagnostics.push(problem);
+            Vec::new()
+        })
     }
 
     fn check(&mut self, element: &Element, kind: Kind) -> Option<Params> {
@@ -224,7 +283,8 @@ impl Builder<'_> {
 
     fn identity(&mut self, params: &Params) -> Result<(PluginId, PluginLog), Diagnostic> {
         let id = self.shared.identify(params)?;
-        let log = PluginLog::new(id.configured.then(|| id.text.clone()), params.log_level());
+        let log = PluginLog::new(id.configured.then(|| id.text.clone()), params.log_level())
+            .in_worker(self.shared.workers.first());
         Ok((id, log))
     }
 
@@ -232,35 +292,11 @@ impl Builder<'_> {
         BuildContext {
             id,
             log,
-            system: self.system,
+            system: self.worker_system.as_ref().unwrap_or(self.system),
             registry: self.registry,
             errors,
             shared: &mut self.shared,
             secondary_of: None,
         }
     }
-}
-
-fn undefined_label<'a>(name: &str, labels: impl Iterator<Item = &'a String>, params: &Params) -> Diagnostic {
-    let known: Vec<&str> = labels.map(String::as_str).collect();
-    params
-        .error("@label", format!("{name} label not found"))
-        .class_name("ArgumentError")
-        .help(format!("labels of this configuration: {}", known.join(", ")))
-}
-
-/// An output's `@label` (or that of an output nested in it) that no `<label>` defines, at its place in the file.
-fn undefined_reference(name: &str, directives: &Directives<'_>) -> Diagnostic {
-    let problem = Diagnostic::error(format!("{name} label not found")).class_name("ArgumentError");
-    let rules = directives.rules.iter().chain(directives.labels.iter().flat_map(|label| &label.rules));
-    match rules.copied().find_map(|element| find_attr(element, name)) {
-        Some(span) => problem.at(&span),
-        None => problem,
-    }
-}
-
-fn find_attr(element: &Element, label: &str) -> Option<logweir_engine::config::Span> {
-    let own = element.attrs.iter().find(|attr| attr.value.text() == Some(label));
-    own.map(|attr| attr.value_span.clone())
-        .or_else(|| element.elements.iter().find_map(|inner| find_attr(inner, label)))
 }

@@ -6,8 +6,11 @@ mod clickhouse;
 mod cluster;
 mod haproxy;
 mod http;
+mod journal;
+mod kubernetes;
 mod libchdb;
 mod process;
+mod prometheus;
 mod proxy;
 mod zookeeper;
 
@@ -15,7 +18,10 @@ pub use clickhouse::{ClickHouse, Options};
 pub use cluster::{CLUSTER, ClickHouseCluster};
 pub use haproxy::HaProxy;
 pub use http::{HttpAnswer, http_request};
+pub use journal::{JournalFolder, journal_entry};
+pub use kubernetes::{KubernetesApi, Pod, namespace};
 pub use libchdb::Libchdb;
+pub use prometheus::{Prometheus, promtool};
 pub use proxy::{Cut, Proxy};
 pub use zookeeper::ZooKeeper;
 

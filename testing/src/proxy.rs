@@ -27,6 +27,8 @@ pub enum Cut {
     MidAnswer,
     /// The server answers; the client hears nothing for so long, and then the answer.
     Late(Duration),
+    /// The client's connection ends; the whole request gets to the server so much later, as from a socket that nobody had read.
+    Delayed(Duration),
 }
 
 /// A running proxy.
@@ -64,7 +66,7 @@ impl Proxy {
         self.port
     }
 
-    /// How often each cut was made.
+    /// How often each cut was made. One that is delayed is made when the server has answered.
     pub fn cuts(&self) -> BTreeMap<Cut, u64> {
         self.cuts.lock().expect("a proxy that did not panic").clone()
     }
@@ -89,6 +91,16 @@ fn serve(
     let mut answers = BufReader::new(server.try_clone()?);
     while let Some(request) = Message::read(&mut requests, false)? {
         let cut = decide(&String::from_utf8_lossy(&request.bytes[..request.head]));
+        if let Cut::Delayed(time) = cut {
+            client.shutdown(Shutdown::Both)?;
+            std::thread::sleep(time);
+            // The server may have closed the connection, on which nothing came.
+            let server = TcpStream::connect(("127.0.0.1", upstream))?;
+            (&server).write_all(&request.bytes)?;
+            Message::read(&mut BufReader::new(&server), true)?;
+            count(cuts, cut);
+            return Ok(());
+        }
         let half = request.head + (request.bytes.len() - request.head) / 2;
         (&server).write_all(if cut == Cut::MidBody { &request.bytes[..half] } else { &request.bytes })?;
         if matches!(cut, Cut::MidBody | Cut::AfterBody) {
@@ -194,15 +206,27 @@ mod tests {
     fn each_cut_leaves_the_client_with_what_it_says() {
         let (port, seen) = server();
         let late = Cut::Late(Duration::from_millis(20));
-        let cuts = [Cut::Nothing, late, Cut::BeforeAnswer, Cut::AfterFirstByte, Cut::MidAnswer, Cut::MidBody];
+        let delayed = Cut::Delayed(Duration::from_millis(20));
+        let cuts = [
+            Cut::Nothing,
+            late,
+            delayed,
+            Cut::BeforeAnswer,
+            Cut::AfterFirstByte,
+            Cut::MidAnswer,
+            Cut::MidBody,
+        ];
         for cut in cuts {
             let proxy =
                 Proxy::start(port, move |head| if head.starts_with("POST /t") { cut } else { Cut::Nothing });
             let answer = http_request(proxy.port(), "POST", "/t", &[], &[7; 1000]);
             let is_answered = matches!(cut, Cut::Nothing | Cut::Late(_));
             assert_eq!(answer.is_ok_and(|answer| answer.body == b"1000"), is_answered, "{cut:?}");
+            while proxy.cuts().is_empty() {
+                std::thread::sleep(Duration::from_millis(1));
+            }
             assert_eq!(proxy.cuts(), BTreeMap::from([(cut, 1)]));
         }
-        assert_eq!(seen.lock().unwrap()[..5], [1000; 5], "all but the one whose body was cut");
+        assert_eq!(seen.lock().unwrap()[..6], [1000; 6], "all but the one whose body was cut");
     }
 }

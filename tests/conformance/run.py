@@ -713,9 +713,14 @@ class Case:
         name = st.get('conn')
         if name and name in self.conns:
             return self.conns[name]
-        s = socket.create_connection((HOST, self.ports.get(port, port) if isinstance(port, str) else port), 5)
-        s.settimeout(st.get('timeout', 5))
-        s.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        if 'unix' in st:
+            s = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+            s.settimeout(st.get('timeout', 5))
+            s.connect(self.path(st['unix']))
+        else:
+            s = socket.create_connection((HOST, self.ports.get(port, port) if isinstance(port, str) else port), 5)
+            s.settimeout(st.get('timeout', 5))
+            s.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         if 'tls' in st:
             ctx = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
             ca = st['tls'].get('ca')

@@ -145,7 +145,7 @@ fn wait_for_a_queued_chunk(dir: &Path) {
     }
 }
 
-fn chunks(dir: &Path) -> Vec<String> {
+pub(crate) fn chunks(dir: &Path) -> Vec<String> {
     let names = fs::read_dir(dir.join("buffer")).into_iter().flatten().flatten();
     let names = names.map(|entry| entry.file_name().to_string_lossy().into_owned());
     names.filter(|name| !name.starts_with('.')).collect()

@@ -205,6 +205,12 @@ impl Buffer {
         appended
     }
 
+    /// Whether it has the events of a forward chunk that is sent again, so that it would recognise them.
+    pub fn has(&self, receipt: &Receipt) -> bool {
+        let now = self.shared.environment.clock.monotonic();
+        self.shared.lock().marks.has_forward(receipt.origin(), receipt.appended(self.shared.id), now)
+    }
+
     /// Whether total_limit_size is not reached, so that the next [`Buffer::append`] will not fail for it.
     pub fn has_space(&self) -> bool {
         self.shared.lock().has_space(&self.shared.settings)
@@ -270,23 +276,10 @@ impl Buffer {
     pub fn rollback(&self, id: ChunkId) -> bool {
         let mut state = self.shared.lock();
         let Some(chunk) = state.taken.remove(&id) else { return false };
+        self.shared.mend(&mut state, &chunk);
         state.queue.push_front(chunk);
-        drop(state);
-        self.shared.ready.notify_waiters();
-        true
-    }
-
-    /// Removes every queued chunk (not the staged and the taken ones); answers how many and how many records.
-    pub fn clear_queue(&self) -> (usize, u64) {
-        let mut state = self.shared.lock();
-        let chunks: Vec<_> = state.queue.drain(..).collect();
-        let answer = (chunks.len(), chunks.iter().map(|chunk| chunk.records()).sum());
-        for chunk in chunks {
-            state.discard(chunk);
-        }
         self.shared.work(state);
-        self.shared.space.notify_waiters();
-        answer
+        true
     }
 
     /// The time slices of its staged and queued chunks, without repetition, in order.

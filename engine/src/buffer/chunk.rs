@@ -1,17 +1,18 @@
 //! A chunk as an output sees it.
 
 use super::file::FileContent;
-use super::file::header::Header;
+use super::file::header::{DELIVERIES_MAX, Header};
 use super::file::origin::Mark;
 use super::fluentd::FluentdContent;
 use super::memory::MemoryContent;
 use super::settings::Compressions;
 use super::{BodyReader, ChunkId, Compression, Metadata, compress};
+use crate::fault;
 use crate::io::Timestamp;
 use bytes::{Bytes, BytesMut};
 use std::io;
 use std::path::PathBuf;
-use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering::Relaxed};
+use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU16, AtomicU64, Ordering::Relaxed};
 
 /// A run of events with equal metadata that is written to the destination as a whole. Its id and its bytes stay the
 /// same over retries and restarts.
@@ -36,6 +37,8 @@ pub struct Chunk {
     listed: AtomicBool,
     /// Records that its output sent to `@ERROR`, and those that it dropped, in the last write.
     aside: [AtomicU64; 2],
+    /// See [`Chunk::deliveries`].
+    deliveries: AtomicU16,
     content: Content,
 }
 
@@ -104,6 +107,50 @@ impl Chunk {
     /// See [`Chunk::set_aside`].
     pub(crate) fn aside(&self) -> (u64, u64) {
         (self.aside[0].load(Relaxed), self.aside[1].load(Relaxed))
+    }
+
+    /// How many deliveries of it were begun, by this process and those before, as far as [`Chunk::begin_delivery`] was told. If
+    /// none was, nobody can have any of it.
+    ///
+    /// A chunk file that Fluentd wrote has no room for such a note. Of it one delivery counts as begun.
+    pub fn deliveries(&self) -> u16 {
+        self.deliveries.load(Relaxed)
+    }
+
+    /// Notes that a delivery begins, so that a process that finds the chunk after a crash knows that its destination may have
+    /// some of it; answers the number of this one, from 1 on. For outputs whose destination does not recognise a chunk that comes
+    /// twice; to be called by the one that writes the chunk, before it sends anything.
+    ///
+    /// The note is as durable as the buffer when this answers `Ok` (one fdatasync). It takes no room on the disk, except on file
+    /// systems that never write in place.
+    pub fn begin_delivery(&self) -> io::Result<u16> {
+        if let Content::File(content) = &self.content
+            && let Err(error) = content.note_deliveries(self.next_delivery())
+        {
+            if content.is_poisoned() {
+                // The file is going to be written once more, under names that it had before: with the note, it is not appended to.
+                self.count_delivery();
+            }
+            return Err(error);
+        }
+        fault!("delivery-noted");
+        Ok(self.count_delivery())
+    }
+
+    /// The same without the note: only this process knows of it.
+    pub fn count_delivery(&self) -> u16 {
+        let number = self.next_delivery();
+        self.set_deliveries(number);
+        number
+    }
+
+    fn next_delivery(&self) -> u16 {
+        self.deliveries().saturating_add(1).min(DELIVERIES_MAX)
+    }
+
+    /// What its file says of [`Chunk::deliveries`].
+    pub(super) fn set_deliveries(&self, deliveries: u16) {
+        self.deliveries.store(deliveries, Relaxed);
     }
 
     /// Bytes of its bodies as they are stored (compressed, if they are).
@@ -208,6 +255,7 @@ impl Chunk {
         formatted: bool,
         content: Content,
     ) -> Self {
+        let is_fluentds = matches!(content, Content::Fluentd(_));
         Self {
             id,
             metadata,
@@ -223,6 +271,7 @@ impl Chunk {
             divided: AtomicU64::new(0),
             listed: AtomicBool::new(false),
             aside: Default::default(),
+            deliveries: AtomicU16::new(is_fluentds.into()),
             content,
         }
     }
@@ -230,7 +279,8 @@ impl Chunk {
     /// The header of its file.
     pub(super) fn header(&self) -> Header {
         let (id, created, formatted) = (self.id, self.created, self.formatted);
-        Header { id, created, formatted, metadata: self.metadata.clone() }
+        let (deliveries, metadata) = (self.deliveries(), self.metadata.clone());
+        Header { id, created, formatted, deliveries, metadata }
     }
 
     pub(super) fn content(&self) -> &Content {

@@ -424,6 +424,18 @@ impl Shared {
         all
     }
 
+    /// A taken chunk comes back. If the device failed when something was noted in its file, it is written to another file
+    /// before it is taken again.
+    pub(super) fn mend(&self, state: &mut State, chunk: &Arc<Chunk>) {
+        let is_synced = self.store.as_ref().is_some_and(FileStore::is_synced);
+        if is_synced && chunk.file().is_some_and(FileContent::is_poisoned) {
+            state.commits.failed.push(Arc::clone(chunk));
+            state.sequence += 1;
+            chunk.wait_for(state.sequence);
+            state.commits.want(state.sequence);
+        }
+    }
+
     /// Step 3.
     fn declare(&self, target: u64) {
         let mut state = self.lock();

@@ -100,6 +100,18 @@ impl Marks {
         }
     }
 
+    /// Whether an emit of the forward chunk `origin` was stored before; whoever asks leaves it as it is.
+    pub(super) fn has_forward(&self, origin: &Origin, ordinal: u32, now: Duration) -> bool {
+        let Origin::Forward { chunk, peer, arrival } = origin else { return false };
+        let key = ForwardKey { peer: Arc::clone(peer), chunk: chunk.clone() };
+        let is_it = |mark: &ForwardMark| {
+            mark.ordinal == ordinal
+                && now < mark.expires
+                && mark.arrival.is_none_or(|known| known == *arrival)
+        };
+        self.forwards.get(&key).is_some_and(|marks| marks.iter().any(is_it))
+    }
+
     /// The mark that the next append of `origin` gets.
     pub(super) fn next(&self, origin: &Origin, ordinal: u32) -> Option<Mark> {
         let mut mark = Mark::new(origin, ordinal)?;
@@ -374,6 +386,10 @@ mod tests {
         enter(&mut marks, &forward("b"), 0, 2);
         for _ in 0..3 {
             assert_eq!(marks.find(&forward("a"), 0, NOW), Some(1));
+            assert!(marks.has_forward(&forward("a"), 0, NOW));
+        }
+        for (origin, ordinal) in [(forward("a"), 1), (arrival("a", 2), 0), (forward("c"), 0), (tail(1), 0)] {
+            assert!(!marks.has_forward(&origin, ordinal, NOW), "{origin:?}");
         }
         assert_eq!(marks.find(&forward("a"), 1, NOW), None, "another append of that emit");
         assert_eq!(marks.find(&arrival("a", 2), 0, NOW), None, "another use of the id");
@@ -396,6 +412,7 @@ mod tests {
         after.restore(snapshot, NOW);
         assert!(after.find(&tail(10), 0, NOW).is_some());
         assert_eq!(after.find(&tail(20), 0, NOW), None);
+        assert!(after.has_forward(&arrival("a", 8), 0, NOW) && after.has_forward(&arrival("a", 7), 0, NOW));
         assert_eq!(after.find(&arrival("a", 7), 0, NOW), Some(2));
         assert_eq!(after.find(&arrival("a", 8), 0, NOW), None, "only the first arrival is the re-send");
         assert_eq!(after.find(&arrival("a", 7), 0, NOW), Some(2), "which may come again");

@@ -7,7 +7,7 @@ use super::marks::Snapshot;
 use super::{
     Chunk, ChunkId, Durability, Environment, FileSettings, Metadata, OpenError, SingleKey, marks_file,
 };
-use crate::io::{Access, DirectoryLock, File, Fs, replace};
+use crate::io::{Access, DirectoryLock, File, Fs, replace, sync_above};
 use crate::json::ruby_to_s;
 use crate::log_warn;
 use std::io::{self, IoSlice};
@@ -72,16 +72,9 @@ impl FileStore {
         if self.is_synced() { self.fs().sync_dir(dir) } else { Ok(()) }
     }
 
-    /// Makes durable that `dir` is there: it may be new, as may those above it, made here or by an earlier process that was
-    /// killed. They may also be somebody else's, unreadable; then their own writing back must do.
+    /// Makes durable that `dir` is there, if the buffer is.
     fn sync_above(&self, dir: &Path) -> io::Result<()> {
-        for above in dir.ancestors().skip(1).filter(|above| !above.as_os_str().is_empty()) {
-            match self.sync_dir(above) {
-                Err(error) if error.kind() != io::ErrorKind::PermissionDenied => return Err(error),
-                _ => {}
-            }
-        }
-        Ok(())
+        if self.is_synced() { sync_above(&**self.fs(), dir) } else { Ok(()) }
     }
 
     /// A new chunk file with its first frame.
@@ -89,8 +82,10 @@ impl FileStore {
         let clock = &*self.environment.clock;
         let (id, created) = (ChunkId::generate(clock), clock.now());
         let path = self.settings.files.staged_path(id, &self.key(metadata));
-        let header = Header { id, created, formatted: self.formatted, metadata: metadata.clone() };
-        let content = FileContent::create(self.fs(), path, self.settings.file_mode, &header, frame)?;
+        let formatted = self.formatted;
+        let header = Header { id, created, formatted, deliveries: 0, metadata: metadata.clone() };
+        let content =
+            FileContent::create(self.fs(), path, self.settings.file_mode, &header, frame, self.is_synced())?;
         Ok(Chunk::new(id, metadata.clone(), created, self.formatted, Content::File(content)))
     }
 
@@ -125,8 +120,8 @@ impl FileStore {
     }
 
     /// Copies a range of a chunk file (all of it without) to the backup directory and logs it. `Ok` also if the user
-    /// wants no backups. The name is made of the chunk's id and `suffix`; what has that name already is the same
-    /// damage, saved before.
+    /// wants no backups. The name is made of the chunk's id and `suffix`; what has that name already may be the
+    /// same damage, saved before.
     pub(super) fn back_up(
         &self,
         file: &dyn File,
@@ -141,8 +136,8 @@ impl FileStore {
         };
         let path = dir.join(format!("{id}{suffix}"));
         let length = range.end - range.start;
-        if self.fs().stat(&path).is_ok_and(|stat| stat.len == length) {
-            return Ok(());
+        if self.is_copy(file, &range, &path).unwrap_or(false) {
+            return self.sync_copy(&*self.fs().open(&path, Access::Write)?, dir);
         }
         log_warn!(log, format!("bad chunk is moved to {}", path.display()));
         self.fs().create_dir_all(dir, self.settings.dir_mode)?;
@@ -162,9 +157,38 @@ impl FileStore {
             copy.write_at(&[IoSlice::new(&buffer[..read])], done)?;
             done += read as u64;
         }
+        self.sync_copy(&*copy, dir)
+    }
+
+    fn sync_copy(&self, copy: &dyn File, dir: &Path) -> io::Result<()> {
         copy.sync_data()?;
         self.sync_above(dir)?;
         self.fs().sync_dir(dir)
+    }
+
+    /// Whether there is a file at `path` that holds that range. One that was begun before a power cut may have the length and
+    /// not the bytes.
+    fn is_copy(&self, file: &dyn File, range: &Range<u64>, path: &Path) -> io::Result<bool> {
+        let copy = self.fs().open(path, Access::Read)?;
+        if copy.len()? != range.end - range.start {
+            return Ok(false);
+        }
+        let (mut ours, mut theirs) = (vec![0; COPY_BYTES], vec![0; COPY_BYTES]);
+        let mut at = 0;
+        loop {
+            let left = usize::try_from(range.end - range.start - at).unwrap_or(usize::MAX).min(COPY_BYTES);
+            let (one, other) = (&mut ours[..left], &mut theirs[..left]);
+            if file.read_at(one, range.start + at)? != left
+                || copy.read_at(other, at)? != left
+                || one != other
+            {
+                return Ok(false);
+            }
+            at += left as u64;
+            if at >= range.end - range.start {
+                return Ok(true);
+            }
+        }
     }
 
     /// Opens a chunk file that was found.

@@ -1,6 +1,8 @@
 //! Flat parameters of older configurations, moved into the sections that they belong to today (Fluentd's
 //! plugin_helper/compat_parameters.rb). A section that is written wins: then nothing is moved.
 
+mod exec_filter;
+
 use super::value::bool;
 use super::{Attr, Diagnostic, Element, RawValue};
 use crate::plugin::{BufferSupport, Compat, Descriptor};
@@ -106,6 +108,10 @@ pub(super) fn convert(
             Compat::Formatter => formatter(element, &mut used),
             Compat::Inject => inject(element, &mut used)?,
             Compat::Extract => extract(element, &mut used)?,
+            Compat::ExecFilter => {
+                exec_filter::convert(element, &mut used);
+                None
+            }
         };
         element.elements.extend(section);
     }

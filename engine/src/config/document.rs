@@ -4,7 +4,7 @@ use super::include::{Files, read};
 use super::parser::Parser;
 use super::{Diagnostic, Diagnostics, Element, Evaluate, Evaluated, Overrides, Source, Span, System};
 use crate::plugin::Registry;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 /// A configuration as it was read.
@@ -36,11 +36,27 @@ pub struct ParseOptions {
     /// Text that is added behind the main file (`--inline-config`), in which `\n` stands for a line end. Not for
     /// YAML, as in Fluentd.
     pub inline: Option<String>,
+    /// The folder of `config_include_dir`, whatever `<system>` says; nothing for none.
+    pub include_dir: Option<PathBuf>,
+    /// The same where `<system>` does not name one.
+    pub include_dir_default: Option<PathBuf>,
 }
 
-/// Reads a configuration file and what it includes. All problems go to `diagnostics`; the document holds what could
+/// Reads a configuration file, what it includes and the files of its `config_include_dir`. All problems go to `diagnostics`; the document holds what could
 /// be read, and is only fit for use if there are no errors.
 pub fn parse_file(
+    path: &Path,
+    options: &ParseOptions,
+    evaluate: &dyn Evaluate,
+    diagnostics: &mut Diagnostics,
+) -> Document {
+    let mut document = parse_one(path, options, evaluate, diagnostics);
+    super::include_dir::append(&mut document, options, evaluate, diagnostics);
+    document
+}
+
+/// Reads one file and what it includes.
+pub(super) fn parse_one(
     path: &Path,
     options: &ParseOptions,
     evaluate: &dyn Evaluate,

@@ -9,6 +9,16 @@ pub trait Evaluate {
     fn in_json(&self) -> bool {
         false
     }
+
+    /// What follows stands in `<worker N>` (`N` is the first of `<worker N-M>`), or, with `None`, in none: what `worker_id` is.
+    fn in_worker(&self, id: Option<u32>) {
+        let _ = id;
+    }
+}
+
+/// The first worker that the argument of a `<worker>` names.
+pub(super) fn first_worker(arg: &str) -> Option<u32> {
+    arg.split('-').next().unwrap_or(arg).trim().parse().ok()
 }
 
 /// The value of an embedded expression.

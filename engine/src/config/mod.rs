@@ -13,6 +13,7 @@ mod excerpt;
 pub mod gems;
 mod glob;
 mod include;
+mod include_dir;
 mod json_literal;
 mod literal;
 mod number;

@@ -1,6 +1,7 @@
 //! Lines to directives (Fluentd's config/v1_parser.rb), going on after mistakes.
 
 use super::cursor::Cursor;
+use super::embedded::first_worker;
 use super::include::Files;
 use super::literal::{Boundary, Literals};
 use super::{Attr, Diagnostic, Diagnostics, Element, Evaluate, RawValue, Source, Span, suggest};
@@ -105,6 +106,9 @@ impl<'a> Parser<'a> {
         }
         if self.open.len() >= DEPTH_MAX {
             return self.stop(cursor, "sections are nested too deeply, the rest of the file was not read");
+        }
+        if self.open.len() == 1 && element.name == WORKER {
+            self.evaluate.in_worker(first_worker(&element.arg));
         }
         self.open.push(element);
         if closed_at_once {
@@ -287,7 +291,11 @@ impl<'a> Parser<'a> {
         if let Some(element) = self.open.pop()
             && let Some(parent) = self.open.last_mut()
         {
+            let is_worker = element.name == WORKER;
             parent.elements.push(element);
+            if is_worker && self.open.len() == 1 {
+                self.evaluate.in_worker(None);
+            }
         }
     }
 
@@ -313,6 +321,8 @@ fn name(cursor: &mut Cursor) -> String {
     cursor.text()[range].to_owned()
 }
 
+/// The section in which `worker_id` has a value of its own.
+const WORKER: &str = "worker";
 const RESERVED: &[&str] = &["@type", "@id", "@label", "@log_level"];
 
 /// Sections in sections, at most; deeper ones are a mistake, or an attack on the stack.

@@ -139,6 +139,18 @@ pub fn replace(fs: &dyn Fs, path: &Path, bytes: &[u8], mode: u32) -> io::Result<
     Ok(())
 }
 
+/// Makes durable that `dir` is there: it may be new, as may those above it, made here or by an earlier process that was killed.
+/// They may also be somebody else's, unreadable; then their own writing back must do.
+pub fn sync_above(fs: &dyn Fs, dir: &Path) -> io::Result<()> {
+    for above in dir.ancestors().skip(1).filter(|above| !above.as_os_str().is_empty()) {
+        match fs.sync_dir(above) {
+            Err(error) if error.kind() != io::ErrorKind::PermissionDenied => return Err(error),
+            _ => {}
+        }
+    }
+    Ok(())
+}
+
 /// The name of the file that will take the place of `path`.
 fn beside(path: &Path) -> io::Result<PathBuf> {
     let Some(name) = path.file_name() else {

@@ -17,7 +17,7 @@ mod transport;
 pub use closed::ClosedConnections;
 pub use connections::{Connections, Ticket};
 pub use error::error_class;
-pub use listener::{bind_udp, listen_tcp};
+pub use listener::{bind_udp, listen_tcp, listen_unix};
 pub use memory::{Lease, MemoryPool};
 pub use network::Network;
 pub use quiet::Quiet;

@@ -1,16 +1,17 @@
-//! A server of TCP or TLS connections: one task for each, up to a limit, until it ends or must go.
+//! A server of TCP, TLS or Unix connections: one task for each, up to a limit, until it ends or must go.
 
-use super::{Connections, Quiet, ReadLimits, Stream, Ticket, Transport, listen_tcp};
+use super::{Connections, Quiet, ReadLimits, Stream, Ticket, Transport, listen_tcp, listen_unix};
 use crate::config::{Diagnostic, Params};
 use crate::plugin::{InputContext, InputCounters, Param, ParamKind, StartError};
 use crate::telemetry::{PluginLog, Shown};
 use crate::{log_debug, log_info, log_trace, log_warn};
 use rustix::net::sockopt;
 use std::io;
-use std::net::{IpAddr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::{TcpListener, TcpStream, UnixListener, UnixStream};
 use tokio::time::timeout;
 use tokio_rustls::TlsAcceptor;
 use tokio_util::sync::CancellationToken;
@@ -56,6 +57,9 @@ pub const CONNECTION_PARAMS: [Param; 4] = [
     .default("512m"),
 ];
 
+/// Stands for the peers on a Unix socket, which are on this machine and have no address.
+const LOCAL: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 0);
+
 /// How a server listens and whom it admits.
 #[derive(Clone, Debug)]
 pub struct ServerOptions {
@@ -81,6 +85,12 @@ impl ServerOptions {
     /// From the parameters `bind`, `port`, `backlog`, `connection_limit` and `peer_connection_limit` of an input.
     /// `keepalive_packets` is its `send_keepalive_packet`, if it has that.
     pub fn new(params: &Params, transport: Transport, keepalive_packets: bool) -> Result<Self, Diagnostic> {
+        let options = Self { transport, keepalive_packets, ..Self::unix(params)? };
+        Ok(Self { bind: params.string("bind"), port: port(params)?, ..options })
+    }
+
+    /// For [`StreamServer::listen_unix`]: from all of these but `bind` and `port`.
+    pub fn unix(params: &Params) -> Result<Self, Diagnostic> {
         let positive = |name: &str| match params.int(name) {
             Some(value) if value < 1 => Err(params.error(name, format!("'{name}' must be at least 1"))),
             value => Ok(value),
@@ -89,11 +99,11 @@ impl ServerOptions {
             limit.map_or(usize::MAX, |limit| usize::try_from(limit).unwrap_or(usize::MAX))
         };
         Ok(Self {
-            bind: params.string("bind"),
-            port: port(params)?,
+            bind: String::new(),
+            port: 0,
             backlog: positive("backlog")?.and_then(|backlog| u32::try_from(backlog).ok()),
-            transport,
-            keepalive_packets,
+            transport: Transport { tls: None, reset_on_close: false, receive_buffer: None },
+            keepalive_packets: false,
             connections: count(positive("connection_limit")?),
             peer_connections: count(positive("peer_connection_limit")?),
             reading: ReadLimits::default(),
@@ -126,7 +136,7 @@ pub struct StreamServer {
 pub struct Connection {
     /// Its bytes.
     pub stream: Stream,
-    /// The other end.
+    /// The other end; 127.0.0.1:0 for one on a Unix socket.
     pub address: SocketAddr,
     /// Its place among the connections, to be touched when it does something useful.
     pub ticket: Ticket,
@@ -184,11 +194,27 @@ impl StreamServer {
         let address =
             listener.local_addr().map_err(|error| StartError::new("SystemCallError", error.to_string()))?;
         let server = self.clone();
-        self.tasks.spawn(async move { server.accept(listener, Arc::new(serve)).await });
+        self.tasks.spawn(async move { server.accept(Listener::Tcp(listener), Arc::new(serve)).await });
         Ok(address)
     }
 
-    async fn accept<S, F>(self: Arc<Self>, listener: TcpListener, serve: Arc<S>)
+    /// The same on a Unix socket at `path`, which is removed when the program stops.
+    pub fn listen_unix<S, F>(self: &Arc<Self>, path: &Path, serve: S) -> Result<(), StartError>
+    where
+        S: Fn(Connection) -> F + Send + Sync + 'static,
+        F: Future<Output = ()> + Send + 'static,
+    {
+        let listener = listen_unix(path, self.options.backlog, &self.log)?;
+        let (server, path) = (self.clone(), path.to_owned());
+        self.tasks.spawn(async move {
+            server.accept(Listener::Unix(listener), Arc::new(serve)).await;
+            // Whoever connects from now on is to see at once that nobody listens.
+            let _ = std::fs::remove_file(path);
+        });
+        Ok(())
+    }
+
+    async fn accept<S, F>(self: Arc<Self>, listener: Listener, serve: Arc<S>)
     where
         S: Fn(Connection) -> F + Send + Sync + 'static,
         F: Future<Output = ()> + Send + 'static,
@@ -201,11 +227,11 @@ impl StreamServer {
                 accepted = listener.accept() => accepted,
             };
             match accepted {
-                Ok((tcp, address)) => {
+                Ok((socket, address)) => {
                     failing = false;
                     if let Some(ticket) = self.admit(address) {
                         let (server, serve) = (self.clone(), serve.clone());
-                        self.tasks.spawn(async move { server.serve(tcp, address, ticket, &*serve).await });
+                        self.tasks.spawn(async move { server.serve(socket, address, ticket, &*serve).await });
                     }
                     // The scheduler would run the newest connection before those that came earlier.
                     tokio::task::yield_now().await;
@@ -240,7 +266,7 @@ impl StreamServer {
 
     /// Serves a connection to its end, or until it must go: whatever it is waiting for, a place that is given to another
     /// peer and the end of the program do not wait with it.
-    async fn serve<S, F>(&self, tcp: TcpStream, address: SocketAddr, ticket: Ticket, serve: &S)
+    async fn serve<S, F>(&self, socket: Socket, address: SocketAddr, ticket: Ticket, serve: &S)
     where
         S: Fn(Connection) -> F + Send + Sync + 'static,
         F: Future<Output = ()> + Send + 'static,
@@ -252,7 +278,7 @@ impl StreamServer {
         };
         let served = async {
             let opened = tokio::select! {
-                opened = self.open(tcp, address) => opened,
+                opened = self.open(socket, address) => opened,
                 () = self.stop.cancelled() => return,
             };
             if let Some(stream) = opened {
@@ -283,7 +309,11 @@ impl StreamServer {
     }
 
     /// Sets the socket up, and TLS on it.
-    async fn open(&self, tcp: TcpStream, address: SocketAddr) -> Option<Stream> {
+    async fn open(&self, socket: Socket, address: SocketAddr) -> Option<Stream> {
+        let tcp = match socket {
+            Socket::Tcp(tcp) => tcp,
+            Socket::Unix(unix) => return Some(Stream::Unix(unix)),
+        };
         if let Err(error) = self.set_options(&tcp) {
             log_debug!(self.log, "failed to set socket option", error = error.to_string());
         }
@@ -345,6 +375,25 @@ impl StreamServer {
             sockopt::set_socket_recv_buffer_size(tcp, bytes)?;
         }
         Ok(())
+    }
+}
+
+enum Listener {
+    Tcp(TcpListener),
+    Unix(UnixListener),
+}
+
+enum Socket {
+    Tcp(TcpStream),
+    Unix(UnixStream),
+}
+
+impl Listener {
+    async fn accept(&self) -> io::Result<(Socket, SocketAddr)> {
+        match self {
+            Self::Tcp(listener) => listener.accept().await.map(|(tcp, address)| (Socket::Tcp(tcp), address)),
+            Self::Unix(listener) => listener.accept().await.map(|(unix, _)| (Socket::Unix(unix), LOCAL)),
+        }
     }
 }
 

@@ -1,41 +1,40 @@
-//! A connection, plain or in TLS.
+//! A connection, plain or in TLS, or over a Unix socket.
 
 use std::io;
-use std::net::SocketAddr;
+use std::os::fd::{AsFd, BorrowedFd};
 use std::pin::Pin;
 use std::task::{Context, Poll};
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadBuf};
-use tokio::net::TcpStream;
+use tokio::net::{TcpStream, UnixStream};
 use tokio::time::timeout;
 use tokio_rustls::TlsStream;
 
 /// After its last answer, for how long a connection is kept until the peer has read it.
 const CLOSE_WAIT_MAX: Duration = Duration::from_secs(1);
 
-/// A byte stream over TCP.
+/// A byte stream.
 #[derive(Debug)]
 pub enum Stream {
-    /// As it is.
+    /// TCP as it is.
     Plain(TcpStream),
-    /// In TLS; boxed, since its state is large and most connections are plain.
+    /// TCP in TLS; boxed, since its state is large and most connections are plain.
     Tls(Box<TlsStream<TcpStream>>),
+    /// A Unix socket.
+    Unix(UnixStream),
+}
+
+impl AsFd for Stream {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        match self {
+            Self::Plain(tcp) => tcp.as_fd(),
+            Self::Tls(tls) => tls.get_ref().0.as_fd(),
+            Self::Unix(unix) => unix.as_fd(),
+        }
+    }
 }
 
 impl Stream {
-    /// The socket.
-    pub fn tcp(&self) -> &TcpStream {
-        match self {
-            Self::Plain(tcp) => tcp,
-            Self::Tls(tls) => tls.get_ref().0,
-        }
-    }
-
-    /// The other end.
-    pub fn peer_addr(&self) -> io::Result<SocketAddr> {
-        self.tcp().peer_addr()
-    }
-
     /// Closes so that what was written last arrives: an RST right behind it could overtake it. If the peer does not close
     /// in time, or not properly, the socket is closed anyway.
     pub async fn close_politely(mut self) {
@@ -50,7 +49,7 @@ impl Stream {
 
     /// From now on closing sends an RST at once instead of a FIN and throws away what was not sent yet.
     pub fn reset_on_close(&self) -> io::Result<()> {
-        Ok(rustix::net::sockopt::set_socket_linger(self.tcp(), Some(Duration::ZERO))?)
+        Ok(rustix::net::sockopt::set_socket_linger(self, Some(Duration::ZERO))?)
     }
 }
 
@@ -63,6 +62,7 @@ impl AsyncRead for Stream {
         match self.get_mut() {
             Self::Plain(stream) => Pin::new(stream).poll_read(context, buffer),
             Self::Tls(stream) => Pin::new(stream).poll_read(context, buffer),
+            Self::Unix(stream) => Pin::new(stream).poll_read(context, buffer),
         }
     }
 }
@@ -72,6 +72,7 @@ impl AsyncWrite for Stream {
         match self.get_mut() {
             Self::Plain(stream) => Pin::new(stream).poll_write(context, bytes),
             Self::Tls(stream) => Pin::new(stream).poll_write(context, bytes),
+            Self::Unix(stream) => Pin::new(stream).poll_write(context, bytes),
         }
     }
 
@@ -83,6 +84,7 @@ impl AsyncWrite for Stream {
         match self.get_mut() {
             Self::Plain(stream) => Pin::new(stream).poll_write_vectored(context, slices),
             Self::Tls(stream) => Pin::new(stream).poll_write_vectored(context, slices),
+            Self::Unix(stream) => Pin::new(stream).poll_write_vectored(context, slices),
         }
     }
 
@@ -90,6 +92,7 @@ impl AsyncWrite for Stream {
         match self {
             Self::Plain(stream) => stream.is_write_vectored(),
             Self::Tls(stream) => stream.is_write_vectored(),
+            Self::Unix(stream) => stream.is_write_vectored(),
         }
     }
 
@@ -97,6 +100,7 @@ impl AsyncWrite for Stream {
         match self.get_mut() {
             Self::Plain(stream) => Pin::new(stream).poll_flush(context),
             Self::Tls(stream) => Pin::new(stream).poll_flush(context),
+            Self::Unix(stream) => Pin::new(stream).poll_flush(context),
         }
     }
 
@@ -104,6 +108,7 @@ impl AsyncWrite for Stream {
         match self.get_mut() {
             Self::Plain(stream) => Pin::new(stream).poll_shutdown(context),
             Self::Tls(stream) => Pin::new(stream).poll_shutdown(context),
+            Self::Unix(stream) => Pin::new(stream).poll_shutdown(context),
         }
     }
 }

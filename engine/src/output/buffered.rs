@@ -7,7 +7,7 @@ use super::location::{FileKind, Location};
 use super::runtime::Runtime;
 use super::secondary;
 use super::settings::FlushSettings;
-use crate::buffer::{Compression, Durability, Environment, FileSettings, Limits, Settings, Store};
+use crate::buffer::{Buffer, Compression, Durability, Environment, FileSettings, Limits, Settings, Store};
 use crate::config::{Diagnostic, Params};
 use crate::delivery::Receipt;
 use crate::event::EventStream;
@@ -127,12 +127,24 @@ impl Buffered {
     }
 
     async fn start_all(&self) -> Result<(), StartError> {
+        self.start_holding().await?;
+        self.start_flushing();
+        Ok(())
+    }
+
+    /// Takes events from now on, and writes none before [`Self::start_flushing`].
+    pub async fn start_holding(&self) -> Result<(), StartError> {
         let runtime = &self.runtime;
         runtime.output.start().await?;
         if let Some(secondary) = &runtime.secondary {
             secondary.output.start().await?;
         }
-        runtime.open().await?;
+        runtime.open().await
+    }
+
+    /// Writes what is there and what comes.
+    pub fn start_flushing(&self) {
+        let runtime = &self.runtime;
         let mut tasks = self.tasks.lock().unwrap_or_else(PoisonError::into_inner);
         for _ in 0..runtime.flush.thread_count {
             tasks.spawn(Arc::clone(runtime).flush_task());
@@ -140,17 +152,13 @@ impl Buffered {
         if let Some(interval) = runtime.flush.enqueue_interval() {
             tasks.spawn(Arc::clone(runtime).enqueue_task(interval));
         }
-        Ok(())
     }
 
     async fn shut_down(&self) {
         let runtime = &self.runtime;
         let Some(buffer) = runtime.buffer().cloned() else { return };
         runtime.stopping.cancel();
-        if runtime.flush.at_shutdown && runtime.flush.thread_count > 0 {
-            let limit = if buffer.is_persistent() { DRAIN_FILE_MAX } else { DRAIN_MEMORY_MAX };
-            let _ = tokio::time::timeout(limit, self.drain()).await; // what is left is reported below
-        }
+        self.flush_at_shutdown(&buffer).await;
         runtime.ended.cancel();
         let mut tasks = std::mem::take(&mut *self.tasks.lock().unwrap_or_else(PoisonError::into_inner));
         let writes = async { while tasks.join_next().await.is_some() {} };
@@ -170,9 +178,38 @@ impl Buffered {
         }
     }
 
+    /// Writes everything, if that is wanted at the end and as far as it can be done in time.
+    async fn flush_at_shutdown(&self, buffer: &Buffer) {
+        let flush = &self.runtime.flush;
+        if flush.at_shutdown && flush.thread_count > 0 {
+            let limit = if buffer.is_persistent() { DRAIN_FILE_MAX } else { DRAIN_MEMORY_MAX };
+            let _ = tokio::time::timeout(limit, self.take_all()).await; // what is left is reported later
+        }
+    }
+
+    /// An output that sends events on does so before the others end.
+    async fn send_on(&self) {
+        let runtime = &self.runtime;
+        let Some(buffer) = runtime.buffer().filter(|_| runtime.output.sends_on()) else { return };
+        self.flush_at_shutdown(buffer).await;
+        let written = async {
+            loop {
+                let settled = runtime.settled.notified();
+                tokio::pin!(settled);
+                settled.as_mut().enable();
+                if buffer.stats().taken_chunks == 0 {
+                    return;
+                }
+                settled.await;
+            }
+        };
+        let _ = tokio::time::timeout(WRITES_MAX, written).await; // the shutdown says what is left
+        runtime.output.drained().await;
+    }
+
     /// Queues everything and waits until all of it has been taken, or a write fails. The last writes are waited for by the
     /// caller.
-    async fn drain(&self) {
+    async fn take_all(&self) {
         let runtime = &self.runtime;
         runtime.with_buffer(|buffer| buffer.enqueue_all()).await;
         runtime.draining.store(true, Relaxed);
@@ -204,7 +241,6 @@ impl Buffered {
         } else {
             log_warn!(log, "chunks of a memory buffer are lost at shutdown", chunks = chunks, bytes = bytes);
             runtime.counters.ledger.add(Account::DroppedShutdown, stats.records);
-            runtime.counters.ledger.buffered(-(stats.records as i64));
         }
     }
 }
@@ -212,6 +248,10 @@ impl Buffered {
 impl Output for Buffered {
     fn emit<'a>(&'a self, stream: EventStream, receipt: &'a mut Receipt) -> EmitFuture<'a> {
         Box::pin(self.runtime.emit(stream, receipt))
+    }
+
+    fn has(&self, receipt: &Receipt) -> bool {
+        self.runtime.buffer().is_some_and(|buffer| buffer.has(receipt))
     }
 
     fn start(&self) -> BoxFuture<'_, Result<(), StartError>> {
@@ -230,6 +270,10 @@ impl Output for Buffered {
 
     fn stopping(&self) {
         self.runtime.stopping.cancel();
+    }
+
+    fn drain(&self) -> BoxFuture<'_, ()> {
+        Box::pin(self.send_on())
     }
 
     fn shutdown(&self) -> BoxFuture<'_, ()> {

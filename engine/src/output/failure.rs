@@ -144,7 +144,11 @@ impl Runtime {
     fn note_failure(&self, chunk: &Chunk, secondary: bool, error: Option<&WriteError>) -> bool {
         OutputCounters::add(&self.counters.num_errors, 1);
         let (now, chance) = (self.seconds(), self.chance());
+        let is_endless = matches!(error, Some(WriteError::Operator { .. }));
         let mut retry = self.retry();
+        if retry.as_ref().is_some_and(|state| state.is_endless() != is_endless) {
+            *retry = None; // the time until somebody has mended something does not count
+        }
         let state = match &mut *retry {
             Some(state) => {
                 // With several flush tasks only the first failure of a round is a step.
@@ -155,14 +159,16 @@ impl Runtime {
                 }
                 state
             }
+            none if is_endless => none.insert(RetryState::endless(&self.flush.retry, now)),
             none => none.insert(RetryState::new(&self.flush.retry, now)),
         };
         if state.is_over() {
             return true;
         }
         let (steps, next_time) = (state.steps(), state.next_time());
+        let is_news = error.is_none_or(|error| state.wait_for(&error.to_string()));
         drop(retry);
-        let Some(error) = error else { return false };
+        let Some(error) = error.filter(|_| is_news) else { return false };
         let message = if secondary {
             "failed to flush the buffer with secondary output."
         } else {
@@ -199,13 +205,10 @@ impl Runtime {
         let (backup, environment) = (self.backup.clone(), self.environment.clone());
         let evacuate = buffer.is_persistent() && !self.flush.disable_chunk_backup;
         let given_up = self.with_buffer(move |buffer| {
-            if !evacuate {
-                return (0, buffer.clear_queue().1);
-            }
-            let mut saved = 0;
+            let mut given_up = Vec::new();
             // Also those that are not on the device yet: they may have been acknowledged by the time they are gone.
             while let Some(chunk) = buffer.take_to_drop() {
-                if let Err(error) = backup.evacuate(&chunk, &environment) {
+                if evacuate && let Err(error) = backup.evacuate(&chunk, &environment) {
                     log_error!(
                         environment.log,
                         "unexpected error while evacuating chunk files. what is left stays in the queue",
@@ -215,23 +218,30 @@ impl Runtime {
                     buffer.rollback(chunk.id());
                     break;
                 }
-                fault!("chunk-evacuated");
-                saved += chunk.records();
+                if evacuate {
+                    fault!("chunk-evacuated");
+                }
                 buffer.purge(chunk.id());
+                given_up.push(chunk);
             }
-            (saved, 0)
+            given_up
         });
-        let (saved, dropped) = given_up.await.unwrap_or_default();
+        let given_up = given_up.await.unwrap_or_default();
+        given_up.iter().for_each(|chunk| self.output.given_up(chunk));
+        let records = given_up.iter().map(|chunk| chunk.records()).sum();
+        let (saved, dropped) = if evacuate { (records, 0) } else { (0, records) };
         OutputCounters::add(&self.counters.dropped_records, saved + dropped);
         let ledger = &self.counters.ledger;
         ledger.add(Account::DeadEvacuated, saved);
         ledger.add(Account::DroppedRetries, dropped);
-        ledger.buffered(-((saved + dropped) as i64));
         log_debug!(log, "buffer queue cleared");
     }
 
     /// Removes a chunk that was taken; its records are booked to `account`, but for those that its output set aside.
     pub(super) async fn purge(&self, chunk: &Chunk, account: Account) {
+        if account != Account::Stored {
+            self.output.given_up(chunk);
+        }
         let (id, records) = (chunk.id(), chunk.records());
         if self.with_buffer(move |buffer| buffer.purge(id)).await != Some(true) {
             log_info!(self.environment.log, "chunk was no longer in the buffer", chunk_id = id);
@@ -242,7 +252,6 @@ impl Runtime {
         ledger.add(account, records.saturating_sub(reported + dropped));
         ledger.add(Account::Reported, reported);
         ledger.add(Account::DroppedUnstorable, dropped);
-        ledger.buffered(-(records as i64));
     }
 }
 

@@ -27,6 +27,8 @@ use std::time::Duration;
 
 /// Fluentd's threads begin to look at chunks this long after the start.
 const FIRST_ENQUEUE: Duration = Duration::from_millis(500);
+/// Before a chunk is tried again that its destination may have, when the others go to the secondary.
+const DOUBT_PAUSE: Duration = Duration::from_secs(10);
 /// Longest sleep between two looks at the clock.
 const SLEEP_MAX: f64 = 86400.0;
 
@@ -105,8 +107,9 @@ impl Runtime {
         }
         if let Some(slices) = self.flush.keys.time.clone() {
             let wait = self.flush.timekey_wait;
+            // A chunk of no slice (Fluentd's file_single, another configuration before) has nothing to wait for.
             let is_over = move |chunk: &Chunk| {
-                chunk.metadata().timekey.is_some_and(|timekey| slices.is_due(timekey, wait, now))
+                chunk.metadata().timekey.is_none_or(|timekey| slices.is_due(timekey, wait, now))
             };
             self.with_buffer(move |buffer| buffer.enqueue_where(is_over)).await;
         }
@@ -118,6 +121,9 @@ impl Runtime {
         let (started, now) = (self.environment.clock.monotonic(), self.seconds());
         let is_secondary = self.retry().as_ref().is_some_and(|state| state.is_secondary(now));
         let secondary = self.secondary.as_ref().filter(|_| is_secondary);
+        // Its own destination may have some of it: nobody else gets it before that is known.
+        let is_in_doubt = secondary.is_some() && self.output.is_in_doubt(chunk);
+        let secondary = secondary.filter(|_| !is_in_doubt);
         OutputCounters::add(&self.counters.write_count, 1);
         if secondary.is_some() {
             OutputCounters::add(&self.counters.write_secondary_count, 1);
@@ -130,6 +136,10 @@ impl Runtime {
                 let account = if secondary.is_some() { Account::DeadSecondary } else { Account::Stored };
                 self.commit(chunk, secondary.is_some(), account).await;
             }
+            // The others are not held up by it, for the secondary may have them.
+            Written::Failed(error @ WriteError::Retry { .. }) if is_in_doubt => {
+                self.set_aside(chunk, &error, DOUBT_PAUSE);
+            }
             Written::TimedOut => {
                 log_warn!(
                     self.environment.log,
@@ -139,7 +149,7 @@ impl Runtime {
                 );
                 self.take_back(chunk, secondary.is_some(), None).await;
             }
-            Written::Failed(error @ WriteError::Retry { .. }) => {
+            Written::Failed(error @ (WriteError::Retry { .. } | WriteError::Operator { .. })) => {
                 self.take_back(chunk, secondary.is_some(), Some(error)).await;
             }
             Written::Failed(error @ WriteError::Later { pause, .. }) => self.set_aside(chunk, &error, pause),

@@ -6,10 +6,11 @@
 //! | `/d/x.*.buf` | `/d/x.*.buf` | `/d/fsb.*.buf` |
 //! | `/d/x.*` | `/d/x.*.log` | `/d/x.*.buf` |
 //! | a file `/d/x` | `/d/x.*.log` | `/d/x.*.buf` |
-//! | none | `ROOT/worker0/ID/buffer/buffer.*.log` | `ROOT/worker0/ID/buffer/fsb.*.buf` |
+//! | none | `ROOT/workerN/ID/buffer/buffer.*.log` | `ROOT/workerN/ID/buffer/fsb.*.buf` |
 //!
-//! Logweir is one process where Fluentd has `workers N`: it takes the place of worker 0 and looks for what the others
-//! left behind.
+//! Logweir is one process where Fluentd has `workers N`: an output takes the place of worker 0 (in `<worker N-M>`, of worker N)
+//! and looks for what the others left behind, in as many `workerN` folders as there are: the former Fluentd may have had more
+//! workers than the configuration says now.
 #![allow(
     clippy::disallowed_methods,
     reason = "looks at what the configuration names, before anything is kept there"
@@ -22,6 +23,7 @@ use crate::io::Fs;
 use crate::plugin::PluginId;
 use crate::telemetry::PluginLog;
 use crate::{log_error, log_warn};
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -62,15 +64,23 @@ impl Location<'_> {
         let as_path = PathBuf::from(&path);
         let stat = self.fs.stat(&as_path);
         if stat.as_ref().is_ok_and(|stat| stat.is_dir) || (stat.is_err() && !path.contains(".*")) {
-            let (dir, also) = match workers {
-                false => (as_path, Vec::new()),
-                true => {
-                    let others = (1..self.system.workers).map(|n| as_path.join(format!("worker{n}")));
-                    let also = std::iter::once(as_path.clone()).chain(others).collect();
-                    (as_path.join("worker0"), also)
+            let in_root = self.system.root_dir.as_ref().filter(|_| in_root);
+            let (dir, also) = match in_root {
+                Some(root) => {
+                    let buffer = |worker: &Path| worker.join(&*self.id.text).join("buffer");
+                    (as_path, self.worker_dirs(root).iter().map(|worker| buffer(worker)).collect())
+                }
+                None if workers => {
+                    let mut also = vec![as_path.clone()];
+                    also.extend(self.worker_dirs(&as_path));
+                    (as_path.join(self.own_worker()), also)
+                }
+                None => {
+                    let also = self.worker_dirs(&as_path);
+                    (as_path, also)
                 }
             };
-            let also = if in_root { self.other_workers() } else { also };
+            let also = also.into_iter().filter(|other| *other != dir).collect();
             let files =
                 ChunkFiles { dir, prefix: prefix.to_owned(), suffix: suffix.to_owned(), also, single };
             return Ok((path, files));
@@ -96,7 +106,7 @@ impl Location<'_> {
             return Ok((path.to_owned(), false));
         }
         if let (Some(root), true) = (&self.system.root_dir, self.id.configured) {
-            let path = root.join("worker0").join(&*self.id.text).join("buffer");
+            let path = root.join(self.own_worker()).join(&*self.id.text).join("buffer");
             return Ok((path.to_string_lossy().into_owned(), true));
         }
         match self.fallback {
@@ -108,11 +118,17 @@ impl Location<'_> {
         }
     }
 
-    /// The directories of the same buffer in Fluentd's other workers.
-    fn other_workers(&self) -> Vec<PathBuf> {
-        let Some(root) = &self.system.root_dir else { return Vec::new() };
-        let of = |n| root.join(format!("worker{n}")).join(&*self.id.text).join("buffer");
-        (1..self.system.workers).map(of).collect()
+    fn own_worker(&self) -> String {
+        format!("worker{}", self.system.worker_id)
+    }
+
+    /// `workerN` folders in `dir`, by number.
+    fn worker_dirs(&self, dir: &Path) -> Vec<PathBuf> {
+        let names = self.fs.list(dir).unwrap_or_default();
+        let numbers = names.iter().filter_map(|name| name.to_str()?.strip_prefix("worker")?.parse().ok());
+        let numbers: BTreeSet<u32> = numbers.collect();
+        let dirs = numbers.into_iter().map(|n| dir.join(format!("worker{n}")));
+        dirs.filter(|dir| self.fs.stat(dir).is_ok_and(|stat| stat.is_dir)).collect()
     }
 
     fn pattern(&self, path: &Path, prefix: &str, suffix: &str, single: Option<SingleKey>) -> ChunkFiles {
@@ -141,11 +157,10 @@ impl Location<'_> {
         ChunkFiles { dir, prefix, suffix, also: Vec::new(), single }
     }
 
+    /// The time slice is in no name, as with Fluentd, which forgets it over a restart. Logweir's chunks have it in their
+    /// headers; those that Fluentd left behind have none, and are written at once.
     fn single_key(&self) -> Result<SingleKey, Diagnostic> {
         match (&*self.keys.fields, self.keys.tag) {
-            _ if self.keys.time.is_some() => {
-                Err(self.buffer.error_here("chunk keys must be tag or one field"))
-            }
             ([], _) => Ok(SingleKey::Tag),
             (_, true) => Err(self.buffer.error_here("chunk keys must be tag or one field")),
             ([field], false) => Ok(SingleKey::Field(Arc::clone(&field.name))),

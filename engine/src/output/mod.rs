@@ -19,6 +19,7 @@ mod flush;
 mod keys;
 mod location;
 mod placeholders;
+mod reemit;
 mod retry;
 mod runtime;
 mod secondary;
@@ -35,6 +36,7 @@ pub use destination::{Destination, file_error_class, file_write_error, is_writab
 pub use direct::without_buffer;
 pub use keys::{ChunkKeys, FieldKey};
 pub use placeholders::Template;
+pub use reemit::Reemit;
 pub use retry::{RetryRules, RetryState, RetryType};
 pub use section::{BUFFER_SECTION, OUTPUT_PARAMS, SECONDARY_SECTION};
 pub use slices::{SliceFinder, TimeSlices};

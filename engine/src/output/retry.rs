@@ -8,6 +8,9 @@
 //! secondary:  from `threshold` of the whole retry time on, the sequence begins again
 //! ```
 
+/// Longest wait, in seconds, for what somebody must mend, where the rules set no longest one.
+const ENDLESS_INTERVAL_MAX: f64 = 60.0;
+
 /// Share of an interval by which a randomized retry may come earlier or later.
 const RANDOMIZE_WIDTH: f64 = 0.125;
 
@@ -55,6 +58,7 @@ pub struct RetryState {
     reached_timeout: bool,
     timed_out: bool,
     secondary: Option<Secondary>,
+    waits_for: Option<String>,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -65,6 +69,17 @@ struct Secondary {
 }
 
 impl RetryRules {
+    /// The same intervals up to a limit, for as long as it takes.
+    pub fn endless(&self) -> Self {
+        let kind = match self.kind {
+            RetryType::Exponential { base, max_interval } => {
+                RetryType::Exponential { base, max_interval: max_interval.or(Some(ENDLESS_INTERVAL_MAX)) }
+            }
+            RetryType::Periodic => RetryType::Periodic,
+        };
+        Self { kind, forever: true, ..self.clone() }
+    }
+
     fn interval(&self, step: u64) -> f64 {
         match self.kind {
             RetryType::Periodic => self.wait,
@@ -115,6 +130,29 @@ impl RetryState {
             timed_out: false,
             secondary,
             rules: rules.clone(),
+            waits_for: None,
+        }
+    }
+
+    /// The state after a first failure at `now` that somebody must mend.
+    pub fn endless(rules: &RetryRules, now: f64) -> Self {
+        Self { waits_for: Some(String::new()), ..Self::new(&rules.endless(), now) }
+    }
+
+    /// Whether somebody must mend something.
+    pub fn is_endless(&self) -> bool {
+        self.waits_for.is_some()
+    }
+
+    /// Notes what is waited for; answers whether that is news.
+    pub fn wait_for(&mut self, what: &str) -> bool {
+        match &mut self.waits_for {
+            Some(known) if known == what => false,
+            Some(known) => {
+                what.clone_into(known);
+                true
+            }
+            None => true,
         }
     }
 
@@ -275,6 +313,26 @@ mod tests {
         let seen = tries(&rules, 40);
         assert_eq!(seen.len(), 40);
         assert!(seen.iter().all(|(_, secondary)| !secondary));
+    }
+
+    #[test]
+    fn what_somebody_must_mend_is_tried_for_ever_at_bounded_intervals() {
+        let rules =
+            RetryRules { max_times: Some(2), secondary_threshold: Some(0.5), ..exponential(1.0, 2.0, 100.0) };
+        let mut state = RetryState::endless(&rules, 0.0);
+        let mut seen = Vec::new();
+        for _ in 0..200 {
+            let now = state.next_time();
+            assert!(!state.is_secondary(now) && state.is_endless());
+            state.step(now, 0.0);
+            assert!(!state.is_over());
+            seen.push(state.next_time() - now);
+        }
+        assert_eq!((&seen[..6], seen[199]), (&[2.0, 4.0, 8.0, 16.0, 32.0, 60.0][..], 60.0));
+        assert!(state.wait_for("a password") && !state.wait_for("a password") && state.wait_for("a right"));
+        let capped =
+            RetryRules { kind: RetryType::Exponential { base: 2.0, max_interval: Some(5.0) }, ..rules };
+        assert_eq!(capped.endless().interval(50), 5.0);
     }
 
     #[test]

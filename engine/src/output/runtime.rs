@@ -88,11 +88,10 @@ impl Runtime {
         let batch = buffer.batch(parts, receipt);
         let ledger = &self.counters.ledger;
         match self.append(buffer, &batch, receipt).await {
-            Ok(true) => ledger.buffered(offered as i64),
+            Ok(true) => {}
             Ok(false) => ledger.add(Account::Duplicate, offered),
             Err(AppendError::TooLarge { message, records }) => {
                 *stored = offered.saturating_sub(records);
-                ledger.buffered(*stored as i64);
                 return Err(AppendError::TooLarge { message, records }.into());
             }
             Err(error) => return Err(error.into()),
@@ -183,7 +182,6 @@ impl Runtime {
         let records = buffer.stats().records;
         if self.buffer.set(Arc::new(buffer)).is_ok() {
             self.counters.ledger.add(Account::Opening, records);
-            self.counters.ledger.buffered(records as i64);
         } // else a second start changes nothing
         Ok(())
     }

@@ -41,7 +41,8 @@ pub(crate) fn build(
     };
     let Build::Output(build) = descriptor.build else { return Err(params.error_here("not an output")) };
     let id = context.shared.identify(&params)?;
-    let log = PluginLog::new(id.configured.then(|| id.text.clone()), params.log_level());
+    let log = PluginLog::new(id.configured.then(|| id.text.clone()), params.log_level())
+        .in_worker(context.system.worker_id);
     let mut inner = BuildContext {
         id,
         log,

@@ -9,8 +9,9 @@ use crate::config::{Diagnostic, Params, System};
 use crate::delivery::{EmitError, Receipt};
 use crate::event::EventStream;
 use crate::output::ChunkKeys;
-use crate::route::{ErrorEvents, Router};
+use crate::route::{ErrorEvents, Router, Workers};
 use crate::telemetry::PluginLog;
+use crate::telemetry::prometheus::MetricRegistry;
 use std::collections::hash_map::Entry;
 use std::collections::{HashMap, HashSet};
 use std::path::{Path, PathBuf};
@@ -87,6 +88,10 @@ pub struct BuildContext<'a> {
 pub struct Shared {
     /// The labels that are referred to; connected after all plugins are built.
     pub labels: HashMap<String, LabelRef>,
+    /// Those that plugins in a `<worker>` refer to, which see what runs in these workers.
+    pub worker_labels: HashMap<(Workers, String), LabelRef>,
+    /// The `<worker>` whose plugins are being built.
+    pub workers: Workers,
     /// The label whose plugins are being built; `None` at the top level.
     pub label: Option<String>,
     /// Every output that was built, those of nested sections included, in the order in which they were built.
@@ -95,6 +100,8 @@ pub struct Shared {
     pub shown_outputs: Vec<PluginInfo>,
     /// All plugins, for those that show them; known after the last is built.
     pub plugins: Arc<Plugins>,
+    /// The metrics that the configuration declares.
+    pub metrics: Arc<MetricRegistry>,
     /// The paths of file buffers, with the `@type` of the output that each belongs to.
     pub buffer_paths: HashMap<String, String>,
     /// Every file buffer, for who wants to look at them.
@@ -141,6 +148,11 @@ pub struct Store {
 }
 
 impl Shared {
+    /// Nothing is built yet; metrics are declared in `metrics`.
+    pub fn new(metrics: Arc<MetricRegistry>) -> Self {
+        Self { metrics, ..Self::default() }
+    }
+
     /// Takes a file or folder for one plugin; `kind` says what it is (`pos_file`, `buffer`). The error is the plugin that
     /// has it.
     pub fn take_path(&mut self, kind: &'static str, path: &Path, id: &PluginId) -> Result<(), PluginId> {
@@ -203,7 +215,8 @@ impl BuildContext<'_> {
         };
         let id = self.shared.identify(section)?;
         let shown_at = self.shared.shown_outputs.len();
-        let log = PluginLog::new(id.configured.then(|| id.text.clone()), section.log_level());
+        let log = PluginLog::new(id.configured.then(|| id.text.clone()), section.log_level())
+            .in_worker(self.system.worker_id);
         let mut context = BuildContext {
             id: id.clone(),
             log,
@@ -255,7 +268,10 @@ impl BuildContext<'_> {
 
     /// A reference to a label, which is checked and connected once the whole configuration is read.
     pub fn label(&mut self, name: &str) -> LabelRef {
-        self.shared.labels.entry(name.to_owned()).or_default().clone()
+        match self.shared.workers {
+            Workers::ALL => self.shared.labels.entry(name.to_owned()).or_default().clone(),
+            workers => self.shared.worker_labels.entry((workers, name.to_owned())).or_default().clone(),
+        }
     }
 
     /// Where an output or filter sends events on: into its own `@label`, else into the label that it stands in, else into

@@ -111,6 +111,8 @@ pub enum Compat {
     Inject,
     /// `time_key`, `tag_key`, ... into `<extract>`.
     Extract,
+    /// `in_format`, `out_keys`, `tag_key`, ... of out_exec_filter into `<inject>`, `<format>`, `<parse>` and `<extract>`.
+    ExecFilter,
 }
 
 /// One parameter: its type, default and meaning.

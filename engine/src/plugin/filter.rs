@@ -157,4 +157,9 @@ pub enum AfterError {
 pub trait StreamFilter: Send + Sync {
     /// Turns a stream into what goes on. May wait.
     fn filter<'a>(&'a self, stream: EventStream, receipt: &'a mut Receipt) -> BoxFuture<'a, EventStream>;
+
+    /// Whether it may send single events to `@ERROR` or elsewhere, so that streams must not be joined before it.
+    fn may_refuse_events(&self) -> bool {
+        true
+    }
 }

@@ -79,8 +79,9 @@ impl Inject {
             inject.set(key, Source::Fixed(value));
         }
         if let Some(key) = params.str("worker_id_key") {
-            // There is one worker, as far as configurations can tell.
-            inject.set(key, Source::Fixed(vec![0]));
+            let mut value = Vec::new();
+            write_i64(&mut value, i64::from(log.worker()));
+            inject.set(key, Source::Fixed(value));
         }
         if let Some(key) = params.str("tag_key") {
             inject.set(key, Source::Tag);

@@ -1,14 +1,14 @@
 //! Where events come from.
 
-use super::PluginId;
+use super::{FollowedFiles, PluginId};
 use crate::delivery::{EmitError, Receipt};
 use crate::event::EventStream;
 use crate::net::ClosedConnections;
 use crate::route::Router;
 use crate::telemetry::{Account, Ledger, PluginLog};
 use futures_util::future::BoxFuture;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -65,6 +65,8 @@ pub struct InputCounters {
     pub ledger: Ledger,
     /// Connections that ended otherwise than by their peer's wish.
     pub closed: ClosedConnections,
+    /// The files that it follows, once it has begun to, if it is an input that does.
+    pub followed: OnceLock<Arc<FollowedFiles>>,
 }
 
 impl InputCounters {

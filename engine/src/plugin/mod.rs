@@ -11,6 +11,7 @@ mod event_format;
 mod extract;
 mod field;
 mod filter;
+mod followed;
 mod inject;
 mod input;
 mod monitor;
@@ -32,6 +33,7 @@ pub use filter::{
     AfterError, CountedFilter, Filter, FilterContext, FilterCounters, FilterError, FilterStep, RawFilter,
     RecordFilter, Select, StreamFilter, Verdict,
 };
+pub use followed::{FollowedFile, FollowedFiles};
 pub use inject::{INJECT, Inject};
 pub use input::{Input, InputContext, InputCounters, StartError};
 pub use monitor::{PluginInfo, PluginState, Plugins};

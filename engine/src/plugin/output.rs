@@ -26,6 +26,13 @@ pub trait Output: Send + Sync {
     /// Takes `stream`, or says why not. A buffer that must be waited for adds a commit to `receipt`.
     fn emit<'a>(&'a self, stream: EventStream, receipt: &'a mut Receipt) -> EmitFuture<'a>;
 
+    /// Whether it has the events of this emit already, which their sender repeats (a forward chunk whose ack was lost). Only
+    /// whoever has them recognises them, so an output that chooses between others asks first.
+    fn has(&self, receipt: &Receipt) -> bool {
+        let _ = receipt;
+        false
+    }
+
     /// Whether it keeps nothing and only hands streams on to outputs or labels, where their records are counted (copy,
     /// relabel). What it drops on the way it must book as filtered.
     fn hands_on(&self) -> bool {
@@ -86,6 +93,19 @@ pub trait BufferedOutput: Send + Sync {
         let _ = chunk;
     }
 
+    /// Whether the destination may have some of the chunk although no write of it succeeded, and it is too early to give it to
+    /// anybody else. Asked before `<secondary>` would get it; such a chunk is written by this output again, or waits.
+    fn is_in_doubt(&self, chunk: &Chunk) -> bool {
+        let _ = chunk;
+        false
+    }
+
+    /// The chunk has left the buffer without a write of this output that succeeded: `<secondary>` or the backup directory has
+    /// it, or it was dropped. Its file may be gone.
+    fn given_up(&self, chunk: &Chunk) {
+        let _ = chunk;
+    }
+
     /// Before the first write.
     fn start(&self) -> BoxFuture<'_, Result<(), StartError>> {
         Box::pin(async { Ok(()) })
@@ -93,6 +113,17 @@ pub trait BufferedOutput: Send + Sync {
 
     /// After the last write.
     fn shutdown(&self) -> BoxFuture<'_, ()> {
+        Box::pin(async {})
+    }
+
+    /// Whether it sends events on to other outputs. Then its buffer is flushed, if it is at all at the end, before any other
+    /// output ends, and [`Self::drained`] is called.
+    fn sends_on(&self) -> bool {
+        false
+    }
+
+    /// For one that sends events on: what it holds is to be sent now, while other outputs take it. No write succeeds after this.
+    fn drained(&self) -> BoxFuture<'_, ()> {
         Box::pin(async {})
     }
 
@@ -141,6 +172,15 @@ pub enum WriteError {
         /// When it is tried again.
         pause: Duration,
     },
+    /// It works when somebody has put something right (a password, a right, a missing table): the chunk stays and is tried again
+    /// for as long as that takes. The limits of `retry_*` do not count it, and `<secondary>` does not get it.
+    #[error("{message}")]
+    Operator {
+        /// Class, for the log.
+        class: &'static str,
+        /// What happened, and what is to be done.
+        message: String,
+    },
     /// It will never work (Fluentd's UnrecoverableError): to `<secondary>`, else to the backup directory.
     #[error("{message}")]
     Reject {
@@ -162,6 +202,11 @@ impl WriteError {
         Self::Later { class, message: message.into(), pause }
     }
 
+    /// A failure that somebody must mend.
+    pub fn operator(class: &'static str, message: impl Into<String>) -> Self {
+        Self::Operator { class, message: message.into() }
+    }
+
     /// A failure that no retry mends.
     pub fn reject(class: &'static str, message: impl Into<String>) -> Self {
         Self::Reject { class, message: message.into() }
@@ -170,7 +215,10 @@ impl WriteError {
     /// The class to log.
     pub fn class(&self) -> &'static str {
         match self {
-            Self::Retry { class, .. } | Self::Later { class, .. } | Self::Reject { class, .. } => class,
+            Self::Retry { class, .. }
+            | Self::Later { class, .. }
+            | Self::Operator { class, .. }
+            | Self::Reject { class, .. } => class,
         }
     }
 }

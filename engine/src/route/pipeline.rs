@@ -63,7 +63,11 @@ impl Pipeline {
     }
 
     pub(super) fn may_refuse_events(&self) -> bool {
-        self.steps.iter().any(|step| matches!(step, Step::Raw(_) | Step::Records(_) | Step::Stream(_)))
+        self.steps.iter().any(|step| match step {
+            Step::Raw(_) | Step::Records(_) => true,
+            Step::Stream(filter) => filter.may_refuse_events(),
+            Step::Splice(_) | Step::Select(_) => false,
+        })
     }
 
     /// Takes a stream through the filters.

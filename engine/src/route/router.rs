@@ -4,12 +4,14 @@ use super::errors::ErrorEvents;
 use super::pattern::TagPatterns;
 use super::pipeline::Pipeline;
 use super::unmatched::Unmatched;
+use super::workers::Workers;
 use crate::delivery::{EmitError, Receipt};
 use crate::event::{EventStream, Tag};
 use crate::plugin::{Filter, Output};
 use crate::telemetry::{Account, Ledger, PluginLog};
 use std::collections::HashMap;
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, OnceLock, PoisonError, RwLock};
 
 /// What a directive does with the streams that match it.
 pub enum Collector {
@@ -19,12 +21,31 @@ pub enum Collector {
     Output(Arc<dyn Output>),
 }
 
+/// A `<filter>` or `<match>`.
+pub struct Rule {
+    /// Which tags it is for.
+    pub patterns: TagPatterns,
+    /// What it does.
+    pub collector: Collector,
+    /// The `<worker>` that it stands in.
+    pub workers: Workers,
+}
+
 /// Routes streams of one label (or of the top level) by their tag.
 pub struct Router {
-    rules: Vec<(TagPatterns, Collector)>,
+    rules: Arc<[Rule]>,
+    /// The workers whose rules are tried, in order.
+    views: Vec<u32>,
     errors: ErrorEvents,
     unmatched: Unmatched,
     cache: RwLock<Cache>,
+    hold: OnceLock<Hold>,
+}
+
+/// What takes all streams until it is over.
+struct Hold {
+    buffer: Arc<dyn Output>,
+    is_over: AtomicBool,
 }
 
 /// Tags whose pipeline is remembered, in each of two generations. Senders choose tags, so this bounds memory.
@@ -45,8 +66,34 @@ impl Router {
         log: PluginLog,
         quiet: bool,
     ) -> Arc<Self> {
-        let unmatched = Unmatched::new(log, quiet);
-        Arc::new(Self { rules, errors, unmatched, cache: RwLock::default() })
+        let all = |(patterns, collector)| Rule { patterns, collector, workers: Workers::ALL };
+        Self::of_workers(rules.into_iter().map(all).collect(), Workers::ALL, 1, errors, log, quiet)
+    }
+
+    /// For the events of inputs in a `<worker>` of these `workers`, of `count` that there are.
+    pub fn of_workers(
+        rules: Arc<[Rule]>,
+        workers: Workers,
+        count: u32,
+        errors: ErrorEvents,
+        log: PluginLog,
+        quiet: bool,
+    ) -> Arc<Self> {
+        let views = workers.representatives(rules.iter().map(|rule| rule.workers), count);
+        let (unmatched, cache) = (Unmatched::new(log, quiet), RwLock::default());
+        Arc::new(Self { rules, views, errors, unmatched, cache, hold: OnceLock::new() })
+    }
+
+    /// From now on all streams go into `buffer`, until [`Router::release`]. Later calls are ignored.
+    pub fn hold(&self, buffer: Arc<dyn Output>) {
+        let _ = self.hold.set(Hold { buffer, is_over: AtomicBool::new(false) });
+    }
+
+    /// Streams go by the rules again.
+    pub fn release(&self) {
+        if let Some(hold) = self.hold.get() {
+            hold.is_over.store(true, Ordering::Release);
+        }
     }
 
     /// Takes `stream` through the filters that match its tag and into the first output that does. A stream that no
@@ -55,6 +102,15 @@ impl Router {
     pub async fn emit(&self, stream: EventStream, receipt: &mut Receipt) -> Result<(), EmitError> {
         if stream.is_empty() {
             return Ok(());
+        }
+        if let Some(hold) = self.hold.get()
+            && !hold.is_over.load(Ordering::Acquire)
+        {
+            return match hold.buffer.emit(stream.clone(), receipt).await {
+                Ok(()) => Ok(()),
+                // @ERROR does not run yet.
+                Err(error) => self.errors.without_label().refused(stream, error, receipt).await,
+            };
         }
         let pipeline = self.pipeline(&stream.tag);
         let stream = pipeline.filter(stream, &self.errors, receipt).await;
@@ -124,18 +180,36 @@ impl Router {
         pipeline
     }
 
+    /// By the rules of the first view that has an output for the tag; if none has, by those of the first.
     fn build(&self, tag: &Tag) -> Pipeline {
-        let mut filters = Vec::new();
-        for (patterns, collector) in &self.rules {
-            if patterns.matches(tag.as_str()) {
-                match collector {
-                    Collector::Filter(filter) => filters.push(Arc::clone(filter)),
+        let mut views = self.views.iter().map(|worker| self.view(tag, *worker));
+        let first = views.next().unwrap_or_default();
+        let taken = if first.output.is_some() { None } else { views.find(|way| way.output.is_some()) };
+        let way = taken.unwrap_or(first);
+        Pipeline::new(tag, &way.filters, way.output)
+    }
+
+    /// What takes the tag in a worker.
+    fn view(&self, tag: &Tag, worker: u32) -> Way {
+        let mut way = Way::default();
+        for rule in self.rules.iter().filter(|rule| rule.workers.contains(worker)) {
+            if rule.patterns.matches(tag.as_str()) {
+                match &rule.collector {
+                    Collector::Filter(filter) => way.filters.push(Arc::clone(filter)),
                     Collector::Output(output) => {
-                        return Pipeline::new(tag, &filters, Some(Arc::clone(output)));
+                        way.output = Some(Arc::clone(output));
+                        break;
                     }
                 }
             }
         }
-        Pipeline::new(tag, &filters, None)
+        way
     }
+}
+
+/// The plugins on the way of a tag.
+#[derive(Default)]
+struct Way {
+    filters: Vec<Arc<dyn Filter>>,
+    output: Option<Arc<dyn Output>>,
 }

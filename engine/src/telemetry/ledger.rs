@@ -9,10 +9,10 @@
 //! `reported` records went to `@ERROR` and `refused` ones back to whoever offered them, so both go on elsewhere and only
 //! count for the plugin. The law holds whenever nothing is on its way through a pipeline. Counting costs a few atomic
 //! additions a stream, never one a record. The numbers are also metrics (`logweir_records_*`), whose handles are made when
-//! a number first changes: by then whoever exports metrics is there.
+//! a number first changes, or is announced: by then whoever exports metrics is there.
 
-use metrics::{Counter, Gauge};
-use std::sync::atomic::{AtomicI64, AtomicU64, Ordering::Relaxed};
+use metrics::Counter;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, OnceLock};
 
 /// What can happen to records. Dropped ones are gone for good; dead-lettered ones lie where a person can find them.
@@ -99,6 +99,49 @@ impl Account {
         Self::DeadEvacuated,
     ];
 
+    /// What an input may book.
+    pub const OF_INPUTS: &[Self] = &[
+        Self::Received,
+        Self::RefusedOverflow,
+        Self::RefusedTooLarge,
+        Self::RefusedShutdown,
+        Self::RefusedFailed,
+        Self::Duplicate,
+        Self::DroppedInvalid,
+    ];
+
+    /// What an output may book. Its buffer counts what the device lost ([`Account::RefusedNotDurable`]).
+    pub const OF_OUTPUTS: &[Self] = &[
+        Self::Received,
+        Self::Opening,
+        Self::Stored,
+        Self::Filtered,
+        Self::Duplicate,
+        Self::Reported,
+        Self::RefusedOverflow,
+        Self::RefusedTooLarge,
+        Self::RefusedShutdown,
+        Self::RefusedFailed,
+        Self::DroppedOverflow,
+        Self::DroppedRetries,
+        Self::DroppedRejected,
+        Self::DroppedUnstorable,
+        Self::DroppedShutdown,
+        Self::DeadSecondary,
+        Self::DeadBackup,
+        Self::DeadEvacuated,
+    ];
+
+    /// What is booked for no single plugin.
+    pub const OF_PIPELINES: &[Self] = &[
+        Self::Received,
+        Self::Copied,
+        Self::Filtered,
+        Self::DroppedNoMatch,
+        Self::DroppedError,
+        Self::DroppedIgnored,
+    ];
+
     /// The metric, and the label `reason` if it has one.
     pub fn metric(self) -> (&'static str, Option<&'static str>) {
         let refused = |reason| ("logweir_records_refused_total", Some(reason));
@@ -140,8 +183,6 @@ pub struct Ledger {
     type_name: Arc<str>,
     amounts: [AtomicU64; ACCOUNTS],
     counters: [OnceLock<Counter>; ACCOUNTS],
-    buffered: AtomicI64,
-    gauge: OnceLock<Gauge>,
 }
 
 impl Ledger {
@@ -162,16 +203,13 @@ impl Ledger {
         }
     }
 
-    /// `change` records more (or fewer) are in the buffer.
-    pub(crate) fn buffered(&self, change: i64) {
-        if change == 0 {
-            return;
-        }
-        let now = self.buffered.fetch_add(change, Relaxed) + change;
+    /// Makes the metrics of these accounts, with what was booked so far: a counter that appears with its first loss has not
+    /// risen, for Prometheus.
+    pub fn announce(&self, accounts: &[Account]) {
         if !self.plugin_id.is_empty() {
-            let gauge =
-                || metrics::gauge!("logweir_records_buffered", "plugin_id" => self.plugin_id.to_string());
-            self.gauge.get_or_init(gauge).set(now as f64);
+            for account in accounts {
+                self.counters[*account as usize].get_or_init(|| self.counter(*account)).increment(0);
+            }
         }
     }
 
@@ -187,13 +225,12 @@ impl Ledger {
 
     fn counter(&self, account: Account) -> Counter {
         let (name, reason) = account.metric();
-        let id = self.plugin_id.to_string();
+        let (id, type_name) = (self.plugin_id.to_string(), self.type_name.to_string());
         match reason {
-            Some(reason) => metrics::counter!(name, "plugin_id" => id, "reason" => reason),
-            None if account == Account::Received => {
-                metrics::counter!(name, "plugin_id" => id, "type" => self.type_name.to_string())
+            Some(reason) => {
+                metrics::counter!(name, "plugin_id" => id, "type" => type_name, "reason" => reason)
             }
-            None => metrics::counter!(name, "plugin_id" => id),
+            None => metrics::counter!(name, "plugin_id" => id, "type" => type_name),
         }
     }
 }

@@ -1,8 +1,8 @@
 //! Where log lines go, and in which form.
 //!
 //! Text: `2023-11-14 22:13:20 +0000 [warn]: #0 [plugin_id] message key=value`, as Fluentd prints it. JSON: one object a
-//! line with `time`, `level`, `message`, `worker_id` and the fields. Lines of `info` and above can also be had as
-//! events ([`events`]) for `<label @FLUENT_LOG>`.
+//! line with `time`, `level`, `message` (the text behind `#0`, as Fluentd has it) and `worker_id`, and beside what Fluentd has
+//! the fields and the `plugin_id`. Lines can also be had as events ([`events`]) for `<label @FLUENT_LOG>`.
 
 use super::rotate::{LogFile, Rotation};
 use super::{Field, Level};
@@ -115,14 +115,20 @@ pub fn print_raw(bytes: &[u8]) {
     sink().print(bytes, jiff::Zoned::now().date());
 }
 
-/// From now on log lines of `info` and above are also events. The last caller gets them.
+/// From now on log lines are also events. The last caller gets them.
 pub fn events() -> mpsc::Receiver<LogEvent> {
     let (sender, receiver) = mpsc::channel(EVENTS_WAITING_MAX);
     sink().events = Some(sender);
     receiver
 }
 
-pub(super) fn write(level: Level, plugin_id: Option<&str>, message: &str, fields: &[(&str, &dyn Field)]) {
+pub(super) fn write(
+    level: Level,
+    worker: u32,
+    plugin_id: Option<&str>,
+    message: &str,
+    fields: &[(&str, &dyn Field)],
+) {
     let mut text = String::with_capacity(message.len() + 64);
     if let Some(id) = plugin_id {
         text.push('[');
@@ -142,58 +148,40 @@ pub(super) fn write(level: Level, plugin_id: Option<&str>, message: &str, fields
     }
     let now = jiff::Zoned::now();
     let time = now.strftime(&sink.settings.time_format).to_string();
-    let prefix = if sink.settings.worker_prefix { "#0 " } else { "" };
+    let worker = sink.settings.worker_prefix.then_some(worker);
     let line = match sink.settings.format {
-        LogFormat::Text => format!("{time} [{}]: {prefix}{text}\n", level.as_str()),
+        LogFormat::Text => match worker {
+            Some(worker) => format!("{time} [{}]: #{worker} {text}\n", level.as_str()),
+            None => format!("{time} [{}]: {text}\n", level.as_str()),
+        },
         LogFormat::Json => {
-            let mut object = record(message, fields);
-            object.shift_insert(0, "time".to_owned(), time.into());
-            object.shift_insert(1, "level".to_owned(), level.as_str().into());
-            if sink.settings.worker_prefix {
-                object.insert("worker_id".to_owned(), 0.into());
+            let mut object = serde_json::Map::new();
+            object.insert("time".to_owned(), time.into());
+            object.insert("level".to_owned(), level.as_str().into());
+            object.insert("message".to_owned(), text.as_str().into());
+            object.extend(worker.map(|worker| ("worker_id".to_owned(), worker.into())));
+            for (key, value) in fields {
+                object.entry(*key).or_insert_with(|| value.json());
             }
             if let Some(id) = plugin_id {
-                object.insert("plugin_id".to_owned(), id.into());
+                object.entry("plugin_id").or_insert_with(|| id.into());
             }
             format!("{}\n", serde_json::Value::Object(object))
         }
     };
     sink.print(line.as_bytes(), now.date());
-    if level >= Level::Info
-        && let Some(events) = &sink.events
-    {
-        let _ = events.try_send(LogEvent { level, record: record(message, fields) });
+    if let Some(events) = &sink.events {
+        let mut record: serde_json::Map<_, _> =
+            fields.iter().map(|(key, value)| ((*key).to_owned(), value.json())).collect();
+        record.insert("message".to_owned(), text.into());
+        let _ = events.try_send(LogEvent { level, record });
     }
-}
-
-fn record(message: &str, fields: &[(&str, &dyn Field)]) -> serde_json::Map<String, serde_json::Value> {
-    let mut object = serde_json::Map::new();
-    for (key, value) in fields {
-        object.insert((*key).to_owned(), value.json());
-    }
-    let mut text = message.to_owned();
-    for (key, value) in fields {
-        text.push(' ');
-        text.push_str(key);
-        text.push('=');
-        value.text(&mut text);
-    }
-    object.insert("message".to_owned(), text.into());
-    object
 }
 
 impl Sink {
     fn is_repeated(&mut self, text: &str) -> bool {
         let now = Instant::now();
-        if let Some(interval) = self.settings.ignore_repeated_interval {
-            if let Some((last, at)) = &self.last
-                && last == text
-                && now.duration_since(*at) <= interval
-            {
-                return true;
-            }
-            self.last = Some((text.to_owned(), now));
-        }
+        // Of the two, Fluentd heeds this one only.
         if let Some(interval) = self.settings.ignore_same_interval {
             if self.recent.get(text).is_some_and(|at| now.duration_since(*at) <= interval) {
                 return true;
@@ -204,6 +192,14 @@ impl Sink {
             if self.recent.len() < SAME_MESSAGES_MAX {
                 self.recent.insert(text.to_owned(), now);
             }
+        } else if let Some(interval) = self.settings.ignore_repeated_interval {
+            if let Some((last, at)) = &self.last
+                && last == text
+                && now.duration_since(*at) <= interval
+            {
+                return true;
+            }
+            self.last = Some((text.to_owned(), now));
         }
         false
     }
@@ -232,4 +228,25 @@ fn sink() -> MutexGuard<'static, Sink> {
         })
     });
     sink.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lines_that_were_printed_before_are_left_out_for_a_while() {
+        let hour = Some(Duration::from_secs(3600));
+        let settings = LogSettings { ignore_repeated_interval: hour, ..LogSettings::default() };
+        let mut sink = Sink { settings, file: None, last: None, recent: Default::default(), events: None };
+        let left_out = |sink: &mut Sink, lines: &[&str]| -> Vec<bool> {
+            lines.iter().map(|line| sink.is_repeated(line)).collect()
+        };
+        assert_eq!(left_out(&mut sink, &["a", "a", "b", "a"]), [false, true, false, false]);
+        sink.settings.ignore_same_interval = hour;
+        assert_eq!(left_out(&mut sink, &["a", "b", "a", "b", "c"]), [false, false, true, true, false]);
+        sink.settings.ignore_same_interval = Some(Duration::ZERO);
+        std::thread::sleep(Duration::from_millis(2)); // the clock has gone on
+        assert_eq!(left_out(&mut sink, &["a"]), [false]);
+    }
 }

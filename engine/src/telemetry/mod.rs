@@ -5,6 +5,7 @@ mod ledger;
 mod library;
 mod log;
 mod plugin_log;
+pub mod prometheus;
 mod rotate;
 
 pub use field::{Field, Shown, inspect};

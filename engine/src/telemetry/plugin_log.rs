@@ -47,17 +47,30 @@ impl Level {
 pub struct PluginLog {
     id: Option<Arc<str>>,
     level: Option<Level>,
+    worker: u32,
 }
 
 impl PluginLog {
     /// For a plugin: `id` is its configured `@id`, `level` its `@log_level`.
     pub fn new(id: Option<Arc<str>>, level: Option<Level>) -> Self {
-        Self { id, level }
+        Self { id, level, worker: 0 }
     }
 
     /// For the program itself.
     pub fn program() -> Self {
-        Self { id: None, level: None }
+        Self::new(None, None)
+    }
+
+    /// Of a plugin that stands in `<worker N>`: its lines say `#N`.
+    #[must_use]
+    pub fn in_worker(mut self, worker: u32) -> Self {
+        self.worker = worker;
+        self
+    }
+
+    /// The worker that its lines name.
+    pub fn worker(&self) -> u32 {
+        self.worker
     }
 
     /// Whether a message of `level` would be printed.
@@ -67,7 +80,7 @@ impl PluginLog {
 
     /// Prints a message with its fields. Called by the macros.
     pub fn print(&self, level: Level, message: &str, fields: &[(&str, &dyn Field)]) {
-        super::log::write(level, self.id.as_deref(), message, fields);
+        super::log::write(level, self.worker, self.id.as_deref(), message, fields);
     }
 }
 

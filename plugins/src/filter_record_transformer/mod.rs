@@ -94,7 +94,7 @@ fn build(params: &Params, context: &mut BuildContext<'_>) -> Result<Box<dyn Filt
             keep_keys: renew_record.then(|| keep_keys.unwrap_or_default()),
             renew_time_key: params.str("renew_time_key").map(str::to_owned),
             auto_typecast: params.bool("auto_typecast"),
-            host: Host::process(Some(0)),
+            host: Host::process(Some(context.log.worker() as usize)),
             log: context.log.clone(),
         }),
     }))

@@ -3,13 +3,13 @@
 //! | part | what it does |
 //! |---|---|
 //! | [`process`] | the command: started, read, ended with its children |
-//! | [`texts`] | what it prints -> the texts that the parser reads |
+//! | [`crate::printed`] | what it prints -> the texts that the parser reads |
 
 mod process;
 #[cfg(test)]
 mod tests;
-mod texts;
 
+use crate::printed::Shape;
 use futures_util::future::BoxFuture;
 use logweir_engine::config::{Diagnostic, Params};
 use logweir_engine::event::Tag;
@@ -19,7 +19,6 @@ use logweir_engine::plugin::{
 };
 use logweir_engine::time::TimeType;
 use process::{Command, run};
-use texts::Shape;
 
 /// `@type exec` in a `<source>`.
 pub static PLUGIN: Descriptor = Descriptor {
@@ -96,12 +95,7 @@ fn configured(params: &Params, context: &mut BuildContext<'_>) -> Result<Command
         with_stderr: params.word("connect_mode") == Some("read_with_stderr"),
         interval,
         block: params.size("read_block_size").and_then(|size| usize::try_from(size).ok()).unwrap_or(1).max(1),
-        shape: match kind {
-            "json" => Shape::Json,
-            "msgpack" => Shape::MessagePack,
-            _ if parser.multiline().is_some() => Shape::Whole,
-            _ => Shape::Lines,
-        },
+        shape: Shape::of(kind, &*parser),
         encoding,
         parser,
         extract,

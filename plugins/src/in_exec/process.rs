@@ -1,7 +1,7 @@
 //! The command: when it runs, what is read of it, how it ends.
 
-use super::texts::{Shape, Texts};
-use crate::child::{END_WAIT_MAX, Group, shell};
+use crate::child::{END_WAIT_MAX, Group, WORKER_VARIABLE, shell};
+use crate::printed::{Shape, Texts};
 use crate::socket::{Events, preview};
 use encoding_rs::Encoding;
 use logweir_engine::event::{EventTime, Tag};
@@ -63,7 +63,7 @@ impl Command {
     async fn run_once(&self, context: &InputContext) {
         let log = &context.log;
         log_debug!(log, "Executing command", command = self.text);
-        let mut child = match self.spawn() {
+        let mut child = match self.spawn(log.worker()) {
             Ok(child) => child,
             Err(error) => {
                 log_error!(
@@ -83,9 +83,10 @@ impl Command {
         self.end(child, &group, context).await;
     }
 
-    fn spawn(&self) -> io::Result<Child> {
+    fn spawn(&self, worker: u32) -> io::Result<Child> {
         let redirected = if self.with_stderr { "exec 2>&1\n" } else { "" };
         shell(&format!("{redirected}{}", self.text))
+            .env(WORKER_VARIABLE, worker.to_string())
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .stderr(Stdio::null())

@@ -1,4 +1,4 @@
-//! Input `forward`: the server of Fluentd's forward protocol, over TCP or TLS.
+//! Inputs `forward` and `unix`: the server of Fluentd's forward protocol, over TCP, TLS or a Unix socket.
 //!
 //! ```text
 //! server       sockets, limits; one task for each connection:
@@ -35,9 +35,11 @@ mod server;
 mod settings;
 #[cfg(test)]
 mod tests;
+mod unix;
 
 pub use fuzz::fuzz;
 pub use kernel::count_entries;
+pub use unix::UNIX;
 
 use logweir_engine::config::{Diagnostic, Params};
 use logweir_engine::plugin::{Build, BuildContext, Descriptor, Input, Kind};

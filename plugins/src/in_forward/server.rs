@@ -11,6 +11,7 @@ use logweir_engine::net::{HostNames, MemoryPool, ServerOptions, StreamServer, bi
 use logweir_engine::plugin::{Input, InputContext, StartError};
 use std::io;
 use std::net::SocketAddr;
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -78,6 +79,16 @@ impl Server {
         let udp = bind_udp(bind, address.port())?;
         self.context.tasks.spawn(heartbeat::answer(udp, self.context.stop.clone(), self.context.log.clone()));
         Ok(address)
+    }
+
+    /// Opens a Unix socket and serves it in the background.
+    pub(super) fn listen_unix(self: &Arc<Self>, path: &Path) -> Result<(), StartError> {
+        log_info!(self.context.log, format!("listening fluent socket on {}", path.display()));
+        let server = self.clone();
+        self.net.listen_unix(path, move |connection| {
+            let server = server.clone();
+            async move { connection::serve(&server, connection).await }
+        })
     }
 
     /// A number for a new connection.

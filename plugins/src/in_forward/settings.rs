@@ -10,29 +10,26 @@ use logweir_engine::net::{
 };
 use logweir_engine::plugin::{BuildContext, Param, ParamKind, SectionSpec, Status};
 
-pub(super) static PARAMS: &[Param] =
-    &Param::join::<_, _, 26>(Param::join::<_, _, 22>(OWN, CONNECTION_PARAMS), READING_PARAMS);
+pub(super) static PARAMS: &[Param] = &Param::join::<_, _, 26>(OWN, SHARED);
 
-const OWN: [Param; 18] = [
-    Param::new("port", ParamKind::Integer, "Port to listen on, TCP for events and UDP for heartbeats")
-        .default("24224"),
-    Param::new("bind", ParamKind::String, "Address to listen on").default("0.0.0.0"),
-    Param::new("linger_timeout", ParamKind::Integer, "As linger_timeout of <transport>, which it overrides")
-        .status(Status::Deprecated("use transport directive")),
-    Param::new("blocking_timeout", ParamKind::Time, "Tick of Fluentd's event loop")
-        .default("0.5")
-        .status(Status::WithoutEffect("nothing ticks here")),
-    Param::new("resolve_hostname", ParamKind::Bool, "Look up the names of peers, for log lines and records"),
-    Param::new("deny_keepalive", ParamKind::Bool, "Close a connection after its first message")
-        .default("false"),
-    Param::new("send_keepalive_packet", ParamKind::Bool, "Notice dead peers with TCP keepalive packets")
-        .default("false"),
-    Param::new("chunk_size_warn_limit", ParamKind::Size, "Warn of messages with more bytes than this"),
-    Param::new(
-        "chunk_size_limit",
-        ParamKind::Size,
-        "Drop messages with more bytes than this, with a warning",
-    ),
+/// Those of `@type unix`.
+pub(super) static UNIX_PARAMS: &[Param] = &Param::join::<_, _, 15>(
+    [
+        Param::new(
+            "path",
+            ParamKind::String,
+            "The socket; $FLUENT_SOCKET or /var/run/fluent/fluent.sock if not set",
+        ),
+        Param::new("tag", ParamKind::String, "Tag of all events instead of their own"),
+    ],
+    SHARED,
+);
+
+/// What every server of the protocol has.
+const SHARED: [Param; 13] =
+    Param::join::<_, _, 13>(Param::join::<_, _, 9>(LIMITS, CONNECTION_PARAMS), READING_PARAMS);
+
+const LIMITS: [Param; 5] = [
     Param::new(
         "decompression_size_limit",
         ParamKind::Size,
@@ -61,6 +58,28 @@ const OWN: [Param; 18] = [
         "skip_invalid_event",
         ParamKind::Bool,
         "Skip events whose time or record is of a wrong type; default: false, with fluentd_compat 1.19 true",
+    ),
+];
+
+const OWN: [Param; 13] = [
+    Param::new("port", ParamKind::Integer, "Port to listen on, TCP for events and UDP for heartbeats")
+        .default("24224"),
+    Param::new("bind", ParamKind::String, "Address to listen on").default("0.0.0.0"),
+    Param::new("linger_timeout", ParamKind::Integer, "As linger_timeout of <transport>, which it overrides")
+        .status(Status::Deprecated("use transport directive")),
+    Param::new("blocking_timeout", ParamKind::Time, "Tick of Fluentd's event loop")
+        .default("0.5")
+        .status(Status::WithoutEffect("nothing ticks here")),
+    Param::new("resolve_hostname", ParamKind::Bool, "Look up the names of peers, for log lines and records"),
+    Param::new("deny_keepalive", ParamKind::Bool, "Close a connection after its first message")
+        .default("false"),
+    Param::new("send_keepalive_packet", ParamKind::Bool, "Notice dead peers with TCP keepalive packets")
+        .default("false"),
+    Param::new("chunk_size_warn_limit", ParamKind::Size, "Warn of messages with more bytes than this"),
+    Param::new(
+        "chunk_size_limit",
+        ParamKind::Size,
+        "Drop messages with more bytes than this, with a warning",
     ),
     Param::new("source_address_key", ParamKind::String, "Field that gets the peer's address"),
     Param::new("source_hostname_key", ParamKind::String, "Field that gets the peer's host name"),
@@ -115,18 +134,41 @@ impl Settings {
         }
         let transport =
             Transport::new(params.section("transport"), params.int("linger_timeout"), &context.log)?;
+        let server = ServerOptions::new(params, transport, keepalive_packets)?;
+        let shared = Self::shared(params, server, context)?;
         Ok(Self {
-            server: ServerOptions {
-                reading: ReadLimits::new(params)?,
-                ..ServerOptions::new(params, transport, keepalive_packets)?
-            },
             security: params.section("security").map(Security::new).transpose()?,
             resolve_hostname: resolve.unwrap_or(params.str("source_hostname_key").is_some()),
             deny_keepalive,
             warn_above: params.size("chunk_size_warn_limit"),
+            sizes: Sizes { chunk_max: params.size("chunk_size_limit"), ..shared.sizes },
+            source_address_key: text("source_address_key"),
+            source_hostname_key: text("source_hostname_key"),
+            tag_prefix: text("add_tag_prefix"),
+            ..shared
+        })
+    }
+
+    /// Those of `@type unix`.
+    pub(super) fn unix(params: &Params, context: &BuildContext<'_>) -> Result<Self, Diagnostic> {
+        Self::shared(params, ServerOptions::unix(params)?, context)
+    }
+
+    /// What all servers of the protocol have, and nothing more.
+    fn shared(
+        params: &Params,
+        server: ServerOptions,
+        context: &BuildContext<'_>,
+    ) -> Result<Self, Diagnostic> {
+        Ok(Self {
+            server: ServerOptions { reading: ReadLimits::new(params)?, ..server },
+            security: None,
+            resolve_hostname: false,
+            deny_keepalive: false,
+            warn_above: None,
             sizes: Sizes {
                 message_max: params.size("message_size_limit").unwrap_or(u64::MAX),
-                chunk_max: params.size("chunk_size_limit"),
+                chunk_max: None,
             },
             inflate: InflateLimits::new(params)?,
             broken_max: params
@@ -138,10 +180,10 @@ impl Settings {
                 .opt_bool("skip_invalid_event")
                 .unwrap_or(context.system.follows >= FluentdVersion::V1_19),
             timestamps: context.system.enable_msgpack_time_support,
-            source_address_key: text("source_address_key"),
-            source_hostname_key: text("source_hostname_key"),
-            tag: text("tag"),
-            tag_prefix: text("add_tag_prefix"),
+            source_address_key: None,
+            source_hostname_key: None,
+            tag: params.str("tag").map(str::to_owned),
+            tag_prefix: None,
         })
     }
 }

@@ -60,6 +60,11 @@ pub(super) fn plugin_info(plugin: &PluginInfo, options: &Options) -> Map<String,
             let is_counted = options.input_metrics;
             set("emit_records", counted(&counters.records, is_counted).into());
             set("emit_size", counted(&counters.bytes, is_counted && options.size_metrics).into());
+            if let Some(files) = counters.followed.get() {
+                set("opened_file_count", counted(&files.opened, true).into());
+                set("closed_file_count", counted(&files.closed, true).into());
+                set("rotated_file_count", counted(&files.rotated, true).into());
+            }
         }
         PluginState::Filter(counters) => {
             set("retry_count", Value::Null);

@@ -31,7 +31,7 @@ use logweir_engine::plugin::{
     Build, BuildContext, Descriptor, Input, InputContext, Kind, Param, ParamKind, PluginInfo, Plugins,
     StartError, Status,
 };
-use logweir_engine::{log_debug, log_error, log_warn};
+use logweir_engine::{log_debug, log_error, log_info};
 use query::Query;
 use serde_json::{Map, Value, json};
 use std::path::PathBuf;
@@ -58,7 +58,8 @@ const PARAMS: [Param; 12] = {
 };
 
 const OWN: [Param; 8] = [
-    Param::new("bind", ParamKind::String, "Address to listen on").default("0.0.0.0"),
+    Param::new("bind", ParamKind::String, "Address to listen on; only this machine, unless it says otherwise")
+        .default("127.0.0.1"),
     Param::new("port", ParamKind::Integer, "Port to listen on").default("24220"),
     Param::new(
         "token",
@@ -99,10 +100,11 @@ fn configured(params: &Params, context: &mut BuildContext<'_>) -> Result<(Agent,
     if interval.is_zero() {
         return Err(params.error("emit_interval", "'emit_interval' must be more than 0"));
     }
-    if !params.is_set("bind") && !params.is_set("token") {
-        log_warn!(
+    if !params.is_set("bind") {
+        // Fluentd listens on all addresses; who replaces it must find out why another machine cannot ask any more.
+        log_info!(
             context.log,
-            "whoever reaches this machine can ask what the plugins do: set bind to 127.0.0.1, or a token"
+            "monitor_agent answers this machine only (127.0.0.1): set bind 0.0.0.0, and a token, to let others ask"
         );
     }
     let transport = Transport::new(None, None, &context.log)?;
@@ -123,7 +125,13 @@ fn configured(params: &Params, context: &mut BuildContext<'_>) -> Result<(Agent,
             size_metrics: context.system.enable_size_metrics,
         },
     };
-    Ok((agent, ServerOptions::new(params, transport, false)?))
+    let mut server = ServerOptions::new(params, transport, false)?;
+    // In Fluentd each worker has an agent of its own, and so a port.
+    let worker = u16::try_from(context.system.worker_id).unwrap_or(u16::MAX);
+    server.port = server.port.checked_add(worker).ok_or_else(|| {
+        params.error("port", format!("'port' is too high for the agent of worker {worker}"))
+    })?;
+    Ok((agent, server))
 }
 
 struct MonitorAgent {
@@ -137,7 +145,10 @@ impl Input for MonitorAgent {
             let ServerOptions { bind, port, .. } = &self.server;
             log_debug!(
                 context.log,
-                format!("listening monitoring http server on http://{bind}:{port}/api/plugins for worker0")
+                format!(
+                    "listening monitoring http server on http://{bind}:{port}/api/plugins for worker{}",
+                    context.log.worker()
+                )
             );
             listen(&self.agent, self.server.clone(), &context)?;
             if let Some(tag) = self.agent.tag.clone() {

@@ -177,6 +177,14 @@ async fn events_for_each_plugin() {
 }
 
 #[test]
+fn only_this_machine_may_ask_unless_bind_says_otherwise() {
+    for (text, bind) in [("", "127.0.0.1"), ("bind 0.0.0.0", "0.0.0.0"), ("token t", "127.0.0.1")] {
+        let (_, server) = with_params(&PLUGIN, text, configured).unwrap();
+        assert_eq!(server.bind, bind, "{text:?}");
+    }
+}
+
+#[test]
 fn secrets_are_masked() {
     let driver = Driver::new(crate::PLUGINS);
     let text = "<match>\n@type clickhouse\npassword geheim\ntable t\n</match>";
@@ -191,4 +199,18 @@ fn mistakes() {
     assert!(error("").is_empty());
     assert!(error("emit_interval 0").contains("'emit_interval' must be more than 0"));
     assert!(error("port 99999").contains("'port' must be a number"));
+}
+
+#[test]
+fn each_worker_has_a_port_of_its_own() {
+    let mut driver = Driver::new(crate::PLUGINS);
+    let port = |driver: &mut Driver, text: &str| {
+        let text = format!("<source>\n@type monitor_agent\nbind 127.0.0.1\n{text}\n</source>");
+        let params = driver.params(Kind::Input, &text).unwrap();
+        configured(&params, &mut driver.context()).map(|(_, server)| server.port).map_err(|e| e.to_string())
+    };
+    assert_eq!(port(&mut driver, ""), Ok(24220));
+    driver.system = driver.system.in_workers(2..=3);
+    assert_eq!(port(&mut driver, ""), Ok(24222));
+    assert!(port(&mut driver, "port 65535").unwrap_err().contains("'port' is too high"));
 }

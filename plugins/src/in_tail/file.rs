@@ -7,6 +7,7 @@ use super::throttle::Throttle;
 use logweir_engine::buffer::replay::{cut_points, forget};
 use logweir_engine::delivery::FileIdentity;
 use logweir_engine::event::{EventStream, Tag};
+use logweir_engine::plugin::FollowedFiles;
 use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -138,7 +139,7 @@ impl TailedFile {
     }
 
     /// Opens it if it is not open.
-    pub(super) fn open(&mut self) -> io::Result<Opened> {
+    pub(super) fn open(&mut self, followed: &Arc<FollowedFiles>) -> io::Result<Opened> {
         if self.handle.is_some() {
             return Ok(Opened::Open);
         }
@@ -146,7 +147,7 @@ impl TailedFile {
         if Inode::of(&meta) != self.inode {
             return Ok(Opened::Elsewhere);
         }
-        self.handle = Some(handle);
+        self.handle = Some(handle.counted(followed));
         Ok(Opened::Open)
     }
 

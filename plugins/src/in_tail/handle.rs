@@ -1,13 +1,14 @@
 //! Open files, counted: however many files there are, all sources of the process together keep at most half of
 //! RLIMIT_NOFILE open, and leave the last ones alone, so that buffers and sockets always have room.
 
+use logweir_engine::plugin::FollowedFiles;
 use rustix::fs::{Mode, OFlags};
 use std::fs::{File, Metadata};
 use std::io;
 use std::os::fd::AsRawFd;
 use std::path::{Path, PathBuf};
-use std::sync::OnceLock;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, OnceLock};
 
 /// What the limit is if there is none.
 const OPEN_FILES_MAX: usize = 1 << 20;
@@ -18,7 +19,11 @@ static OPEN_FILES: AtomicUsize = AtomicUsize::new(0);
 
 /// A file that is open for reading.
 #[derive(Debug)]
-pub(super) struct Handle(File);
+pub(super) struct Handle {
+    file: File,
+    /// Where its end is counted.
+    counted: Option<Arc<FollowedFiles>>,
+}
 
 impl Handle {
     /// Opens a regular file; `None` for anything else. Never waits, as an open of a FIFO would. Fails with EMFILE before the
@@ -40,16 +45,23 @@ impl Handle {
             return Err(rustix::io::Errno::MFILE.into());
         }
         OPEN_FILES.fetch_add(1, Ordering::Relaxed);
-        Ok(Some((Self(file), meta)))
+        Ok(Some((Self { file, counted: None }, meta)))
+    }
+
+    /// It is that of a file that is followed, not only looked at.
+    pub(super) fn counted(mut self, followed: &Arc<FollowedFiles>) -> Self {
+        followed.opened.fetch_add(1, Ordering::Relaxed);
+        self.counted = Some(Arc::clone(followed));
+        self
     }
 
     pub(super) fn file(&self) -> &File {
-        &self.0
+        &self.file
     }
 
     /// Leads to this file, whatever has its name by now.
     pub(super) fn path(&self) -> PathBuf {
-        PathBuf::from(format!("/proc/self/fd/{}", self.0.as_raw_fd()))
+        PathBuf::from(format!("/proc/self/fd/{}", self.file.as_raw_fd()))
     }
 
     /// Whether so many are open that idle ones should be closed.
@@ -61,6 +73,9 @@ impl Handle {
 impl Drop for Handle {
     fn drop(&mut self) {
         OPEN_FILES.fetch_sub(1, Ordering::Relaxed);
+        if let Some(followed) = &self.counted {
+            followed.closed.fetch_add(1, Ordering::Relaxed);
+        }
     }
 }
 

@@ -15,6 +15,7 @@
 
 mod commits;
 #[cfg(test)]
+#[cfg(debug_assertions)]
 mod crash;
 mod encoding;
 mod events;

@@ -15,6 +15,7 @@
 use logweir_engine::fault;
 use logweir_engine::io::{Access, File, Fs, durable_replace};
 use logweir_engine::log_warn;
+use logweir_engine::plugin::FollowedFile;
 use logweir_engine::telemetry::PluginLog;
 use std::collections::HashMap;
 use std::io::{self, IoSlice};
@@ -148,6 +149,18 @@ impl Positions {
     /// The inodes that there are entries of.
     pub(super) fn inodes(&self) -> Vec<u64> {
         self.lock().entries.values().map(|entry| entry.position.inode).collect()
+    }
+
+    /// The files that there are entries of, as monitoring shows them.
+    pub(super) fn followed(&self) -> Vec<FollowedFile> {
+        let table = self.lock();
+        let read = table.entries.values().filter(|entry| entry.position.inode != 0);
+        let shown = |entry: &Entry| FollowedFile {
+            path: entry.path.clone(),
+            inode: entry.position.inode,
+            position: entry.position.offset,
+        };
+        read.map(shown).collect()
     }
 
     /// Writes the file anew without unwatched lines (pos_file_compaction_interval).

@@ -10,11 +10,12 @@ use super::settings::Settings;
 use logweir_engine::delivery::{EmitError, Origin, Receipt};
 use logweir_engine::event::EventStream;
 use logweir_engine::fault;
-use logweir_engine::plugin::InputContext;
+use logweir_engine::plugin::{FollowedFiles, InputContext};
 use logweir_engine::telemetry::{Shown, inspect};
 use logweir_engine::{log_debug, log_error, log_warn};
 use std::io;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 use tokio::runtime::Handle;
 
@@ -48,6 +49,8 @@ pub(super) struct Reader {
     pub(super) handle: Handle,
     pub(super) settlements: Settlements,
     pub(super) groups: Option<Groups>,
+    /// For monitoring.
+    pub(super) followed: Arc<FollowedFiles>,
     buffer: LineBuffer,
     events: Events,
     /// When an emit first waited after the stop.
@@ -61,6 +64,7 @@ impl Reader {
         handle: Handle,
         settlements: Settlements,
         groups: Option<Groups>,
+        followed: Arc<FollowedFiles>,
     ) -> Self {
         let events = Events::new(settings.clone(), context.log.clone());
         Self {
@@ -69,6 +73,7 @@ impl Reader {
             handle,
             settlements,
             groups,
+            followed,
             buffer: LineBuffer::new(),
             events,
             stopped: None,
@@ -83,7 +88,7 @@ impl Reader {
             return Turn::Wait;
         }
         file.used = Instant::now();
-        match file.open() {
+        match file.open(&self.followed) {
             Ok(Opened::Open) => {}
             Ok(_) => return Turn::Gone,
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Turn::Gone,
@@ -127,6 +132,7 @@ impl Reader {
         let bytes_allowed = file.throttle.allowance(now).unwrap_or(u64::MAX);
         if lines_allowed == 0 || bytes_allowed == 0 {
             log_debug!(self.context.log, "Reading Limit exceeded", path = file.path);
+            self.followed.throttled.fetch_add(1, Ordering::Relaxed);
             file.at_end = false;
             return Ok(Turn::Wait);
         }

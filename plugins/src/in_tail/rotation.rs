@@ -23,6 +23,7 @@ use logweir_engine::fault;
 use logweir_engine::{log_info, log_warn};
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::Ordering;
 use std::time::Instant;
 
 /// How often a look at a path is repeated because names change under it.
@@ -253,6 +254,7 @@ impl Scheduler {
             self.reader.context.log,
             format!("detected rotation of {}; waiting {wait} seconds", path.display())
         );
+        self.reader.followed.rotated.fetch_add(1, Ordering::Relaxed);
         fault!("rotation-detected");
         if let Some(series) = self.series.get_mut(path) {
             series.current = None;
@@ -306,7 +308,7 @@ impl Scheduler {
         let (tag, throttle) = (settings.tag.of(path), Throttle::new(settings.read_bytes_limit_per_second));
         let mut file = TailedFile::new(id, path.to_owned(), seen.place, seen.inode, tag, throttle);
         (file.offset, file.entry_end, file.size) = (offset, offset, seen.size);
-        file.handle = seen.handle;
+        file.handle = seen.handle.map(|handle| handle.counted(&self.reader.followed));
         self.notify.watch(id, file.handle.as_ref(), &file.place);
         if !is_here {
             (file.rotated, file.has_left) = (Some(Instant::now()), true);

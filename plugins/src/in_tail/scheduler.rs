@@ -15,13 +15,14 @@ use super::reader::{Reader, Turn};
 use super::refresh::open_positions;
 use super::series::{Series, Start};
 use super::settings::Settings;
-use logweir_engine::plugin::{InputContext, StartError};
+use logweir_engine::plugin::{FollowedFiles, InputContext, StartError};
 use logweir_engine::{log_info, log_warn};
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::fs;
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant, SystemTime};
 use tokio::runtime::Handle as Runtime;
 use tokio::sync::oneshot;
@@ -92,6 +93,10 @@ impl Scheduler {
             log.clone(),
         );
         let positions = open_positions(&settings, &context, &mut paths)?;
+        let shown = positions.clone();
+        let followed = Arc::new(FollowedFiles::new(move || shown.followed()));
+        // Of an input that is started once.
+        let _ = context.counters.followed.set(Arc::clone(&followed));
         let settlements = Settlements::start(&handle, positions.clone(), log.clone());
         let notify = Notify::new(settings.enable_stat_watcher, stop, log);
         let groups = settings.groups.clone().map(Groups::new);
@@ -102,7 +107,7 @@ impl Scheduler {
             next_tick: now + TICK,
             next_refresh: now + first,
             next_compaction: settings.pos_file_compaction_interval.map(|interval| now + interval),
-            reader: Reader::new(settings, context, handle, settlements, groups),
+            reader: Reader::new(settings, context, handle, settlements, groups, followed),
             paths,
             positions,
             notify,
@@ -219,6 +224,9 @@ impl Scheduler {
         if Handle::are_too_many() {
             self.close_idle(None);
         }
+        let unread = self.files.values().map(|file| file.size.saturating_sub(file.read_at())).sum();
+        self.reader.followed.unread_bytes.store(unread, Ordering::Relaxed);
+        self.reader.followed.files.store(self.files.len() as u64, Ordering::Relaxed);
     }
 
     /// Looks at all paths, or with inotify at so many a tick.
@@ -319,6 +327,7 @@ impl Scheduler {
         let Some(file) = self.files.get_mut(&id) else { return };
         self.reader.flush_group(file);
         file.truncated();
+        self.reader.followed.rotated.fetch_add(1, Ordering::Relaxed);
         log_info!(self.reader.context.log, format!("detected rotation of {}", file.path.display()));
         log_info!(self.reader.context.log, format!("following tail of {}", file.path.display()));
         if file.has_entry {

@@ -92,7 +92,7 @@ impl Modifier {
         context: &BuildContext<'_>,
         remove_keys: RemoveKeys,
     ) -> Result<Self, Diagnostic> {
-        let host = Host::process(Some(0));
+        let host = Host::process(Some(context.log.worker() as usize));
         let encoding = match params.str("char_encoding") {
             Some(text) => Some(EncodingChange::parse(text).map_err(|e| params.error("char_encoding", e))?),
             None => None,

@@ -58,8 +58,9 @@ pub(crate) static PARAMS: &[Param] = &[
     Param::new(
         "doubt_wait",
         ParamKind::Time,
-        "How long an insert whose answer was lost, into a table that does not deduplicate, waits for the server that may have \
-         it before another server gets it, which may store it twice; not set: until that server answers",
+        "How long a chunk of which a server may have rows (its answer was lost, and the table does not deduplicate) waits for that \
+         server before another one gets it, or any chunk of which a server may have rows before <secondary> does, so that it may be \
+         stored twice; not set: until that server answers",
     ),
     Param::new("async_insert", ParamKind::Bool, "Let the server gather inserts, for many small senders").default("false"),
     Param::new("settings", ParamKind::Hash, "ClickHouse settings of each insert; <settings> is the same"),

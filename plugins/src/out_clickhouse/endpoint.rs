@@ -1,6 +1,7 @@
 //! One ClickHouse server: requests to it, what it knows, whether it is well.
 
 use super::server_error::ServerError;
+use super::session::SESSION_IS_LOCKED;
 use bytes::Bytes;
 use clickhouse::Client;
 use clickhouse::error::Error as ClientError;
@@ -14,8 +15,13 @@ use std::time::{Duration, Instant};
 const FAILURES_MAX: u32 = 5;
 /// How long a closed server is left alone.
 const CLOSED_FOR: Duration = Duration::from_secs(10);
+/// After so many inserts without their sessions, different servers must be answering at the address.
+const LOST_SESSIONS_MAX: u32 = 3;
 /// Shorter than the server's own 3 seconds, so that no request meets a connection that is just being closed.
 const POOL_IDLE: Duration = Duration::from_secs(2);
+
+/// Code of an insert whose query id another one has that is running.
+const QUERY_IS_RUNNING: u32 = 216;
 
 /// How to reach servers.
 #[derive(Clone)]
@@ -51,6 +57,8 @@ struct Health {
     closed_until: Option<Instant>,
     /// Settings that this server does not know.
     unknown_settings: BTreeSet<String>,
+    /// So many inserts in a row did not find the session that was just opened for them.
+    lost_sessions: u32,
     version: Option<(u32, u32)>,
 }
 
@@ -83,6 +91,17 @@ impl Failure {
             Self::Unreached(_) | Self::Held { .. } => false,
             Self::Lost(_) => true,
             Self::Refused(error) => error.may_have_stored(),
+        }
+    }
+
+    /// Whether it is the server's own answer to the insert, so that nothing of it is still to come. One that says that the insert
+    /// is running already is not.
+    pub(crate) fn is_answer(&self) -> bool {
+        match self {
+            Self::Refused(error) => {
+                error.code.is_some_and(|code| !matches!(code, QUERY_IS_RUNNING | SESSION_IS_LOCKED))
+            }
+            _ => false,
         }
     }
 
@@ -216,6 +235,27 @@ impl Endpoint {
     /// Whether a request may be tried: it is open, or it is time to see whether it is well again.
     pub(crate) fn is_open(&self) -> bool {
         self.health().closed_until.is_none_or(|until| Instant::now() >= until)
+    }
+
+    /// Whether a session that was opened is found again. Behind a load balancer it is not.
+    pub(crate) fn keeps_sessions(&self) -> bool {
+        self.health().lost_sessions < LOST_SESSIONS_MAX
+    }
+
+    /// Notes whether an insert found the session that was just opened for it; `true` if it is now clear that they do not.
+    pub(crate) fn note_session(&self, is_found: bool) -> bool {
+        let mut health = self.health();
+        if is_found {
+            health.lost_sessions = 0;
+        } else {
+            health.lost_sessions = health.lost_sessions.saturating_add(1);
+        }
+        health.lost_sessions == LOST_SESSIONS_MAX
+    }
+
+    /// The server has no sessions.
+    pub(crate) fn has_no_sessions(&self) {
+        self.health().lost_sessions = LOST_SESSIONS_MAX;
     }
 
     /// The server's version, once [`Endpoint::learn_version`] has asked.

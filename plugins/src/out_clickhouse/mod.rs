@@ -14,7 +14,7 @@
 //! | What does an insert look like on the wire? | [`cells`], [`logweir_engine::clickhouse::frame`] |
 //! | Which inserts does a chunk need? | [`encode`], [`writer`] |
 //! | What happens when one fails? | [`writer`], [`sender`], [`server_error`] |
-//! | Was an insert stored whose answer is lost? | [`doubts`], [`trace`] |
+//! | Was an insert stored whose answer is lost? | [`doubts`], [`session`], [`trace`] |
 //! | What does the table look like, and who makes it? | [`describe`], [`table`], [`create_table`], [`target`] |
 //! | Who runs the embedded store? | [`embedded`] |
 
@@ -34,13 +34,14 @@ mod fuzz;
 mod kernel;
 mod keys;
 mod layout;
-mod problem;
+mod progress;
 #[cfg(any(test, feature = "fuzz"))]
 mod reader;
 mod refused;
 mod rows;
 mod sender;
 mod server_error;
+mod session;
 mod source;
 mod table;
 mod tagged;
@@ -96,6 +97,15 @@ const BUFFER: BufferSupport = BufferSupport::Always(BufferDefaults {
     ],
 });
 
+/// A counter that appears with the first trouble has not risen, for Prometheus.
+const COUNTED_FROM_THE_START: &[&str] = &[
+    "logweir_clickhouse_doubtful_inserts_total",
+    "logweir_clickhouse_late_retries_total",
+    "logweir_clickhouse_refused_rows_total",
+    "logweir_clickhouse_replaced_values_total",
+    "logweir_clickhouse_unknown_fields_total",
+];
+
 struct ClickHouse {
     writer: Arc<Writer>,
     formatter: Option<Tagged>,
@@ -112,6 +122,9 @@ fn build(params: &Params, context: &mut BuildContext<'_>) -> Result<OutputPlugin
     let config = Config::new(params, &keys, &context.log)?;
     let formatter = config.keeps_tag.then_some(Tagged);
     let store_options = config.embedded.clone();
+    for name in COUNTED_FROM_THE_START {
+        metrics::counter!(*name, "plugin_id" => context.id.text.to_string()).increment(0);
+    }
     let writer = Writer::new(config, context.errors.clone(), context.log.clone(), context.id.text.clone());
     Ok(OutputPlugin::Buffered(Box::new(ClickHouse {
         writer: Arc::new(writer),
@@ -138,6 +151,14 @@ impl BufferedOutput for ClickHouse {
             }
             self.writer.write(chunk).await
         })
+    }
+
+    fn is_in_doubt(&self, chunk: &Chunk) -> bool {
+        self.writer.is_in_doubt(chunk)
+    }
+
+    fn given_up(&self, chunk: &Chunk) {
+        self.writer.given_up(chunk);
     }
 
     fn start(&self) -> BoxFuture<'_, Result<(), StartError>> {

@@ -78,6 +78,21 @@ impl ServerError {
         }
     }
 
+    /// What whoever runs the server or Logweir can do about it, in a few words.
+    pub(crate) fn hint(&self) -> &'static str {
+        match self.code {
+            Some(192..=194 | 516) => {
+                "correct user and password (or access_token) here, or the user on the server"
+            }
+            Some(195) => "let that user connect from this machine's address",
+            Some(291 | 497) => "grant the user INSERT and SELECT on the table",
+            Some(60 | 81) => "create it, or set create_table true",
+            Some(446 | 452) => "allow the user what the message names, or correct <settings>",
+            Some(115) => "correct <settings>",
+            _ => "correct what the message names",
+        }
+    }
+
     /// Whether the insert may have been stored all the same: the server gave up waiting for something, or lost sight of
     /// its replicas.
     pub(crate) fn may_have_stored(&self) -> bool {
@@ -95,8 +110,8 @@ impl ServerError {
     pub(crate) fn may_have_stored_some(&self) -> bool {
         let is_said_first = match self.remedy() {
             Remedy::Wait => {
-                // TOO_MANY_PARTS, READONLY, TOO_MANY_SIMULTANEOUS_QUERIES, TABLE_IS_READ_ONLY
-                matches!(self.code, Some(164 | 202 | 242 | 252))
+                // TOO_MANY_PARTS, READONLY, TOO_MANY_SIMULTANEOUS_QUERIES, TABLE_IS_READ_ONLY, SESSION_NOT_FOUND
+                matches!(self.code, Some(164 | 202 | 242 | 252 | 372))
             }
             Remedy::Operator
             | Remedy::Table

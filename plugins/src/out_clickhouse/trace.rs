@@ -2,6 +2,7 @@
 //!
 //! | asked | what it says |
 //! |---|---|
+//! | the insert's [`session`](super::session) | it may still come; then what else is asked says nothing final unless it is there already |
 //! | `system.processes` | the insert is still running |
 //! | `system.query_log` | it ended, and wrote so many rows: an insert that is cut off before its first row also "ends well" |
 //! | the table | its rows are there |
@@ -19,10 +20,12 @@ use super::cells::Block;
 use super::describe::TableName;
 use super::endpoint::{Endpoint, Failure};
 use super::sender::{ASYNC_SINCE, Insert};
+use super::session::{self, Session};
 use super::table::{literal, quoted};
 use super::target::Target;
 use super::type_name::Type;
 use logweir_engine::io::Timestamp;
+use std::ops::RangeInclusive;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 /// Clocks are read one after the other, and servers count whole seconds.
@@ -43,6 +46,8 @@ pub(crate) enum Trace {
     Running,
     /// Nothing.
     None,
+    /// Nothing yet, but it may still be on its way.
+    Coming,
     /// Only some of its partitions. These rows of the block are missing.
     Partly(Vec<u32>),
     /// There is no telling, and why.
@@ -51,8 +56,29 @@ pub(crate) enum Trace {
     NoAnswer(Failure),
 }
 
-/// Asks a server.
-pub(crate) async fn trace(endpoint: &Endpoint, insert: &Insert<'_>) -> Trace {
+/// Asks a server for an insert that may have been sent in these deliveries of the chunk.
+pub(crate) async fn trace(
+    endpoint: &Endpoint,
+    insert: &Insert<'_>,
+    deliveries: RangeInclusive<u16>,
+) -> Trace {
+    // First, so that what is not seen afterwards will never be.
+    let state = match endpoint.keeps_sessions() {
+        true => session::ask(endpoint, insert.token, deliveries).await,
+        false => Ok(Session::Over),
+    };
+    match state {
+        Ok(Session::Busy) => Trace::Running,
+        Ok(Session::Idle) => match look(endpoint, insert).await {
+            Trace::None | Trace::Partly(_) | Trace::Unknown(_) => Trace::Coming,
+            trace => trace,
+        },
+        Ok(Session::Over) => look(endpoint, insert).await,
+        Err(failure) => Trace::NoAnswer(failure),
+    }
+}
+
+async fn look(endpoint: &Endpoint, insert: &Insert<'_>) -> Trace {
     let logged = ask_log(endpoint, insert).await;
     if let Ok(trace @ (Trace::Stored | Trace::Running)) = logged {
         return trace;
@@ -91,7 +117,7 @@ async fn ask_log(endpoint: &Endpoint, insert: &Insert<'_>) -> Result<Trace, Stri
         "SELECT sum(query_id = {id} AND written_rows >= {}), sum(query_id = {question}) FROM system.query_log \
          WHERE event_date >= toDate({}) AND query_id IN ({id}, {question}) AND toUInt8(type) = 2",
         insert.block.rows,
-        literal(&day_before(insert.chunk_created)),
+        literal(&day_before(insert.chunk.created())),
         question = literal(&question)
     );
     let asked = Instant::now();
@@ -111,7 +137,7 @@ async fn ask_log(endpoint: &Endpoint, insert: &Insert<'_>) -> Result<Trace, Stri
         }
     }
     let uptime = numbers(endpoint, "SELECT uptime()", &[]).await?;
-    match age_seconds(insert.chunk_created) {
+    match age_seconds(insert.chunk.created()) {
         Some(age) if uptime.first().is_some_and(|uptime| *uptime > age.saturating_add(SLACK_SECONDS)) => {
             Ok(Trace::None)
         }
@@ -192,7 +218,7 @@ impl<'a> Comparison<'a> {
             settings.push(("async_insert", "0".to_owned()));
         }
         endpoint.insert(&sql, &settings, &[], &insert.block.body).await?;
-        let age = age_seconds(insert.chunk_created).unwrap_or(0);
+        let age = age_seconds(insert.chunk.created()).unwrap_or(0);
         let target = self.target;
         let sql = select(&target.name, &target.table.partition_key, &self.columns, self.time, age);
         let answer = endpoint.query_with(&sql, "TabSeparated", session).await?;

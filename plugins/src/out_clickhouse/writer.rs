@@ -4,16 +4,15 @@ use super::cells::Given;
 use super::cluster::{Cluster, ClusterError};
 use super::config::{Config, RowErrors};
 use super::describe::TableName;
-use super::doubts::Doubts;
 use super::encode::{EncodeOptions, Encoded, Part, Picked, Selection, encode, groups, sorted};
 use super::endpoint::Failure;
-use super::problem::{Problem, problem, target_problem};
-use super::refused::{Refusal, Refused, dead_letter, describe};
+use super::progress::{Problem, Progress, problem, to_be_done};
+use super::refused::{Refusal, dead_letter, describe};
 use super::sender::{Insert, SendOptions, Sender, Sent};
 use super::server_error::{Remedy, ServerError};
 use super::source::{Position, Source};
 use super::table::quoted;
-use super::target::{Target, Targets};
+use super::target::{Target, TargetError, Targets};
 use logweir_engine::buffer::{Chunk, ChunkId};
 use logweir_engine::event::Tag;
 use logweir_engine::fault;
@@ -24,14 +23,15 @@ use logweir_engine::output::blocking;
 use logweir_engine::plugin::WriteError;
 use logweir_engine::route::ErrorEvents;
 use logweir_engine::telemetry::PluginLog;
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 use std::io;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
 /// So many inserts of one chunk may be refused for their data before the chunk is given up. Finding one bad row among a
 /// million takes 20.
 const REFUSED_INSERTS_MAX: u32 = 500;
-/// Chunks whose writing was begun and not ended: those that others took over (a secondary) are never ended here.
+/// Chunks whose writing was begun and not ended. Those beyond are begun anew.
 const CHUNKS_MAX: usize = 10_000;
 
 /// Writes chunks.
@@ -45,29 +45,7 @@ pub(crate) struct Writer {
     plugin_id: Arc<str>,
     /// Chunks made before were perhaps sent by the process before.
     started: Timestamp,
-}
-
-/// How far a chunk is, between attempts.
-#[derive(Default)]
-struct Progress {
-    /// The table as it was at the first attempt: later attempts give the same blocks.
-    target: Option<Arc<Target>>,
-    /// Parts that are stored, by where they begin, with where the next one begins.
-    stored: HashMap<(Given, usize), Option<Position>>,
-    /// Inserts that were stored although their part was divided.
-    stored_tokens: HashSet<String>,
-    /// Inserts of which a server was found to have a part.
-    partly_stored: HashSet<String>,
-    /// Inserts that may have been stored although no server said so.
-    doubts: Doubts,
-    refused: Refused,
-    /// Fields without a column.
-    unknown: HashMap<String, u64>,
-    replaced: u64,
-    rows: u64,
-    refused_inserts: u32,
-    /// Whether a conversion that the server refuses is the rows' fault: the table is as it was encoded for.
-    rows_do_not_convert: bool,
+    begun: Instant,
 }
 
 /// What an attempt works on.
@@ -79,7 +57,6 @@ struct Job<'a> {
     id: &'a str,
     entries: usize,
     start: usize,
-    created: Timestamp,
     chunk: &'a Chunk,
 }
 
@@ -104,6 +81,7 @@ impl Writer {
             log,
             plugin_id,
             started: Timestamp(now.as_micros() as u64),
+            begun: Instant::now(),
             config,
         }
     }
@@ -130,6 +108,8 @@ impl Writer {
         };
         let progress = self.progress(chunk.id());
         let mut progress = progress.lock().await;
+        progress.since.get_or_insert_with(Instant::now);
+        progress.doubts.delivery = None;
         let source = Source {
             chunk,
             tag: chunk.metadata().tag.as_ref().map(|tag| tag.as_str().as_bytes()),
@@ -137,10 +117,48 @@ impl Writer {
             fallback_time: chunk.created().secs(),
         };
         let outcome = self.write_source(chunk, source, &name, &mut progress).await;
-        if !matches!(outcome, Err(WriteError::Retry { .. } | WriteError::Later { .. })) {
-            self.chunks.lock().unwrap_or_else(PoisonError::into_inner).remove(&chunk.id());
+        if outcome.is_ok() {
+            self.forget(chunk);
         }
         outcome
+    }
+
+    /// Whether a server may have some of the chunk, so that it is too early to give it to anybody else.
+    pub(crate) fn is_in_doubt(&self, chunk: &Chunk) -> bool {
+        let age = match self.known(chunk) {
+            Some(progress) => match progress.try_lock() {
+                Ok(progress) => progress.doubtful_for(chunk),
+                Err(_) => Some(Duration::ZERO), // it is being written
+            },
+            None => (chunk.deliveries() > 0).then(|| self.begun.elapsed()),
+        };
+        age.is_some_and(|age| self.config.doubt_wait.is_none_or(|limit| age < limit))
+    }
+
+    /// The chunk went elsewhere.
+    pub(crate) fn given_up(&self, chunk: &Chunk) {
+        let doubtful = match self.forget(chunk) {
+            Some(progress) => {
+                progress.try_lock().is_ok_and(|progress| progress.doubtful_for(chunk).is_some())
+            }
+            None => chunk.deliveries() > 0,
+        };
+        if doubtful {
+            self.sender.count_doubtful();
+            log_warn!(
+                self.log,
+                "a chunk of which a server may have rows was given up or taken by <secondary>: rows of it may be in both places",
+                chunk = chunk.id()
+            );
+        }
+    }
+
+    fn known(&self, chunk: &Chunk) -> Option<Arc<tokio::sync::Mutex<Progress>>> {
+        self.chunks.lock().unwrap_or_else(PoisonError::into_inner).get(&chunk.id()).cloned()
+    }
+
+    fn forget(&self, chunk: &Chunk) -> Option<Arc<tokio::sync::Mutex<Progress>>> {
+        self.chunks.lock().unwrap_or_else(PoisonError::into_inner).remove(&chunk.id())
     }
 
     async fn write_source(
@@ -156,9 +174,15 @@ impl Writer {
             let target = match &progress.target {
                 Some(target) => Arc::clone(target),
                 None => {
+                    let target = self.targets.get(name, &self.config).await;
+                    let target = target.map_err(|error| self.target_problem(error))?;
                     // The process before may have sent what this one has only read from the disk.
-                    progress.doubts.everything |= chunk.created() < self.started;
-                    self.targets.get(name, &self.config).await.map_err(target_problem)?
+                    if self.sender.is_safe(&target) {
+                        progress.doubts.is_of_before = chunk.created() < self.started;
+                    } else if chunk.deliveries() > 0 {
+                        progress.doubts.doubt_everything();
+                    }
+                    target
                 }
             };
             progress.target = Some(Arc::clone(&target));
@@ -171,7 +195,6 @@ impl Writer {
                 id: &id,
                 entries: usize::try_from(chunk.records()).unwrap_or(usize::MAX),
                 start: usize::from(chunk.id().0[15]),
-                created: chunk.created(),
                 chunk,
             };
             match self.insert_chunk(job, progress).await {
@@ -181,7 +204,8 @@ impl Writer {
                 }
                 Err(problem @ (Problem::Schema(_) | Problem::Conversion(_))) if !refreshed => {
                     refreshed = true;
-                    let fresh = self.targets.refresh(name, &self.config).await.map_err(target_problem)?;
+                    let fresh = self.targets.refresh(name, &self.config).await;
+                    let fresh = fresh.map_err(|error| self.target_problem(error))?;
                     match (fresh.table == target.table, problem) {
                         (true, Problem::Conversion(_)) => progress.rows_do_not_convert = true,
                         (true, problem) => return Err(problem.into()),
@@ -335,7 +359,7 @@ impl Writer {
             compressed: self.config.compression.framed(),
             token,
             start: job.start,
-            chunk_created: job.created,
+            chunk: job.chunk,
         };
         let outcome = self.sender.send(&insert, &mut progress.doubts).await;
         let bytes: usize = encoded.block.body.iter().map(bytes::Bytes::len).sum();
@@ -444,6 +468,25 @@ impl Writer {
             }
         }
         Ok(())
+    }
+
+    fn target_problem(&self, error: TargetError) -> WriteError {
+        let TargetError::Cluster(cluster) = &error else {
+            return WriteError::retry("ClickHouse::SchemaError", error.to_string());
+        };
+        let Failure::Refused(refusal) = &cluster.failure else {
+            return WriteError::retry("ClickHouse::ConnectionError", error.to_string());
+        };
+        let is_one = self.config.database.is_constant() && self.config.table.is_constant();
+        match refusal.remedy() {
+            Remedy::Operator => Problem::Operator(to_be_done(cluster, refusal)).into(),
+            Remedy::Table if is_one => Problem::Operator(to_be_done(cluster, refusal)).into(),
+            // One of many tables: what goes into the others waits no longer than the limit of retries.
+            Remedy::Table => {
+                WriteError::retry("ClickHouse::ServerError", format!("{error}; {}", refusal.hint()))
+            }
+            _ => WriteError::retry("ClickHouse::ServerError", error.to_string()),
+        }
     }
 
     fn progress(&self, id: ChunkId) -> Arc<tokio::sync::Mutex<Progress>> {

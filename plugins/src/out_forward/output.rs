@@ -205,6 +205,24 @@ impl BufferedOutput for Forward {
         })
     }
 
+    fn is_in_doubt(&self, chunk: &Chunk) -> bool {
+        let nodes = &self.nodes;
+        nodes.doubts.of(chunk.id()).is_some_and(|doubt| doubt.age() < nodes.settings.doubt_wait)
+    }
+
+    fn given_up(&self, chunk: &Chunk) {
+        let nodes = &self.nodes;
+        if let Some(doubt) = nodes.doubts.of(chunk.id()) {
+            nodes.doubts.settle(chunk.id());
+            log_warn!(
+                nodes.log,
+                "a chunk that a server may have was given up or taken by <secondary>: it may be in both places",
+                server = nodes.called(&doubt),
+                chunk_id = chunk.id()
+            );
+        }
+    }
+
     fn start(&self) -> BoxFuture<'_, Result<(), StartError>> {
         Box::pin(self.start_nodes())
     }

@@ -6,6 +6,15 @@ use std::path::Path;
 /// Patterns by name.
 pub(super) struct Patterns(HashMap<String, String>);
 
+/// Which names the fields of the built-in patterns have.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Series {
+    /// Those of old.
+    Legacy,
+    /// Those of the Elastic Common Schema, version 1.
+    EcsV1,
+}
+
 /// A regular expression, and the types of its fields.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Expanded {
@@ -18,14 +27,28 @@ pub(super) struct Expanded {
 const EXPANDED_BYTES_MAX: usize = 1 << 20;
 const EXPANSIONS_MAX: usize = 10_000;
 
-/// The patterns that are there without a file.
-const BUILT_IN: &str = include_str!("patterns.txt");
+/// The patterns that are there without a file, by series: those of a later text take the place of earlier ones.
+const LEGACY: [&str; 2] = [include_str!("patterns/legacy.txt"), include_str!("patterns/own.txt")];
+const ECS_V1: [&str; 1] = [include_str!("patterns/ecs-v1.txt")];
 
 impl Patterns {
-    pub(super) fn built_in() -> Self {
+    /// Those of a `grok_pattern_series`.
+    pub(super) fn built_in(series: Series) -> Self {
         let mut patterns = Self(HashMap::new());
-        patterns.add(BUILT_IN);
+        let texts = match series {
+            Series::Legacy => &LEGACY[..],
+            Series::EcsV1 => &ECS_V1[..],
+        };
+        texts.iter().for_each(|text| patterns.add(text));
         patterns
+    }
+
+    /// The names that are known.
+    #[cfg(test)]
+    pub(super) fn names(&self) -> Vec<&str> {
+        let mut names: Vec<&str> = self.0.keys().map(String::as_str).collect();
+        names.sort_unstable();
+        names
     }
 
     /// Adds those of a file, or of all files of a folder; a name that is known gets another pattern.
@@ -155,7 +178,7 @@ mod tests {
     use super::*;
 
     fn expanded(text: &str) -> Result<(String, String), String> {
-        let mut patterns = Patterns::built_in();
+        let mut patterns = Patterns::built_in(Series::Legacy);
         patterns.add("# a comment\n\nA a%{B}\nB  b b\nLOOP x%{LOOP}\nNONE\n");
         let Expanded { expression, types } = patterns.expand(text)?;
         let types: Vec<String> = types.into_iter().map(|(field, kind)| format!("{field}:{kind}")).collect();

@@ -3,7 +3,7 @@
 mod expand;
 
 use crate::text::{Defaults, ParseSettings, parse_params, set_in_last};
-use expand::{Expanded, Patterns};
+use expand::{Expanded, Patterns, Series};
 use logweir_engine::config::{Diagnostic, Params};
 use logweir_engine::event::EventTime;
 use logweir_engine::log_debug;
@@ -64,8 +64,8 @@ const PARAMS: [Param; 18] = Param::join(
         Param::new("grok_name_key", ParamKind::String, "The field that says which <grok> fits"),
         Param::new(
             "grok_pattern_series",
-            ParamKind::Enum(&["legacy"]),
-            "Which names the fields of the patterns that are there have",
+            ParamKind::Enum(&["legacy", "ecs-v1"]),
+            "Which names the fields of the patterns that are there have: those of old, or those of the Elastic Common Schema",
         )
         .default("legacy")
         .status(Status::WithoutEffect("there is one series; custom_pattern_path takes files of another one")),
@@ -91,7 +91,11 @@ fn build(
     context: &mut BuildContext<'_>,
     multiline: bool,
 ) -> Result<Arc<dyn Parser>, Diagnostic> {
-    let mut patterns = Patterns::built_in();
+    let series = match params.word("grok_pattern_series") {
+        Some("ecs-v1") => Series::EcsV1,
+        _ => Series::Legacy,
+    };
+    let mut patterns = Patterns::built_in(series);
     if let Some(path) = params.str("custom_pattern_path") {
         let added = patterns.add_path(Path::new(path));
         added.map_err(|error| {

@@ -1,5 +1,6 @@
 //! The cases of the original plugin's README, and what its code does beyond them.
 
+use super::expand::{Patterns, Series};
 use crate::text::testing::{parse_one, parser, try_parser};
 
 const ACCESS: &str = r#"127.0.0.1 192.168.0.1 - [28/Feb/2013:12:00:00 +0900] "GET / HTTP/1.1" 200 777"#;
@@ -83,10 +84,15 @@ fn several_lines() {
 /// Every pattern that is there compiles, and takes what it is for.
 #[test]
 fn patterns_that_are_there() {
-    let names =
-        include_str!("patterns.txt").lines().filter(|line| !line.starts_with('#') && !line.is_empty());
-    for name in names.map(|line| line.split_whitespace().next().unwrap()) {
-        parser(&format!("@type grok\ngrok_pattern %{{{name}:x}}"));
+    for (series, name) in [(Series::Legacy, "legacy"), (Series::EcsV1, "ecs-v1")] {
+        let patterns = Patterns::built_in(series);
+        let mut refused = Vec::new();
+        for pattern in patterns.names() {
+            let text = format!("@type grok\ngrok_pattern_series {name}\ngrok_pattern %{{{pattern}:x}}");
+            refused.extend(try_parser(&text).err());
+        }
+        assert!(refused.is_empty(), "{name}: {refused:#?}");
+        assert!(patterns.names().len() > 300, "{name}");
     }
     for (name, text) in [
         ("EMAILADDRESS", "a.b+c@example.com"),
@@ -131,6 +137,52 @@ fn patterns_that_are_there() {
     assert_eq!(
         parse_one(&*syslog, "Dec  1 23:59:59 web-1 sshd[123]: Failed password for root"),
         r#"now {"timestamp":"Dec  1 23:59:59","logsource":"web-1","program":"sshd","pid":"123","message":"Failed password for root"}"#
+    );
+}
+
+/// The cases of logstash-patterns-core's own tests, in part.
+#[test]
+fn patterns_of_the_elastic_common_schema() {
+    let parsed = |pattern: &str, text: &str| {
+        let config = format!("@type grok\ngrok_pattern_series ecs-v1\ngrok_pattern %{{{pattern}}}");
+        parse_one(&*parser(&config), text)
+    };
+    assert_eq!(
+        parsed("COMBINEDAPACHELOG", &format!("{ACCESS} \"-\" \"Opera/12.0\"")),
+        r#"now {"source.address":"127.0.0.1","apache.access.user.identity":"192.168.0.1","timestamp":"28/Feb/2013:12:00:00 +0900","http.request.method":"GET","url.original":"/","http.version":"1.1","http.response.status_code":200,"http.response.body.bytes":777,"user_agent.original":"Opera/12.0"}"#
+    );
+    assert_eq!(
+        parsed("SYSLOGLINE", "Dec  1 23:59:59 web-1 sshd[123]: Failed password for root"),
+        r#"now {"timestamp":"Dec  1 23:59:59","host.hostname":"web-1","process.name":"sshd","process.pid":123,"message":"Failed password for root"}"#
+    );
+    let redis = parsed("REDISMONLOG", r#"1339518083.107412 [0 127.0.0.1:60866] "keys" "*""#);
+    assert!(
+        redis.contains(r#""redis.database.id":"0""#) && redis.contains(r#""client.port":60866"#),
+        "{redis}"
+    );
+    let error = try_parser("@type grok\ngrok_pattern_series v9\ngrok_pattern %{INT:n}").err().unwrap();
+    assert!(error.contains("legacy,ecs-v1"), "{error}");
+}
+
+/// Patterns that only the vendors' sets have, under their old names.
+#[test]
+fn patterns_of_vendors() {
+    let parsed = |pattern: &str, text: &str| {
+        parse_one(&*parser(&format!("@type grok\ngrok_pattern %{{{pattern}}}")), text)
+    };
+    let elb = r#"2014-02-15T23:39:43.945958Z my-test-loadbalancer 192.168.131.39:2817 10.0.0.1:80 0.000073 0.001048 0.000057 200 200 0 29 "GET http://www.example.com:80/ HTTP/1.1""#;
+    let seen = parsed("ELB_ACCESS_LOG", elb);
+    assert!(seen.contains(r#""elb":"my-test-loadbalancer","clientip":"192.168.131.39""#), "{seen}");
+    let bind = "17-Feb-2018 23:06:56.326 queries: info: client 172.26.0.1#12345 (test.example.com): query: test.example.com IN A +E(0)K (172.26.0.3)";
+    let seen = parsed("BIND9", bind);
+    assert!(seen.contains(r#""clientip":"172.26.0.1","clientport":"12345""#), "{seen}");
+    let seen = parsed(
+        "CISCOFW106001",
+        "Inbound TCP connection denied from 192.168.1.1/80 to 10.0.0.1/8080 flags SYN on interface outside",
+    );
+    assert!(
+        seen.contains(r#""src_ip":"192.168.1.1""#) && seen.contains(r#""interface":"outside""#),
+        "{seen}"
     );
 }
 

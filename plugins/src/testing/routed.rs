@@ -10,6 +10,7 @@ use logweir_engine::plugin::{
 };
 use logweir_engine::route::{Collector, ErrorEvents, Router, TagPatterns};
 use logweir_engine::telemetry::PluginLog;
+use logweir_engine::telemetry::prometheus::MetricRegistry;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use tokio_util::sync::CancellationToken;
@@ -25,6 +26,8 @@ pub(crate) struct Routed {
     seen: Arc<Mutex<Vec<String>>>,
     tasks: TaskTracker,
     stop: CancellationToken,
+    /// What it has declared.
+    pub(crate) metrics: Arc<MetricRegistry>,
 }
 
 impl Routed {
@@ -76,7 +79,8 @@ impl Routed {
         rules.push((all(), output.clone().map_or_else(|| end(ROOT_LABEL), Collector::Output)));
         let entrance = Router::new(rules, driver.errors.clone(), PluginLog::program(), false);
         let (tasks, stop) = (TaskTracker::new(), CancellationToken::new());
-        Ok(Self { entrance, _labels: labels, filter, output, seen, tasks, stop })
+        let metrics = driver.shared.metrics;
+        Ok(Self { entrance, _labels: labels, filter, output, seen, tasks, stop, metrics })
     }
 
     /// Starts timers.

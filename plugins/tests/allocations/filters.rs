@@ -18,6 +18,15 @@ const FILTERS: &[(&str, &str)] = &[
         "@type parser\nkey_name log\nreserve_data true\nremove_key_name_field true\n<parse>\n@type ltsv\n</parse>",
         r#"{"log":"a:1\tb:2","n":1}"#,
     ),
+    (
+        "@type kubernetes_metadata\n\
+         tag_to_kubernetes_name_regexp ^(?<pod_name>t)(?<namespace>)(?<container_name>)(?<docker_id>)",
+        r#"{"stream":"stdout","message":"a line"}"#,
+    ),
+    (
+        "@type kubernetes_metadata",
+        r#"{"docker":{"container_id":"i"},"kubernetes":{"namespace_name":"n","pod_name":"p","container_name":"c"}}"#,
+    ),
     ("@type record_transformer\n<record>\nhost here\n</record>", r#"{"n":1}"#),
     ("@type record_transformer\n<record>\ncopy ${record[\"n\"]}\n</record>", r#"{"n":1}"#),
     (

@@ -87,7 +87,8 @@ fn configured(source: &BufferSource, registry: &Registry, outcome: &mut Outcome)
     let options = options(source);
     let path = config_path(&options);
     let (document, mut problems) = read(&path, &options);
-    let (system, found) = settings::system(&document, &options);
+    let (mut system, found) = settings::system(&document, &options);
+    system.program.config_path = std::path::absolute(&path).unwrap_or_else(|_| path.clone());
     problems.extend(found);
     let (buffers, found) = plan::file_buffers(&document.root, &system, registry);
     problems.extend(found);

@@ -10,6 +10,7 @@ use crate::plan::Plan;
 use crate::settings;
 use logweir_engine::config::{Diagnostics, Document, check_directives};
 use logweir_engine::plugin::Registry;
+use logweir_engine::telemetry::prometheus::MetricRegistry;
 use logweir_engine::telemetry::{self, Level};
 use report::Report;
 use std::process::ExitCode;
@@ -43,7 +44,7 @@ fn build(document: &Document, options: &Options, registry: &Registry) -> Diagnos
     if telemetry::configure(log).is_err() || problems.has_errors() {
         return problems;
     }
-    let (_, found) = Plan::build(&document.root, system, registry);
+    let (_, found) = Plan::build(&document.root, system, registry, &MetricRegistry::default());
     problems.extend(found);
     problems
 }

@@ -110,6 +110,7 @@ fn flat(out: &mut String, compat: &[Compat]) {
             Compat::Formatter => "`<format>` (`format`, `delimiter`, `fields`, ...)",
             Compat::Inject => "`<inject>` (`include_time_key`, `include_tag_key`, `time_key`, ...)",
             Compat::Extract => "`<extract>` (`time_key`, `tag_key`, ...)",
+            Compat::ExecFilter => "`<inject>`, `<format>`, `<parse>` and `<extract>` (`in_format`, `out_keys`, `tag_key`, ...)",
         })
         .collect();
     if !names.is_empty() {

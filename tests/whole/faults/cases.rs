@@ -57,6 +57,7 @@ pub(super) const CASES: &[Case] = &[
     // An output writes
     case("chunk-taken", &[1, 5], ClickHouse),
     case("table-created", &[1], CreateTable),
+    case("delivery-noted", &[1, 4], ClickHouse),
     case("insert-sending", &[1, 4], ClickHouse),
     case("insert-torn", &[1, 4], ClickHouse),
     case("insert-sent", &[1, 4], ClickHouse),

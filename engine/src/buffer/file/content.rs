@@ -1,7 +1,7 @@
 //! A chunk's bytes in a chunk file of ours.
 
 use super::frame::{FrameHeader, body_crc};
-use super::header::Header;
+use super::header::{self, Header};
 use super::open::{Crowd, OpenFile, crowd};
 use super::scan::{Found, Rest, Scan, Walk};
 use crate::buffer::chunk::NewFrame;
@@ -9,6 +9,7 @@ use crate::buffer::{Body, ChunkFiles, ChunkId, ChunkState};
 use crate::fault;
 use crate::io::{Access, File, Fs};
 use std::io::{self, IoSlice};
+use std::ops::Range;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -18,6 +19,8 @@ pub(crate) struct FileContent {
     id: ChunkId,
     /// Where frames begin.
     start: u64,
+    /// Whether notes wait for the device.
+    synced_notes: bool,
     inner: Mutex<Inner>,
 }
 
@@ -47,6 +50,7 @@ impl FileContent {
         mode: u32,
         header: &Header,
         frame: &NewFrame<'_>,
+        synced_notes: bool,
     ) -> io::Result<Self> {
         let mut head = Vec::with_capacity(512);
         header.write(&mut head);
@@ -73,18 +77,19 @@ impl FileContent {
             poisoned: false,
             omitted: Vec::new(),
         };
-        Ok(Self { fs: Arc::clone(fs), id: header.id, start, inner: Mutex::new(inner) })
+        Ok(Self { fs: Arc::clone(fs), id: header.id, start, synced_notes, inner: Mutex::new(inner) })
     }
 
-    /// A file that was found at the start: frames from `start` to `len` count, and are on the device.
+    /// A file that was found at the start: its `frames` count, and are on the device.
     pub(crate) fn found(
         fs: &Arc<dyn Fs>,
         path: PathBuf,
         id: ChunkId,
-        start: u64,
-        len: u64,
+        frames: Range<u64>,
         state: ChunkState,
+        synced_notes: bool,
     ) -> Self {
+        let Range { start, end: len } = frames;
         let inner = Inner {
             path,
             file: None,
@@ -96,7 +101,50 @@ impl FileContent {
             poisoned: false,
             omitted: Vec::new(),
         };
-        Self { fs: Arc::clone(fs), id, start, inner: Mutex::new(inner) }
+        Self { fs: Arc::clone(fs), id, start, synced_notes, inner: Mutex::new(inner) }
+    }
+
+    /// Notes in the header that so many deliveries were begun. On the device when this answers `Ok`, if the buffer waits for
+    /// that at all. After an error, and after a crash in between, the count is what it was or this: while one copy of the header is
+    /// written, the other one is whole and says what was noted before. For files that nothing is appended to any more.
+    pub(crate) fn note_deliveries(&self, deliveries: u16) -> io::Result<()> {
+        let mut inner = self.lock();
+        if inner.poisoned {
+            return Err(io::Error::other("the file cannot be written any more"));
+        }
+        let file = self.writable(&mut inner)?;
+        let result = self.write_note(&*file, deliveries, &mut inner.poisoned);
+        inner.close();
+        result
+    }
+
+    fn write_note(&self, file: &dyn File, deliveries: u16, poisoned: &mut bool) -> io::Result<()> {
+        let second = self.start / 2;
+        let mut copy = vec![0; usize::try_from(second).map_err(io::Error::other)?];
+        let mut write = |copy: &[u8], offset: u64| -> io::Result<()> {
+            file.write_at(&[IoSlice::new(copy)], offset)?;
+            if self.synced_notes {
+                // The kernel tells of a failure once.
+                file.sync_data().inspect_err(|_| *poisoned = true)?;
+            }
+            Ok(())
+        };
+        file.read_at(&mut copy, 0)?;
+        let first = match header::noted(&copy, deliveries) {
+            Some(first) => {
+                if deliveries > 1 {
+                    write(&copy, second)?;
+                }
+                first
+            }
+            // It was damaged, or its writing was interrupted: the second one takes its place.
+            None => {
+                file.read_at(&mut copy, second)?;
+                header::noted(&copy, deliveries)
+                    .ok_or_else(|| io::Error::other("the header of the chunk's file is damaged"))?
+            }
+        };
+        write(&first, 0)
     }
 
     /// Appends a frame with one write. After an error the chunk is as before: what was written of the frame is cut off,

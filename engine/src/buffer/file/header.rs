@@ -4,7 +4,7 @@
 //! |---|---|---|
 //! | 0 | 8 | magic `C1` `Logweir` |
 //! | 8 | 2 | version of the format: 1 |
-//! | 10 | 2 | flags: 1 = the bodies are formatted text, not entries |
+//! | 10 | 2 | flags: 1 = the bodies are formatted text, not entries; the other 15 bits count the deliveries that were begun |
 //! | 12 | 4 | length m of the metadata |
 //! | 16 | 16 | chunk id, the same as in the file's name |
 //! | 32 | 8 | created, microseconds since the epoch |
@@ -14,6 +14,10 @@
 //! The header is there twice, one behind the other: the frames of a chunk are worth little without their metadata. The
 //! first byte is one that no MessagePack value begins with, so a Fluentd that finds such a file refuses it as a whole
 //! (it goes to its backup directory) and sends nothing of it to the wrong place.
+//!
+//! That a delivery was begun is noted in the first of the two, in its place ([`noted`]), which needs no room on a full disk. What a
+//! power cut leaves of it is the old header, the new one, or the second one, to which what the first one said is written before
+//! another delivery is noted. Nobody has sent anything before the note is on the device.
 
 use crate::buffer::fluentd::{read_keys, write_keys};
 use crate::buffer::{ChunkId, Metadata};
@@ -35,8 +39,13 @@ pub(crate) struct Header {
     pub(crate) id: ChunkId,
     pub(crate) created: Timestamp,
     pub(crate) formatted: bool,
+    /// How many deliveries were begun, at most [`DELIVERIES_MAX`].
+    pub(crate) deliveries: u16,
     pub(crate) metadata: Metadata,
 }
+
+/// More deliveries are not counted.
+pub(crate) const DELIVERIES_MAX: u16 = u16::MAX >> 1;
 
 /// What the beginning of a file says.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -55,7 +64,7 @@ impl Header {
         let start = out.len();
         out.extend_from_slice(&MAGIC);
         out.extend_from_slice(&VERSION.to_le_bytes());
-        out.extend_from_slice(&u16::from(self.formatted).to_le_bytes());
+        out.extend_from_slice(&flags(self.formatted, self.deliveries).to_le_bytes());
         out.extend_from_slice(&[0; 4]);
         out.extend_from_slice(&self.id.0);
         out.extend_from_slice(&self.created.0.to_le_bytes());
@@ -86,6 +95,24 @@ impl Header {
                 .unwrap_or(Found::Nothing),
         }
     }
+}
+
+/// One header of a file, as it says that so many deliveries were begun. `None` if `copy` is no header, or has something behind it.
+pub(crate) fn noted(copy: &[u8], deliveries: u16) -> Option<Vec<u8>> {
+    let Found::Header(header, length) = one(copy) else { return None };
+    if length != copy.len() as u64 {
+        return None;
+    }
+    let mut copy = copy.to_vec();
+    copy[10..12].copy_from_slice(&flags(header.formatted, deliveries).to_le_bytes());
+    let end = copy.len() - 4;
+    let crc = crc32fast::hash(&copy[..end]);
+    copy[end..].copy_from_slice(&crc.to_le_bytes());
+    Some(copy)
+}
+
+fn flags(formatted: bool, deliveries: u16) -> u16 {
+    u16::from(formatted) | deliveries.min(DELIVERIES_MAX) << 1
 }
 
 /// How much of a file is read to find its header, at first.
@@ -120,6 +147,7 @@ fn read(bytes: &[u8]) -> Option<Found> {
         id: ChunkId(fixed[16..32].try_into().ok()?),
         created: Timestamp(u64::from_le_bytes(fixed[32..40].try_into().ok()?)),
         formatted: fixed[10] & 1 != 0,
+        deliveries: u16::from_le_bytes([fixed[10], fixed[11]]) >> 1,
         metadata: read_keys(&bytes[40..end])?,
     };
     Some(Found::Header(header, end as u64 + 4))
@@ -137,6 +165,7 @@ mod tests {
             id: ChunkId([9; 16]),
             created: Timestamp(1_704_164_645_000_001),
             formatted: true,
+            deliveries: 0,
             metadata: Metadata {
                 timekey: Some(-60),
                 tag: Some(Tag::new("a.b")),
@@ -175,6 +204,29 @@ mod tests {
         for len in 0..bytes.len() / 2 {
             assert_eq!(Header::find(&bytes[..len]), Found::Nothing, "cut to {len}");
         }
+    }
+
+    #[test]
+    fn deliveries_are_noted_in_one_copy() {
+        let bytes = written();
+        let half = bytes.len() / 2;
+        for (begun, counted) in [(1, 1), (DELIVERIES_MAX, DELIVERIES_MAX), (u16::MAX, DELIVERIES_MAX)] {
+            let mut after = bytes.clone();
+            after[..half].copy_from_slice(&noted(&bytes[..half], begun).unwrap());
+            let expected = Header { deliveries: counted, ..header() };
+            assert_eq!(Header::find(&after), Found::Header(expected.clone(), bytes.len() as u64));
+            let mut again = Vec::new();
+            expected.write(&mut again);
+            assert_eq!(again[..half], after[..half], "the same as a file that is written anew");
+            // Torn anywhere, it is the header of before.
+            for torn in 12..half {
+                let torn = [&after[..torn], &bytes[torn..]].concat();
+                let Found::Header(found, _) = Header::find(&torn) else { panic!("no header") };
+                assert!([0, counted].contains(&found.deliveries) && found.metadata == header().metadata);
+            }
+        }
+        assert_eq!(noted(&bytes, 1), None, "two headers");
+        assert_eq!(noted(b"no header", 1), None);
     }
 
     #[test]

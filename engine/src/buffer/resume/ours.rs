@@ -414,9 +414,17 @@ impl<'a> OurFiles<'a> {
 
 impl OurFile {
     fn into_chunk(self, store: &FileStore) -> Found {
-        let Header { id, created, formatted, metadata, .. } = self.header;
-        let content = FileContent::found(store.fs(), self.path, id, self.start, self.end, self.state);
+        let Header { id, created, formatted, deliveries, metadata } = self.header;
+        let content = FileContent::found(
+            store.fs(),
+            self.path,
+            id,
+            self.start..self.end,
+            self.state,
+            store.is_synced(),
+        );
         let chunk = Chunk::new(id, metadata, created, formatted, Content::File(content));
+        chunk.set_deliveries(deliveries);
         chunk.count(self.bytes, self.records);
         chunk.add_compressions(self.compressions);
         chunk.set_found(self.last_sequence, Timestamp::from_secs(i64::from(self.at)));
@@ -424,7 +432,8 @@ impl OurFile {
             chunk.set_marked();
         }
         chunk.set_divided(self.divided);
-        let appendable = !self.is_damaged && formatted == store.formatted;
+        // The destination may know a chunk whose delivery was begun.
+        let appendable = !self.is_damaged && formatted == store.formatted && deliveries == 0;
         Found { chunk: Arc::new(chunk), state: self.state, appendable }
     }
 }

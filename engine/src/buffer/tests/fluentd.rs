@@ -38,6 +38,7 @@ fn a_staged_chunk_is_staged_delivered_and_removed() {
     assert_eq!((chunk.id().hex().as_str(), chunk.records()), (HEX, 2));
     assert_eq!(chunk.metadata().tag, Some(Tag::new("left.over")));
     assert_eq!(chunk.read().unwrap(), DATA);
+    assert_eq!((chunk.deliveries(), chunk.begin_delivery().unwrap()), (1, 2), "Fluentd may have sent it");
     assert_eq!(place.names().len(), 3, "untouched until it is delivered");
     buffer.purge(chunk.id());
     buffer.settle();

@@ -67,6 +67,31 @@ fn a_chunk_that_was_being_written_is_written_again() {
 }
 
 #[test]
+fn that_a_delivery_was_begun_is_known_after_a_kill() {
+    let place = Place::new();
+    let limits = Limits { chunk_records: Some(1), ..Limits::FILE };
+    let buffer = place.open_with(Settings { limits, ..place.settings() });
+    append(&buffer, vec![part("a", 0..1)]).unwrap();
+    append(&buffer, vec![part("a", 1..2)]).unwrap();
+    buffer.settle();
+    let (begun, other) = (buffer.take().unwrap(), buffer.take().unwrap());
+    assert_eq!(
+        (begun.deliveries(), begun.begin_delivery().unwrap(), begun.begin_delivery().unwrap()),
+        (0, 1, 2)
+    );
+    kill(buffer);
+    let buffer = place.open();
+    let again = [buffer.take().unwrap(), buffer.take().unwrap()];
+    assert_eq!(
+        again.each_ref().map(|chunk| (chunk.id(), chunk.deliveries())),
+        [(begun.id(), 2), (other.id(), 0)]
+    );
+    assert_eq!((numbers(&again[0]), numbers(&again[1])), (vec![0], vec![1]));
+    assert_eq!(again[0].begin_delivery().unwrap(), 3);
+    assert_eq!(place.backups(), Vec::<String>::new(), "nothing is damaged");
+}
+
+#[test]
 fn a_purged_chunk_does_not_come_back() {
     let place = Place::new();
     let buffer = place.open();

@@ -11,6 +11,7 @@ use crate::plugin::Registry;
 use crate::telemetry::{Level, LogFormat};
 use layers::Layers;
 use std::collections::BTreeMap;
+use std::ops::RangeInclusive;
 use std::path::PathBuf;
 use std::time::Duration;
 use table::SECTIONS_WITHOUT_EFFECT;
@@ -20,8 +21,10 @@ pub use table::SYSTEM;
 /// (`LOGWEIR_NAME`, `LOGWEIR_LOG_NAME` for those of `<log>`), `<system>`, Fluentd's default.
 #[derive(Clone, Debug)]
 pub struct System {
-    /// Worker processes that the configuration is written for.
+    /// Worker processes that the configuration is written for; for a plugin in `<worker N-M>`, those of that section.
     pub workers: u32,
+    /// The worker that a plugin takes itself for: the first of its `<worker N-M>`, 0 outside of one.
+    pub worker_id: u32,
     /// Base of `worker0/<@id>/...` for buffers, storage and backup.
     pub root_dir: Option<PathBuf>,
     /// Least level that is logged.
@@ -48,8 +51,10 @@ pub struct System {
     pub strict_config_value: bool,
     /// Whether times and timestamps of MessagePack's own extension are understood.
     pub enable_msgpack_time_support: bool,
-    /// Whether only `<source>` directives run.
+    /// Whether only inputs are started, until SIGWINCH; what they take waits in a buffer.
     pub with_source_only: bool,
+    /// What `<source_only_buffer>` sets, in configuration spelling.
+    pub source_only_buffer: Vec<(String, String)>,
     /// Whether inputs count what they emit.
     pub enable_input_metrics: bool,
     /// Whether the sizes of events are counted.
@@ -152,7 +157,18 @@ impl System {
         if let Some(metrics) = params.as_ref().and_then(|params| params.section("metrics")) {
             system.metrics_labels = metrics_labels(metrics, diagnostics);
         }
+        if let Some(buffer) = params.as_ref().and_then(|params| params.section("source_only_buffer")) {
+            let owned = |(name, text): (&str, &str)| (name.to_owned(), text.to_owned());
+            system.source_only_buffer = buffer.attrs().map(owned).collect();
+        }
         system
+    }
+
+    /// The settings as a plugin sees them that stands in a `<worker>` of these workers.
+    #[must_use]
+    pub fn in_workers(&self, workers: RangeInclusive<u32>) -> Self {
+        let count = workers.end().saturating_sub(*workers.start()).saturating_add(1);
+        Self { workers: count, worker_id: *workers.start(), ..self.clone() }
     }
 
     fn from_layers(layers: &Layers, diagnostics: &mut Diagnostics) -> Self {
@@ -181,6 +197,7 @@ impl System {
         };
         Self {
             workers: u32::try_from(workers).unwrap_or(u32::MAX),
+            worker_id: 0,
             root_dir: layers.text("root_dir").map(PathBuf::from),
             log_level: log_level.unwrap_or(Level::Info),
             ignore_repeated_log_interval: layers.time("ignore_repeated_log_interval"),
@@ -195,6 +212,7 @@ impl System {
             strict_config_value: layers.bool("strict_config_value"),
             enable_msgpack_time_support: layers.bool("enable_msgpack_time_support"),
             with_source_only: layers.bool("with_source_only"),
+            source_only_buffer: Vec::new(),
             enable_input_metrics: layers
                 .opt_bool("enable_input_metrics")
                 .unwrap_or(follows >= FluentdVersion::V1_19),
@@ -278,6 +296,7 @@ impl Default for System {
     fn default() -> Self {
         Self {
             workers: 1,
+            worker_id: 0,
             root_dir: None,
             log_level: Level::Info,
             ignore_repeated_log_interval: None,
@@ -292,6 +311,7 @@ impl Default for System {
             strict_config_value: false,
             enable_msgpack_time_support: false,
             with_source_only: false,
+            source_only_buffer: Vec::new(),
             enable_input_metrics: false,
             enable_size_metrics: false,
             follows: FluentdVersion::V1_16,

@@ -5,7 +5,7 @@ use crate::plugin::{Param, ParamKind, SectionSpec, Status};
 /// `<system>`
 pub const SYSTEM: SectionSpec = SectionSpec {
     params: PARAMS,
-    sections: &[LOG, METRICS, COUNTER_SERVER, COUNTER_CLIENT],
+    sections: &[LOG, METRICS, COUNTER_SERVER, COUNTER_CLIENT, SOURCE_ONLY_BUFFER],
     ..SectionSpec::new("system", "Process-wide settings")
 };
 
@@ -33,9 +33,13 @@ static PARAMS: &[Param] = &[
         .default("false"),
     Param::new("log_event_verbose", ParamKind::Bool, "Log events with more fields").default("false"),
     Param::new("without_source", ParamKind::Bool, "Ignore <source> directives").default("false"),
-    Param::new("with_source_only", ParamKind::Bool, "Run <source> directives only")
-        .since("1.18")
-        .default("false"),
+    Param::new(
+        "with_source_only",
+        ParamKind::Bool,
+        "Start inputs only, and keep what they take in <source_only_buffer> until SIGWINCH",
+    )
+    .since("1.18")
+    .default("false"),
     Param::new("rpc_endpoint", ParamKind::String, "host:port of the RPC server"),
     Param::new("enable_get_dump", ParamKind::Bool, "Serve the configuration by RPC").default("false"),
     Param::new("process_name", ParamKind::String, "Name in the process list"),
@@ -68,6 +72,12 @@ static PARAMS: &[Param] = &[
     .own(),
     Param::new("file_permission", ParamKind::String, "Mode of created files, octal"),
     Param::new("dir_permission", ParamKind::String, "Mode of created folders, octal"),
+    Param::new(
+        "config_include_dir",
+        ParamKind::String,
+        "Folder whose .conf, .yaml and .yml files are read behind the main file",
+    )
+    .since("1.19"),
 ];
 
 const LOG: SectionSpec = SectionSpec {
@@ -78,8 +88,39 @@ const LOG: SectionSpec = SectionSpec {
             .default("%Y-%m-%d %H:%M:%S %z"),
         Param::new("rotate_age", ParamKind::String, "daily, weekly, monthly, or how many old files are kept"),
         Param::new("rotate_size", ParamKind::Size, "Size at which the log file is rotated"),
+        Param::new("forced_stacktrace_level", ParamKind::Enum(STACKTRACE_LEVELS), "Level of stack traces")
+            .since("1.19")
+            .default("none")
+            .status(Status::WithoutEffect("no stack traces are logged")),
     ],
     ..SectionSpec::new("log", "Logweir's own log")
+};
+
+const STACKTRACE_LEVELS: &[&str] = &["none", "trace", "debug", "info", "warn", "error", "fatal"];
+
+/// Those of a `<buffer>` that Fluentd 1.18 lets be set, with the same defaults but one: where Fluentd drops the oldest chunk of
+/// a full buffer, records are refused here, so that inputs wait and nothing that was acknowledged is lost.
+const SOURCE_ONLY_BUFFER: SectionSpec = SectionSpec {
+    params: &[
+        Param::new(
+            "flush_thread_count",
+            ParamKind::Integer,
+            "How many chunks are taken out at the same time",
+        )
+        .default("1"),
+        Param::new(
+            "overflow_action",
+            ParamKind::Enum(&["throw_exception", "block", "drop_oldest_chunk"]),
+            "What happens when the buffer is full",
+        )
+        .default("throw_exception"),
+        Param::new("path", ParamKind::String, "Its folder"),
+        Param::new("flush_interval", ParamKind::Time, "Age at which a chunk is taken out after SIGWINCH"),
+        Param::new("chunk_limit_size", ParamKind::Size, "Size of a chunk"),
+        Param::new("total_limit_size", ParamKind::Size, "Size of the buffer"),
+        Param::new("compress", ParamKind::Enum(&["text", "gzip"]), "Whether chunks are compressed"),
+    ],
+    ..SectionSpec::new("source_only_buffer", "Where with_source_only keeps what inputs take")
 };
 
 const METRICS: SectionSpec = SectionSpec {

@@ -2,7 +2,7 @@
 
 use super::node::{Key, Node, Scalar, Value};
 use super::scalar;
-use crate::config::embedded::code_end;
+use crate::config::embedded::{code_end, first_worker};
 use crate::config::include::{self, Files};
 use crate::config::parser::DEPTH_MAX;
 use crate::config::{Diagnostic, Diagnostics, Evaluate, Evaluated, RawValue, Source, Span};
@@ -68,6 +68,9 @@ impl Reader<'_> {
                 }
                 Event::SequenceEnd | Event::MappingEnd => {
                     let closed = open.pop()?;
+                    if is_worker(open.last()) {
+                        self.evaluate.in_worker(None);
+                    }
                     let node = self.tagged(closed.node, closed.tag.as_deref(), folder)?;
                     (node, closed.anchor)
                 }
@@ -91,6 +94,12 @@ impl Reader<'_> {
             let (node, anchor) = done;
             if anchor > 0 {
                 anchors.insert(anchor, node.clone());
+            }
+            if let [.., outer, inner] = &*open
+                && is_worker(Some(outer))
+                && inner.key.as_ref().is_some_and(|key| key.text == "$arg")
+            {
+                self.evaluate.in_worker(first_worker(&node.joined().unwrap_or_default()));
             }
             match open.last_mut() {
                 None => return Some(node),
@@ -228,6 +237,11 @@ impl Reader<'_> {
     fn error(&mut self, message: impl Into<String>, span: &Span) {
         self.diagnostics.push(Diagnostic::error(message).class_name("Fluent::ConfigParseError").at(span));
     }
+}
+
+/// Whether the value of the key `worker` comes next in a map.
+fn is_worker(open: Option<&Open>) -> bool {
+    open.and_then(|open| open.key.as_ref()).is_some_and(|key| key.text == "worker")
 }
 
 fn invalid() -> Scalar {

@@ -29,6 +29,12 @@ impl Host {
         Self { hostname: hostname.to_owned(), worker_id: String::new(), variables: Some(variables) }
     }
 
+    /// The same host as a plugin in `<worker ID>` sees it.
+    #[must_use]
+    pub fn in_worker(&self, id: u32) -> Self {
+        Self { worker_id: id.to_string(), ..self.clone() }
+    }
+
     /// `Socket.gethostname`
     pub fn hostname(&self) -> &str {
         &self.hostname
@@ -41,6 +47,9 @@ impl Host {
 
     /// An environment variable.
     pub(crate) fn variable(&self, name: &[u8]) -> Option<Vec<u8>> {
+        if name == WORKER_VARIABLE && !self.worker_id.is_empty() {
+            return Some(self.worker_id.clone().into_bytes());
+        }
         if let Some(variables) = &self.variables {
             return variables.get(name).cloned();
         }
@@ -53,9 +62,17 @@ impl Host {
 
     /// All environment variables.
     pub(crate) fn variables(&self) -> Vec<(Vec<u8>, Vec<u8>)> {
-        match &self.variables {
+        let mut variables: Vec<(Vec<u8>, Vec<u8>)> = match &self.variables {
             Some(variables) => variables.iter().map(|(k, v)| (k.clone(), v.clone())).collect(),
             None => std::env::vars_os().map(|(k, v)| (k.into_vec(), v.into_vec())).collect(),
+        };
+        if !self.worker_id.is_empty() {
+            variables.retain(|(name, _)| name != WORKER_VARIABLE);
+            variables.push((WORKER_VARIABLE.to_vec(), self.worker_id.clone().into_bytes()));
         }
+        variables
     }
 }
+
+/// The environment variable that tells Fluentd's workers which of them they are.
+const WORKER_VARIABLE: &[u8] = b"SERVERENGINE_WORKER_ID";

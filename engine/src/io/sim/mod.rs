@@ -10,7 +10,7 @@
 //! [`SimFs::power_cut`] answers the file system that the next start finds, [`SimFs::each_power_cut`] all of them. A sync that
 //! fails leaves some of the pending bytes on the device and never tries the others again; they may be read for a while, or
 //! be gone at once. It is as unkind as the contract of [`Fs`](super::Fs) allows, and with [`Lie`] unkinder, so that it can
-//! be tested that the tests would notice. It is not part of what runs; it is here for the tests of every crate.
+//! be tested that the tests would notice. It is no part of a release build; it is here for the tests of every crate.
 
 mod dice;
 mod fault;

@@ -1,7 +1,7 @@
 //! From `<buffer>` and `<secondary>` to a runtime, or to the error that Fluentd gives.
 
-use crate::buffer::{Chunk, Limits};
-use crate::config::{Diagnostic, Params};
+use crate::buffer::{Chunk, ChunkFiles, Limits};
+use crate::config::{Diagnostic, Params, System};
 use crate::output::buffered::limits;
 use crate::output::keys::ChunkKeys;
 use crate::output::location::{FileKind, Location};
@@ -201,9 +201,13 @@ fn an_empty_argument_means_the_plugins_keys() {
 
 /// Where a buffer lies: directory, what names begin and end with, directories of other workers.
 fn place(inside: &str, kind: FileKind, workers: u32, fallback: Option<&str>) -> (String, String, usize) {
-    let mut driver = driver();
-    driver.system.workers = workers;
-    driver.system.root_dir = Some("/no/root".into());
+    let system = System { workers, root_dir: Some("/no/root".into()), ..System::default() };
+    let files = files(inside, kind, &system, fallback);
+    (files.dir.display().to_string(), format!("{}*{}", files.prefix, files.suffix), files.also.len())
+}
+
+fn files(inside: &str, kind: FileKind, system: &System, fallback: Option<&str>) -> ChunkFiles {
+    let driver = driver();
     let params = driver.params(Kind::Output, &directive("plain", inside)).unwrap();
     let id = PluginId { text: Arc::from("id"), configured: params.plugin_id().is_some() };
     let location = Location {
@@ -212,12 +216,38 @@ fn place(inside: &str, kind: FileKind, workers: u32, fallback: Option<&str>) -> 
         buffer: params.section("buffer").unwrap(),
         keys: &ChunkKeys::default(),
         id: &id,
-        system: &driver.system,
+        system,
         fallback,
         log: &PluginLog::program(),
     };
-    let (_, files) = location.resolve().unwrap_or_else(|error| panic!("{}", error.message()));
-    (files.dir.display().to_string(), format!("{}*{}", files.prefix, files.suffix), files.also.len())
+    location.resolve().unwrap_or_else(|error| panic!("{}", error.message())).1
+}
+
+#[test]
+fn folders_of_former_workers_are_looked_into_however_many_there_were() {
+    let dir = tempfile::tempdir().unwrap();
+    let there = dir.path();
+    for worker in ["d/worker10", "d/worker1", "d/workers", "root/worker0/id", "root/worker2/id"] {
+        std::fs::create_dir_all(there.join(worker)).unwrap();
+    }
+    std::fs::write(there.join("d/worker3"), "").unwrap();
+    let path = format!("<buffer>\npath {}/d\n</buffer>", there.display());
+    let found = |inside: &str, system: System| {
+        let root_dir = Some(there.join("root"));
+        let files = files(inside, FileKind::File, &System { root_dir, ..system }, None);
+        let shown = |dir: &Path| dir.strip_prefix(there).unwrap().display().to_string();
+        let also: Vec<String> = files.also.iter().map(|dir| shown(dir)).collect();
+        (shown(&files.dir), also.join(" "))
+    };
+    let pair = |dir: &str, also: &str| (dir.to_owned(), also.to_owned());
+    let system = System::default;
+    assert_eq!(found(&path, system()), pair("d", "d/worker1 d/worker10"));
+    let two = System { workers: 2, ..system() };
+    assert_eq!(found(&path, two.clone()), pair("d/worker0", "d d/worker1 d/worker10"));
+    assert_eq!(found("@id id", two.clone()), pair("root/worker0/id/buffer", "root/worker2/id/buffer"));
+    let inside = two.in_workers(1..=1);
+    assert_eq!(found("@id id", inside.clone()).0, "root/worker1/id/buffer");
+    assert_eq!(found(&path, inside), pair("d", "d/worker1 d/worker10"), "one worker: no folder of its own");
 }
 
 #[test]
@@ -229,7 +259,7 @@ fn files_lie_where_fluentd_puts_them() {
     let found = |text: &str, name: &str, also| (text.to_owned(), name.to_owned(), also);
     let rows = [
         (path("/no/d"), 1, None, found("/no/d", "buffer*.log", 0)),
-        (path("/no/d"), 3, None, found("/no/d/worker0", "buffer*.log", 3)),
+        (path("/no/d"), 3, None, found("/no/d/worker0", "buffer*.log", 1)),
         (path(&there), 1, None, found(&there, "buffer*.log", 0)),
         (path("/no/x.*.buf"), 1, None, found("/no", "x*.buf", 0)),
         (path("/no/x.*"), 1, None, found("/no", "x*.log", 0)),
@@ -241,7 +271,7 @@ fn files_lie_where_fluentd_puts_them() {
             found("/no/d", "buffer*.b", 0),
         ),
         ("@id id".to_owned(), 1, Some("/no/own"), found("/no/root/worker0/id/buffer", "buffer*.log", 0)),
-        ("@id id".to_owned(), 2, None, found("/no/root/worker0/id/buffer", "buffer*.log", 1)),
+        ("@id id".to_owned(), 2, None, found("/no/root/worker0/id/buffer", "buffer*.log", 0)),
         (String::new(), 1, Some("/no/own"), found("/no/own", "buffer*.log", 0)),
     ];
     for (inside, workers, fallback, expected) in rows {

@@ -1,10 +1,13 @@
 //! An output that does as it is told, a clock that stands still unless all wait, and a buffer in memory between them.
 
-use crate::buffer::{Chunk, Compression, Environment, Limits, Settings, Store};
+use crate::buffer::{
+    Chunk, ChunkFiles, Compression, Durability, Environment, FileSettings, Limits, Settings, Store,
+};
 use crate::config::System;
 use crate::delivery::{EmitError, Receipt};
 use crate::event::EventStream;
-use crate::io::{Clock, RealFs, Timestamp};
+use crate::io::sim::SimFs;
+use crate::io::{Clock, Fs, RealFs, Timestamp};
 use crate::msgpack::{Entries, RecordView, Time, ValueRef, write_entry, write_i64, write_map_len, write_str};
 use crate::output::backup::Backup;
 use crate::output::counters::OutputCounters;
@@ -53,6 +56,8 @@ pub(super) enum Act {
     FailAfter(u64),
     /// Is set aside for so many milliseconds.
     Later(u64),
+    /// Fails for as long as nobody mends something.
+    Operator,
     Reject,
     Panic,
     /// Succeeds after so many milliseconds.
@@ -68,6 +73,8 @@ pub(super) struct Sink {
     log: Log,
     start: Instant,
     timeout: Option<Duration>,
+    doubt: Option<(i64, u64)>,
+    given_up: Log,
 }
 
 impl BufferedOutput for Sink {
@@ -87,6 +94,7 @@ impl BufferedOutput for Sink {
                 Act::Later(millis) => {
                     Err(WriteError::later("SocketError", "not now", Duration::from_millis(millis)))
                 }
+                Act::Operator => Err(WriteError::operator("Errno::EACCES", "denied; grant the right")),
                 Act::Reject => Err(WriteError::reject("Fluent::UnrecoverableError", "bad")),
                 Act::Panic => panic!("a mistake of the plugin"),
                 Act::Take(millis) => {
@@ -100,6 +108,18 @@ impl BufferedOutput for Sink {
     fn write_timeout(&self) -> Option<Duration> {
         self.timeout
     }
+
+    fn is_in_doubt(&self, chunk: &Chunk) -> bool {
+        let at = self.start.elapsed().as_millis() as u64;
+        self.doubt.is_some_and(|(i, until)| at < until && numbers(&chunk.read().unwrap()).contains(&i))
+    }
+
+    fn given_up(&self, chunk: &Chunk) {
+        let at = self.start.elapsed().as_millis() as u64;
+        // Its file may be gone.
+        let numbers = chunk.read().map(|entries| numbers(&entries)).unwrap_or_default();
+        self.given_up.lock().unwrap().push((at, numbers));
+    }
 }
 
 /// Everything that a test may want otherwise.
@@ -110,6 +130,10 @@ pub(super) struct Setup {
     pub then: Act,
     pub secondary: Option<(Act, bool)>,
     pub timeout: Option<Duration>,
+    /// The destination may have the chunk with this record until so many milliseconds after the start.
+    pub doubt: Option<(i64, u64)>,
+    /// Where the buffer is, in `/spool`; without it, in memory.
+    pub disk: Option<SimFs>,
     pub root: tempfile::TempDir,
 }
 
@@ -147,6 +171,8 @@ impl Default for Setup {
             then: Act::Succeed,
             secondary: None,
             timeout: None,
+            doubt: None,
+            disk: None,
             root: tempfile::tempdir().unwrap(),
         }
     }
@@ -157,33 +183,46 @@ pub(super) struct Rig {
     pub output: Arc<Buffered>,
     pub log: Log,
     pub secondary_log: Log,
+    /// What the primary was told that it left without it.
+    pub given_up: Log,
     pub root: tempfile::TempDir,
 }
 
 impl Setup {
     pub(super) async fn run(mut self) -> Rig {
         let start = Instant::now();
-        let (log, secondary_log) = (Log::default(), Log::default());
+        let (log, secondary_log, given_up) = (Log::default(), Log::default(), Log::default());
         let sink = Sink {
             acts: Mutex::new(self.acts.into()),
             then: self.then,
             log: Arc::clone(&log),
             start,
             timeout: self.timeout,
+            doubt: self.doubt,
+            given_up: Arc::clone(&given_up),
         };
         let secondary = self.secondary.map(|(then, same_type)| {
             let log = Arc::clone(&secondary_log);
-            let sink = Sink { acts: Mutex::default(), then, log, start, timeout: None };
+            let (acts, given_up) = (Mutex::default(), Log::default());
+            let sink = Sink { acts, then, log, start, timeout: None, doubt: None, given_up };
             Secondary { output: Box::new(sink), same_type }
         });
         if secondary.is_some() && self.flush.retry.secondary_threshold.is_none() {
             self.flush.retry.secondary_threshold = Some(0.8);
         }
-        let system = System { root_dir: Some(self.root.path().to_owned()), ..System::default() };
+        let root_dir = match &self.disk {
+            Some(_) => "/root".into(),
+            None => self.root.path().to_owned(),
+        };
+        let system = System { root_dir: Some(root_dir), ..System::default() };
+        let (fs, store): (Arc<dyn Fs>, Store) = match self.disk {
+            Some(disk) => (Arc::new(disk), Store::File(in_spool())),
+            None => (Arc::new(RealFs), Store::Memory),
+        };
         let environment = Environment {
             log: PluginLog::program(),
             owner: Arc::from("out"),
-            fs: Arc::new(RealFs),
+            fs,
             clock: Arc::new(PausedClock(start, AtomicU64::new(7))),
             background: true,
         };
@@ -191,7 +230,7 @@ impl Setup {
             id: PluginId { text: Arc::from("out"), configured: true },
             environment,
             buffer_settings: Settings {
-                store: Store::Memory,
+                store,
                 limits: self.limits,
                 compress: Compression::None,
                 formatted: false,
@@ -213,7 +252,26 @@ impl Setup {
         };
         let output = Arc::new(Buffered::new(runtime));
         output.start().await.unwrap();
-        Rig { output, log, secondary_log, root: self.root }
+        Rig { output, log, secondary_log, given_up, root: self.root }
+    }
+}
+
+fn in_spool() -> FileSettings {
+    let files = ChunkFiles {
+        dir: "/spool".into(),
+        prefix: "buffer".to_owned(),
+        suffix: ".log".to_owned(),
+        also: Vec::new(),
+        single: None,
+    };
+    FileSettings {
+        files,
+        file_mode: 0o644,
+        dir_mode: 0o755,
+        durability: Durability::Synced,
+        flush_at_shutdown: false,
+        count_records: true,
+        found_text: None,
     }
 }
 

@@ -4,6 +4,7 @@ mod configuring;
 mod conservation;
 mod flushing;
 pub(super) mod harness;
+mod lives;
 mod overflow;
 mod retrying;
 mod shutdown;

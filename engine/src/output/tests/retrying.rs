@@ -126,6 +126,61 @@ async fn a_failing_secondary_is_tried_until_the_limit() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn what_the_destination_may_have_does_not_go_to_the_secondary_before_that_is_known() {
+    let mut setup = Setup { then: Act::Fail, secondary: Some((Act::Succeed, false)), ..Setup::default() };
+    setup.flush.retry.wait = 0.25;
+    setup.flush.retry.max_times = Some(2);
+    setup.flush.retry.secondary_threshold = Some(0.5);
+    setup.doubt = Some((1, 60_000));
+    let rig = setup.run().await;
+    rig.emit(1).await.unwrap();
+    rig.emit(2).await.unwrap();
+    pass(5000).await;
+    let by_secondary = || rig.secondary_log.lock().unwrap().clone();
+    assert_eq!(by_secondary().len(), 1, "the other chunk was not held up: {:?}", by_secondary());
+    assert_eq!(by_secondary()[0].1, [2]);
+    pass(54_000).await;
+    assert_eq!(by_secondary().len(), 1);
+    let tries = rig.written().iter().filter(|(_, numbers)| *numbers == [1]).count();
+    assert!(tries >= 6, "the primary goes on: {tries}");
+    pass(30_000).await;
+    assert_eq!(by_secondary()[1].1, [1]);
+    assert!(by_secondary()[1].0 >= 60_000);
+    assert_eq!(*rig.given_up.lock().unwrap(), by_secondary(), "the primary is told");
+    assert_eq!(rig.status().buffer.unwrap().records, 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_somebody_must_mend_is_tried_until_it_is_mended() {
+    let mut setup =
+        Setup { acts: vec![Act::Operator; 50], secondary: Some((Act::Succeed, false)), ..Setup::default() };
+    setup.flush.retry.max_times = Some(2);
+    setup.flush.retry.timeout = 10.0;
+    let rig = setup.run().await;
+    rig.emit(1).await.unwrap();
+    pass(2_000_000).await;
+    assert_eq!(rig.status().buffer.unwrap().records, 1, "it waits");
+    pass(1_500_000).await;
+    let times = rig.times();
+    assert_eq!((times.len(), rig.status().retry), (51, None));
+    assert!(times.windows(2).all(|two| two[1] - two[0] <= 60_000), "{times:?}");
+    assert!(rig.secondary_log.lock().unwrap().is_empty() && rig.given_up.lock().unwrap().is_empty());
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_limit_of_retries_counts_from_when_it_was_mended() {
+    let acts = vec![Act::Fail, Act::Operator, Act::Operator, Act::Operator];
+    let mut setup = Setup { acts, then: Act::Fail, ..Setup::default() };
+    setup.flush.retry.max_times = Some(2);
+    let rig = setup.run().await;
+    rig.emit(1).await.unwrap();
+    pass(600_000).await;
+    assert_eq!(rig.times().len(), 1 + 3 + 3, "{:?}", rig.times());
+    assert_eq!(count(&rig.status().counters.dropped_records), 1);
+    assert_eq!(rig.given_up.lock().unwrap().len(), 1);
+}
+
+#[tokio::test(start_paused = true)]
 async fn what_no_retry_mends_goes_to_the_secondary_at_once() {
     let rig =
         Setup { then: Act::Reject, secondary: Some((Act::Succeed, false)), ..Setup::default() }.run().await;

@@ -6,4 +6,5 @@ mod messages;
 mod parameters;
 mod peer;
 mod security;
+mod unix;
 mod wire;

@@ -3,6 +3,7 @@
 //! | action | what a chunk meets |
 //! |---|---|
 //! | [`Wait`](Action::Wait) | it stays in the buffer and is sent again: the same bytes under the same name |
+//! | [`Mend`](Action::Mend) | the same, without a limit, and the message says what is to be done |
 //! | [`Describe`](Action::Describe) | the table's columns are read anew; if they are others, it is encoded anew and sent at once, else it waits |
 //! | [`Divide`](Action::Divide) | it is divided until the rows are found that the server refuses: these go to `@ERROR` |
 //! | [`DescribeOrDivide`](Action::DescribeOrDivide) | the table's columns are read anew; if they are others, it is encoded anew, else it is divided |
@@ -18,12 +19,13 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Action {
     Wait,
+    Mend,
     Describe,
     Divide,
     DescribeOrDivide,
 }
 
-use Action::{Describe, DescribeOrDivide, Divide, Wait};
+use Action::{Describe, DescribeOrDivide, Divide, Mend, Wait};
 
 /// 252 and 115 have tests of their own: what they ask for depends on the text.
 const CODES: &[(Action, &[(u32, &str)])] = &[
@@ -48,6 +50,7 @@ const CODES: &[(Action, &[(u32, &str)])] = &[
             (243, "NOT_ENOUGH_SPACE"),
             (285, "TOO_FEW_LIVE_REPLICAS"),
             (319, "UNKNOWN_STATUS_OF_INSERT"),
+            (372, "SESSION_NOT_FOUND"),
             (373, "SESSION_IS_LOCKED"),
             (394, "QUERY_WAS_CANCELLED"),
             (425, "SYSTEM_ERROR"),
@@ -61,7 +64,7 @@ const CODES: &[(Action, &[(u32, &str)])] = &[
     ),
     // The operator has to do something. The data waits.
     (
-        Wait,
+        Mend,
         &[
             (62, "SYNTAX_ERROR"),
             (73, "UNKNOWN_FORMAT"),
@@ -70,6 +73,7 @@ const CODES: &[(Action, &[(u32, &str)])] = &[
             (194, "REQUIRED_PASSWORD"),
             (195, "IP_ADDRESS_NOT_ALLOWED"),
             (291, "DATABASE_ACCESS_DENIED"),
+            (446, "FUNCTION_NOT_ALLOWED"),
             (452, "SETTING_CONSTRAINT_VIOLATION"),
             (497, "ACCESS_DENIED"),
             (516, "AUTHENTICATION_FAILED"),
@@ -143,7 +147,7 @@ async fn each_code_has_its_action() {
             assert!(seen.insert(*code), "{code} stands twice");
             for answer in answers(*code, name) {
                 match action {
-                    Wait => waits(answer, &format!("Code: {code}")).await,
+                    Wait | Mend => waits(answer, &format!("Code: {code}"), *action == Mend).await,
                     Describe => {
                         is_described_anew(answer.clone(), true).await;
                         is_described_anew(answer, false).await;
@@ -164,7 +168,7 @@ async fn each_code_has_its_action() {
 async fn statuses_without_a_code_are_waited_for() {
     for status in [301, 307, 400, 404, 408, 413, 429, 500, 502, 503, 504, 520] {
         for text in ["<html>Something</html>", ""] {
-            waits((status, text.to_owned()), if text.is_empty() { "" } else { "Something" }).await;
+            waits((status, text.to_owned()), if text.is_empty() { "" } else { "Something" }, false).await;
         }
     }
 }
@@ -181,13 +185,18 @@ fn refusing(answer: Answer) -> Scripted {
     })
 }
 
-async fn waits(answer: Answer, words: &str) {
+async fn waits(answer: Answer, words: &str, is_to_be_mended: bool) {
     let said = format!("{answer:?}");
     let server = refusing(answer);
     let (plugin, driver) = plugin(&format!("port {}\ntable t", server.port));
     let chunk = chunk(&[json!({"n": 1, "day": "2024-01-15"}), json!({"n": 2, "day": "2024-01-16"})]);
     match plugin.write(&chunk).await {
-        Err(WriteError::Retry { message, .. }) => {
+        Err(WriteError::Operator { message, .. }) if is_to_be_mended => {
+            let is_said =
+                ["correct", "grant", "allow", "let that user"].iter().any(|hint| message.contains(hint));
+            assert!(is_said && message.contains(words) && message.contains("waits"), "{said}: {message}");
+        }
+        Err(WriteError::Retry { message, .. }) if !is_to_be_mended => {
             let url = format!("http://localhost:{}: ", server.port);
             let words_are_there = message.starts_with(&url) && message.contains(words);
             assert!(words_are_there && message.len() > url.len(), "{said}: {message}");

@@ -1,7 +1,7 @@
 //! Inserts whose answer nobody heard, into Servio's kind of table on Debian's server, which recognises no repeated insert.
 //! Servers are killed here, so each test has its own.
 
-use super::plugin::{chunk, plugin};
+use super::plugin::{chunk, plugin, written};
 use logweir_engine::buffer::Chunk;
 use logweir_testing::{ClickHouse, http_request};
 use serde_json::{Value, json};
@@ -19,11 +19,14 @@ fn records() -> Vec<Value> {
         .collect()
 }
 
-/// Writes a chunk as a process does that has just been started and found it in its buffer.
+/// Writes a chunk as a process does that has just been started and found it in its buffer, with the note that a delivery had
+/// begun.
 async fn write_after_a_restart(server: &ClickHouse, chunk: &Chunk) {
-    tokio::time::sleep(std::time::Duration::from_millis(5)).await;
+    if chunk.deliveries() == 0 {
+        chunk.begin_delivery().unwrap();
+    }
     let (plugin, _) = plugin(&format!("port {}\ntable t", server.port()));
-    plugin.write(chunk).await.unwrap();
+    written(&*plugin, chunk).await;
 }
 
 fn counts(server: &ClickHouse) -> String {

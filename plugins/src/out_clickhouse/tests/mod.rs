@@ -3,6 +3,7 @@
 mod codes;
 mod doubts;
 mod engines;
+mod late;
 mod misbehaving;
 mod plugin;
 mod rows;

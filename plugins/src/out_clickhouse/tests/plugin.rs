@@ -36,10 +36,30 @@ pub(super) fn database(server: &ClickHouse, name: &str) {
     server.query(&format!("CREATE DATABASE IF NOT EXISTS {name}"));
 }
 
-fn retry_message(outcome: Result<(), WriteError>) -> String {
+/// Writes a chunk as the buffer's runtime does: what has to wait for a server is tried again after its pause.
+pub(super) async fn written(plugin: &dyn BufferedOutput, chunk: &Chunk) {
+    for _ in 0..20 {
+        match plugin.write(chunk).await {
+            Ok(()) => return,
+            Err(WriteError::Later { pause, .. }) => tokio::time::sleep(pause).await,
+            Err(error) => panic!("{error:?}"),
+        }
+    }
+    panic!("it waits for ever");
+}
+
+/// What is said of a chunk that stays in the buffer.
+pub(super) fn retry_message(outcome: Result<(), WriteError>) -> String {
     match outcome {
-        Err(WriteError::Retry { message, .. }) => message,
+        Err(WriteError::Retry { message, .. } | WriteError::Operator { message, .. }) => message,
         other => panic!("a retry, not {other:?}"),
+    }
+}
+
+fn mend_message(outcome: Result<(), WriteError>) -> String {
+    match outcome {
+        Err(WriteError::Operator { message, .. }) => message,
+        other => panic!("somebody is to do something, not {other:?}"),
     }
 }
 
@@ -71,7 +91,7 @@ async fn a_missing_table_is_waited_for_or_made() {
     ];
     let (waiting, _) = plugin(&common);
     let chunk = chunk(&records);
-    let message = retry_message(waiting.write(&chunk).await);
+    let message = mend_message(waiting.write(&chunk).await);
     assert!(message.contains("create_table"), "{message}");
     let (making, _) = plugin(&format!("{common}\ncreate_table true\nttl 30d"));
     making.write(&chunk).await.unwrap();
@@ -218,14 +238,14 @@ async fn users_and_settings() {
     let (writer, _) = plugin(&format!("{common}username writer\npassword secret"));
     writer.write(&chunk(&records)).await.unwrap();
     let (wrong, _) = plugin(&format!("{common}user writer\npassword wrong"));
-    let message = retry_message(wrong.write(&chunk(&records)).await);
-    assert!(message.contains("193"), "{message}");
+    let message = mend_message(wrong.write(&chunk(&records)).await);
+    assert!(message.contains("193") && message.contains("correct user and password"), "{message}");
     let (readonly, _) = plugin(&format!("{common}user reader"));
     let message = retry_message(readonly.write(&chunk(&records)).await);
     assert!(message.contains("readonly"), "{message}");
     let (unknown, _) = plugin(&format!("{common}<settings>\nno_such_setting 1\n</settings>"));
-    let message = retry_message(unknown.write(&chunk(&records)).await);
-    assert!(message.contains("no_such_setting"), "{message}");
+    let message = mend_message(unknown.write(&chunk(&records)).await);
+    assert!(message.contains("no_such_setting") && message.contains("correct <settings>"), "{message}");
     let (known, _) = plugin(&format!("{common}settings {{\"max_insert_block_size\": 1000}}"));
     known.write(&chunk(&records)).await.unwrap();
     assert_eq!(server.query("SELECT count() FROM users.t"), "2");

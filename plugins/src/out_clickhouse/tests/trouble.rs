@@ -2,7 +2,7 @@
 //! message says what is wrong.
 
 use super::misbehaving::{Scripted, described};
-use super::plugin::{chunk, database, plugin};
+use super::plugin::{chunk, database, plugin, retry_message, written};
 use logweir_engine::plugin::WriteError;
 use logweir_testing::{ClickHouse, Options};
 use serde_json::{Value, json};
@@ -10,13 +10,6 @@ use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
-
-fn retry_message(outcome: Result<(), WriteError>) -> String {
-    match outcome {
-        Err(WriteError::Retry { message, .. }) => message,
-        other => panic!("a retry, not {other:?}"),
-    }
-}
 
 #[tokio::test]
 async fn too_many_parts_are_waited_for() {
@@ -41,7 +34,7 @@ async fn too_many_parts_are_waited_for() {
     server.query("SYSTEM START MERGES parts.t");
     server.query("OPTIMIZE TABLE parts.t FINAL");
     for chunk in refused {
-        plugin.write(chunk).await.unwrap();
+        written(&*plugin, chunk).await;
         server.query("OPTIMIZE TABLE parts.t FINAL");
     }
     assert_eq!(server.query("SELECT count(), uniqExact(n) FROM parts.t"), "6\t6");
@@ -58,7 +51,7 @@ async fn a_server_without_memory_is_waited_for() {
     let message = retry_message(starved.write(&chunk).await);
     assert!(message.contains("Code: 241") && message.contains("emory limit"), "{message}");
     let (fed, _) = plugin(&lines);
-    fed.write(&chunk).await.unwrap();
+    written(&*fed, &chunk).await;
     assert_eq!(server.query("SELECT count(), uniqExact(n) FROM memory.t"), "2000\t2000");
 }
 
@@ -73,7 +66,7 @@ async fn a_read_only_server_is_waited_for() {
     let message = retry_message(reader.write(&chunk).await);
     assert!(message.contains("Code: 164") && message.contains("readonly"), "{message}");
     let (writer, _) = plugin(&lines);
-    writer.write(&chunk).await.unwrap();
+    written(&*writer, &chunk).await;
     assert_eq!(server.query("SELECT count() FROM only_read.t"), "1");
 }
 
@@ -100,10 +93,16 @@ async fn a_table_that_is_changed_all_the_time_gets_each_row_once() {
             (0..50).map(|n| json!({"n": part * 50 + n, "s": "s", "x": n % 100})).collect();
         let chunk = chunk(&records);
         while let Err(error) = plugin.write(&chunk).await {
-            retry_message(Err(error));
             retried += 1;
             assert!(retried < 2000);
-            tokio::time::sleep(Duration::from_millis(5)).await;
+            let pause = match error {
+                WriteError::Later { pause, .. } => pause,
+                error => {
+                    retry_message(Err(error));
+                    Duration::from_millis(5)
+                }
+            };
+            tokio::time::sleep(pause).await;
         }
     }
     ENOUGH.store(true, Ordering::Relaxed);

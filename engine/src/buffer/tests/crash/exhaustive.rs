@@ -1,6 +1,6 @@
 //! All short traces, all power cuts in them, all states that may be found afterwards.
 //!
-//! A trace is a sequence of the five [`Op`]s, in which each input waits for its commit before it goes on, as long as it changes the disk in at most [`STEPS`] steps (a write, a sync, a
+//! A trace is a sequence of the six [`Op`]s, in which each input waits for its commit before it goes on, as long as it changes the disk in at most [`STEPS`] steps (a write, a sync, a
 //! new name, ...). Each is cut at each step of its last operation (earlier ones are those of shorter traces), and for each cut
 //! the buffer is started once on each state that the contract of [`Fs`] allows ([`SimFs::each_power_cut`]). Then the inputs
 //! repeat what was not committed to them, and everything must be delivered once.
@@ -20,11 +20,13 @@ enum Op {
     Settle,
     /// All staged chunks are queued.
     Enqueue,
+    /// A chunk is taken, that its delivery begins is noted, and it is put back.
+    Note,
     /// A chunk is taken, written and purged.
     Deliver,
 }
 
-const OPS: [Op; 5] = [Op::Line, Op::Forward, Op::Settle, Op::Enqueue, Op::Deliver];
+const OPS: [Op; 6] = [Op::Line, Op::Forward, Op::Settle, Op::Enqueue, Op::Note, Op::Deliver];
 
 #[derive(Debug, Default)]
 struct Counts {
@@ -51,7 +53,7 @@ fn life<'a>(fs: &'a SimFs, clock: &'a Arc<SimClock>) -> Life<'a> {
 
 fn perform(trace: &[Op], cut: Option<u64>) -> Performed {
     let (mut world, clock, fs) = (World::new(3), Arc::new(SimClock::new(3)), SimFs::new(3));
-    (world.records, world.forward_chunks, world.tags) = (6, 2, 2);
+    (world.records, world.forward_chunks, world.tags, world.notes) = (6, 2, 2, false);
     let buffer = life(&fs, &clock).begin(&world).unwrap();
     assert!(buffer.settle());
     let begin = fs.steps();
@@ -67,6 +69,7 @@ fn perform(trace: &[Op], cut: Option<u64>) -> Performed {
                 buffer.settle();
             }
             Op::Enqueue => buffer.enqueue_all(),
+            Op::Note => world.note(&buffer),
             Op::Deliver => world.deliver(&buffer, false),
         }
         world.hear();
@@ -137,11 +140,11 @@ fn explore(trace: &mut Vec<Op>, steps_max: u64, ops_max: usize, counts: &mut Cou
 #[test]
 fn every_state_after_every_short_trace_is_recovered() {
     let steps = number("CRASH_STEPS").unwrap_or(STEPS);
-    let starts: Vec<u64> = (0..25).collect();
+    let starts: Vec<u64> = (0..OPS.len() as u64 * OPS.len() as u64).collect();
     let totals = Mutex::new(Counts::default());
     // Traces of one operation come last, all others in the threads.
     let failed = run(&starts, |start| {
-        let (first, second) = (OPS[start as usize / 5], OPS[start as usize % 5]);
+        let (first, second) = (OPS[start as usize / OPS.len()], OPS[start as usize % OPS.len()]);
         if !perform(&[first], None).is_new {
             return Ok(());
         }

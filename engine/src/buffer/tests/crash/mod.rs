@@ -5,10 +5,12 @@
 //! | here | by chance, from a seed | by chance, several in a row, also in the middle of recovery |
 //! | [`exhaustive`] | all short ones | at every step, every state that may be found |
 //! | [`calls`] | one | after each call that fails in each way |
+//! | [`backups`] | a start that finds damage | at every step, every state that may be found |
 //! | [`checker`] | by chance, on a file system that lies | the check must notice |
 //!
 //! `make crash SEEDS=n` runs more seeds. One that fails is printed and written to `seeds.txt`, which every run repeats.
 
+mod backups;
 mod calls;
 mod checker;
 mod exhaustive;

@@ -40,12 +40,16 @@ pub(super) struct World {
     pub(super) forward_chunks: u32,
     /// How many tags there are.
     pub(super) tags: usize,
+    /// Whether the output notes some of the deliveries that it begins.
+    pub(super) notes: bool,
     /// Forward chunks acknowledged; the next one may be on its way.
     pub(super) acknowledged: u32,
     sent: Option<Pending>,
     arrival: u64,
     others: u32,
     delivered: HashMap<ChunkId, Vec<u32>>,
+    /// How many deliveries of a chunk were begun, and noted.
+    begun: HashMap<ChunkId, u16>,
     wrong: Option<String>,
 }
 
@@ -102,11 +106,13 @@ impl World {
             records: TAIL_RECORDS,
             forward_chunks: FORWARD_CHUNKS,
             tags: 3,
+            notes: true,
             acknowledged: 0,
             sent: None,
             arrival: 0,
             others: 0,
             delivered: HashMap::new(),
+            begun: HashMap::new(),
             wrong: None,
         }
     }
@@ -215,9 +221,14 @@ impl World {
         }
     }
 
-    /// The output takes a chunk; the destination has it, or (`fails`) has not.
+    /// The output takes a chunk, and perhaps notes that it begins; the destination has it, or (`fails`) has not.
     pub(super) fn deliver(&mut self, buffer: &Buffer, fails: bool) {
         let Some(chunk) = buffer.take() else { return };
+        self.count_deliveries(&chunk);
+        if self.notes && self.dice.once_in(2) && !self.begin(&chunk) {
+            buffer.rollback(chunk.id());
+            return;
+        }
         let Ok(bytes) = chunk.read() else {
             buffer.rollback(chunk.id());
             return;
@@ -240,6 +251,30 @@ impl World {
             self.wrong.get_or_insert(what);
         }
         buffer.purge(chunk.id());
+    }
+
+    /// The output takes a chunk, notes that it begins, and comes no further.
+    pub(super) fn note(&mut self, buffer: &Buffer) {
+        let Some(chunk) = buffer.take() else { return };
+        self.count_deliveries(&chunk);
+        self.begin(&chunk);
+        buffer.rollback(chunk.id());
+    }
+
+    fn begin(&mut self, chunk: &Chunk) -> bool {
+        let Ok(number) = chunk.begin_delivery() else { return false };
+        trace(format_args!("delivery {number} of {:?}", chunk.id()));
+        self.begun.insert(chunk.id(), number);
+        true
+    }
+
+    /// What was noted before is known.
+    fn count_deliveries(&mut self, chunk: &Chunk) {
+        let (noted, known) = (self.begun.get(&chunk.id()).copied().unwrap_or(0), chunk.deliveries());
+        if known < noted {
+            let what = format!("{noted} deliveries of {:?} were noted, and {known} are known", chunk.id());
+            self.wrong.get_or_insert(what);
+        }
     }
 
     /// The process is gone, and what it had in memory.
@@ -268,6 +303,7 @@ impl World {
             sent: None,
             arrival: self.arrival + ARRIVALS,
             delivered: self.delivered.clone(),
+            begun: self.begun.clone(),
             wrong: self.wrong.clone(),
             ..*self
         }

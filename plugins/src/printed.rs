@@ -1,14 +1,15 @@
-//! What a command prints, cut into the texts that a parser reads.
+//! What a command prints, cut into the texts that a parser reads; for the plugins that run commands.
 
 use crate::socket::{Frame, Framer, Framing};
 use crate::text::chomp;
 use bytes::{Buf, BytesMut};
 use logweir_engine::json::{Dialect, JsonErrorKind, ReadOptions, to_msgpack};
 use logweir_engine::msgpack::{ScanErrorKind, skip};
+use logweir_engine::plugin::Parser;
 
 /// What a text is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Shape {
+pub(crate) enum Shape {
     /// A line without its end.
     Lines,
     /// A JSON value; line ends do not matter.
@@ -19,12 +20,24 @@ pub(super) enum Shape {
     Whole,
 }
 
+impl Shape {
+    /// What a parser of that `@type` reads.
+    pub(crate) fn of(plugin_type: &str, parser: &dyn Parser) -> Self {
+        match plugin_type {
+            "json" => Self::Json,
+            "msgpack" => Self::MessagePack,
+            _ if parser.multiline().is_some() => Self::Whole,
+            _ => Self::Lines,
+        }
+    }
+}
+
 /// A text longer than this is not kept, so that a command cannot fill the memory.
 const TEXT_BYTES_MAX: usize = 64 << 20;
 
 /// Why the rest of what a command prints cannot be read.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
-pub(super) enum TextError {
+pub(crate) enum TextError {
     /// Not JSON, not MessagePack.
     #[error("malformed {0}: {1}")]
     Malformed(&'static str, String),
@@ -36,10 +49,10 @@ pub(super) enum TextError {
 }
 
 /// Cuts texts out of what was read.
-pub(super) struct Texts {
+pub(crate) struct Texts {
     shape: Shape,
     lines: Framer,
-    pub(super) buffer: BytesMut,
+    pub(crate) buffer: BytesMut,
     /// Bytes in the buffer when it last held no complete value; it is looked at again when it has twice as many, so that a
     /// long value is not read anew with every block.
     looked: usize,
@@ -47,7 +60,7 @@ pub(super) struct Texts {
 }
 
 impl Texts {
-    pub(super) fn new(shape: Shape) -> Self {
+    pub(crate) fn new(shape: Shape) -> Self {
         Self {
             shape,
             lines: Framer::new(&Framing::Delimited(b"\n".to_vec()), Some(TEXT_BYTES_MAX)),
@@ -58,7 +71,7 @@ impl Texts {
     }
 
     /// The next text; `None` if it needs more bytes, or is over when the command `has_ended`.
-    pub(super) fn next(&mut self, has_ended: bool) -> Result<Option<BytesMut>, TextError> {
+    pub(crate) fn next(&mut self, has_ended: bool) -> Result<Option<BytesMut>, TextError> {
         match self.shape {
             Shape::Lines => Ok(self.line(has_ended)),
             Shape::Whole if self.buffer.len() > TEXT_BYTES_MAX => Err(TextError::TooLong),
