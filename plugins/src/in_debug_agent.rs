@@ -5,17 +5,25 @@ use futures_util::future::BoxFuture;
 use logweir_engine::config::{Diagnostic, Params};
 use logweir_engine::log_warn;
 use logweir_engine::plugin::{
-    Build, BuildContext, Descriptor, Input, InputContext, Kind, Param, ParamKind, StartError,
+    Build, BuildContext, Descriptor, Input, InputContext, Kind, Param, ParamKind, StartError, Status,
 };
+
+const NO_RUBY: Status = Status::WithoutEffect("there is no Ruby process to look into");
 
 /// `@type debug_agent`
 pub static PLUGIN: Descriptor = Descriptor {
     params: &[
-        Param::new("bind", ParamKind::String, "Address that Fluentd's listens on").default("0.0.0.0"),
-        Param::new("port", ParamKind::Integer, "Port that Fluentd's listens on").default("24230"),
-        Param::new("unix_path", ParamKind::String, "Unix socket that Fluentd's listens on instead"),
+        Param::new("bind", ParamKind::String, "Address that Fluentd's listens on")
+            .default("0.0.0.0")
+            .status(NO_RUBY),
+        Param::new("port", ParamKind::Integer, "Port that Fluentd's listens on")
+            .default("24230")
+            .status(NO_RUBY),
+        Param::new("unix_path", ParamKind::String, "Unix socket that Fluentd's listens on instead")
+            .status(NO_RUBY),
         Param::new("object", ParamKind::String, "The Ruby object that Fluentd's serves")
-            .default("Fluent::Engine"),
+            .default("Fluent::Engine")
+            .status(NO_RUBY),
     ],
     ..Descriptor::new(
         Kind::Input,
@@ -28,9 +36,13 @@ pub static PLUGIN: Descriptor = Descriptor {
 /// `@type gc_stat`
 pub static GC_STAT: Descriptor = Descriptor {
     params: &[
-        Param::new("emit_interval", ParamKind::Time, "Seconds between events of Fluentd's").default("60"),
-        Param::new("use_symbol_keys", ParamKind::Bool, "How Fluentd's names its fields").default("true"),
-        Param::new("tag", ParamKind::String, "Tag of the events of Fluentd's").required(),
+        Param::new("emit_interval", ParamKind::Time, "Seconds between events of Fluentd's")
+            .default("60")
+            .status(NO_RUBY),
+        Param::new("use_symbol_keys", ParamKind::Bool, "How Fluentd's names its fields")
+            .default("true")
+            .status(NO_RUBY),
+        Param::new("tag", ParamKind::String, "Tag of the events of Fluentd's").required().status(NO_RUBY),
     ],
     ..Descriptor::new(
         Kind::Input,
@@ -43,9 +55,13 @@ pub static GC_STAT: Descriptor = Descriptor {
 /// `@type object_space`
 pub static OBJECT_SPACE: Descriptor = Descriptor {
     params: &[
-        Param::new("emit_interval", ParamKind::Time, "Seconds between events of Fluentd's").default("60"),
-        Param::new("tag", ParamKind::String, "Tag of the events of Fluentd's").required(),
-        Param::new("top", ParamKind::Integer, "How many classes Fluentd's lists").default("15"),
+        Param::new("emit_interval", ParamKind::Time, "Seconds between events of Fluentd's")
+            .default("60")
+            .status(NO_RUBY),
+        Param::new("tag", ParamKind::String, "Tag of the events of Fluentd's").required().status(NO_RUBY),
+        Param::new("top", ParamKind::Integer, "How many classes Fluentd's lists")
+            .default("15")
+            .status(NO_RUBY),
     ],
     ..Descriptor::new(
         Kind::Input,

@@ -159,6 +159,9 @@ fn find(element: &Element, plugin: &Descriptor, found: &mut Vec<Element>) {
     element.elements.iter().for_each(|inner| find(inner, plugin, found));
 }
 
+/// `(plugin, parameters)` that are moved into sections before the plugin is built, which tests beside the plugin look at.
+const CONVERTED: &[(&str, &[&str])] = &[("exec_filter", &["tag_key", "time_key", "time_format"])];
+
 /// A parameter, and the sections that lead to it.
 #[derive(Clone)]
 struct Place {
@@ -176,7 +179,11 @@ impl Place {
 
 /// All parameters of a table that should be read.
 fn declared(params: &'static [Param], sections: &'static [SectionSpec]) -> Vec<Place> {
-    let is_live = |param: &&Param| !matches!(param.status, Status::Removed(_) | Status::WithoutEffect(_));
+    // Where there is only one word, the check of the configuration has refused all others.
+    let is_live = |param: &&Param| {
+        !matches!(param.status, Status::Removed(_) | Status::WithoutEffect(_))
+            && !matches!(param.kind, ParamKind::Enum([_]))
+    };
     let own = params.iter().filter(is_live).map(|param| Place { sections: Vec::new(), param });
     let mut places: Vec<Place> = own.collect();
     for section in sections {
@@ -211,7 +218,10 @@ impl Probe {
 
     /// The parameters of the plugin's table that nothing reads.
     fn unread(&mut self, bases: &[Element]) -> Vec<String> {
-        let declared = declared(self.plugin.params, self.plugin.sections);
+        let mut declared = declared(self.plugin.params, self.plugin.sections);
+        let converted = CONVERTED.iter().filter(|(plugin, _)| *plugin == self.plugin.name);
+        let converted: Vec<&str> = converted.flat_map(|(_, names)| *names).copied().collect();
+        declared.retain(|place| !converted.contains(&&*place.name()));
         bases.iter().for_each(|base| {
             self.build(base);
         });
