@@ -42,7 +42,7 @@ pub static GC_STAT: Descriptor = Descriptor {
         Param::new("use_symbol_keys", ParamKind::Bool, "How Fluentd's names its fields")
             .default("true")
             .status(NO_RUBY),
-        Param::new("tag", ParamKind::String, "Tag of the events of Fluentd's").required().status(NO_RUBY),
+        Param::new("tag", ParamKind::String, "Tag of the events of Fluentd's").required(),
     ],
     ..Descriptor::new(
         Kind::Input,
@@ -58,7 +58,7 @@ pub static OBJECT_SPACE: Descriptor = Descriptor {
         Param::new("emit_interval", ParamKind::Time, "Seconds between events of Fluentd's")
             .default("60")
             .status(NO_RUBY),
-        Param::new("tag", ParamKind::String, "Tag of the events of Fluentd's").required().status(NO_RUBY),
+        Param::new("tag", ParamKind::String, "Tag of the events of Fluentd's").required(),
         Param::new("top", ParamKind::Integer, "How many classes Fluentd's lists")
             .default("15")
             .status(NO_RUBY),
@@ -74,28 +74,34 @@ pub static OBJECT_SPACE: Descriptor = Descriptor {
 fn debug_agent(_: &Params, _: &mut BuildContext<'_>) -> Result<Box<dyn Input>, Diagnostic> {
     let instead = "it serves Ruby objects to a Ruby debugger, and Logweir is no Ruby program; SIGCONT writes what it does to a \
                    file, and monitor_agent shows it by HTTP";
-    Ok(Box::new(Nothing { name: "debug_agent", instead }))
+    Ok(Box::new(Nothing { name: "debug_agent", instead, tag: None }))
 }
 
-fn gc_stat(_: &Params, _: &mut BuildContext<'_>) -> Result<Box<dyn Input>, Diagnostic> {
+fn gc_stat(params: &Params, _: &mut BuildContext<'_>) -> Result<Box<dyn Input>, Diagnostic> {
     let instead = "its events are of Ruby's garbage collector, and Logweir has none";
-    Ok(Box::new(Nothing { name: "gc_stat", instead }))
+    Ok(Box::new(Nothing { name: "gc_stat", instead, tag: params.str("tag").map(str::to_owned) }))
 }
 
-fn object_space(_: &Params, _: &mut BuildContext<'_>) -> Result<Box<dyn Input>, Diagnostic> {
+fn object_space(params: &Params, _: &mut BuildContext<'_>) -> Result<Box<dyn Input>, Diagnostic> {
     let instead = "its events are of the objects of a Ruby process, and Logweir has none";
-    Ok(Box::new(Nothing { name: "object_space", instead }))
+    Ok(Box::new(Nothing { name: "object_space", instead, tag: params.str("tag").map(str::to_owned) }))
 }
 
 struct Nothing {
     name: &'static str,
     instead: &'static str,
+    /// Of the events that Fluentd's would emit.
+    tag: Option<String>,
 }
 
 impl Input for Nothing {
     fn start(&mut self, context: InputContext) -> BoxFuture<'_, Result<(), StartError>> {
         Box::pin(async move {
-            log_warn!(context.log, format!("'{}' does nothing here: {}", self.name, self.instead));
+            let mut message = format!("'{}' does nothing here: {}", self.name, self.instead);
+            if let Some(tag) = &self.tag {
+                message.push_str(&format!("; no event comes with the tag {tag}"));
+            }
+            log_warn!(context.log, message);
             Ok(())
         })
     }

@@ -86,7 +86,14 @@ fn every_example_passes_the_check_without_a_word() {
         let output = logweir(&["check", &file]);
         let text = words(&output);
         assert_eq!(output.status.code(), Some(0), "{name}: {text}");
-        assert!(!text.contains("[warn]") && !text.contains("[error]"), "{name}: {text}");
+        // Fluentd says so of whoever uses them.
+        let is_obsolete = |line: &&str| {
+            line.ends_with("output is obsoleted and will be removed.")
+                || line.contains("Use 'forward' instead.")
+        };
+        let said = |line: &&str| line.contains("[warn]") || line.contains("[error]");
+        let said: Vec<&str> = text.lines().filter(said).filter(|line| !is_obsolete(line)).collect();
+        assert!(said.is_empty(), "{name}: {text}");
     }
 }
 
