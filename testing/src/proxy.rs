@@ -121,7 +121,7 @@ fn serve(
         }
         let mut client = client;
         client.write_all(&answer.bytes[..shown])?;
-        if shown < answer.bytes.len() {
+        if shown < answer.bytes.len() || request.is_last() || answer.is_last() {
             return Ok(());
         }
     }
@@ -159,6 +159,11 @@ impl Message {
             from.read_to_end(&mut bytes)?;
         }
         Ok(Some(Self { bytes, head }))
+    }
+
+    /// Whether the connection ends with it.
+    fn is_last(&self) -> bool {
+        String::from_utf8_lossy(&self.bytes[..self.head]).to_ascii_lowercase().contains("connection: close")
     }
 }
 
