@@ -39,6 +39,7 @@ test: setup ## pass every test
 	tools/fuzz-replay
 	cargo build --locked
 	"$(PYTHON)" tests/conformance/run.py --command "$(abspath $(TARGET))/debug/logweir" --known tests/conformance/known.txt --jobs 4 tests/conformance/cases
+	"$(PYTHON)" tests/conformance/run.py --command "$(abspath $(TARGET))/debug/logweir" --known tests/conformance/known.txt --compat 1.19 --differing tests/conformance/cases
 
 .PHONY: conformance
 conformance: ## the conformance cases alone; CASES=word,word selects
@@ -91,6 +92,10 @@ bench: build ## run the benchmark scenarios; ARGS="..." goes to the bench progra
 .PHONY: counts
 counts: ## count instructions per record (needs valgrind); 5 % over those of bench/counts.json is an error
 	cargo run --release --locked -p bench -- counts $(ARGS)
+
+.PHONY: reference
+reference: ## write docs/reference from the tables of parameters and the examples in docs/reference/examples
+	cargo run --quiet --locked -- doc --all docs/reference
 
 .PHONY: docs
 docs: ## write the API documentation; `logweir doc KIND:PLUGIN` prints the parameters of a plugin

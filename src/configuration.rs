@@ -4,7 +4,8 @@ use crate::cli::{FLUENTD_VERSION, Options};
 use crate::plan::Plan;
 use crate::settings;
 use logweir_engine::config::{
-    Diagnostic, Diagnostics, Document, Program, System, check_directives, parse_file,
+    Diagnostic, Diagnostics, Document, Evaluate, FluentdVersion, ParseOptions, Program, System,
+    check_directives, parse_file,
 };
 use logweir_engine::expr::{ConfigurationExpressions, Host};
 use logweir_engine::plugin::Registry;
@@ -16,6 +17,8 @@ use std::sync::Arc;
 
 /// Fluentd's default path.
 pub(crate) const DEFAULT_CONFIG_PATH: &str = "/etc/fluent/fluent.conf";
+/// The default of `config_include_dir` from Fluentd 1.19 on.
+const INCLUDE_DIR: &str = "/etc/fluent/conf.d";
 
 /// Where the configuration is, how to read it, and what of it runs.
 pub(crate) struct Configuration {
@@ -152,9 +155,27 @@ impl Configuration {
 
 /// Parses the file that the options name, and what `-i` appends.
 pub(crate) fn read(path: &Path, options: &Options) -> (Document, Diagnostics) {
-    let mut problems = Diagnostics::new();
     let evaluate = ConfigurationExpressions::new(Host::process(Some(0)));
-    let document = parse_file(path, &settings::parse_options(options), &evaluate, &mut problems);
+    let how = settings::parse_options(options);
+    let (document, problems) = parse(path, &how, &evaluate);
+    let (system, _) = settings::system(&document, options);
+    // How JSON is read and which files are read depends on what is read.
+    match system.follows >= FluentdVersion::V1_19 {
+        true => parse(path, &with_include_dir(how, INCLUDE_DIR), &evaluate.and_in_json(true)),
+        false => (document, problems),
+    }
+}
+
+/// Has `dir` read, if it is there, where nobody names another folder.
+fn with_include_dir(mut how: ParseOptions, dir: impl Into<PathBuf>) -> ParseOptions {
+    let dir = Some(dir.into()).filter(|dir| dir.is_dir());
+    how.include_dir_default = how.include_dir_default.or(dir);
+    how
+}
+
+fn parse(path: &Path, how: &ParseOptions, evaluate: &dyn Evaluate) -> (Document, Diagnostics) {
+    let mut problems = Diagnostics::new();
+    let document = parse_file(path, how, evaluate, &mut problems);
     (document, problems)
 }
 
@@ -239,5 +260,24 @@ pub(crate) fn starting_message(dry_run: bool) -> String {
         format!("starting fluentd-{FLUENTD_VERSION} as dry run mode")
     } else {
         format!("starting fluentd-{FLUENTD_VERSION}")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_default_include_dir_is_read_if_it_is_there_and_no_other_is_named() {
+        let dir = std::env::temp_dir();
+        let read = |named: Option<&str>, dir: &Path| {
+            let how =
+                ParseOptions { include_dir_default: named.map(PathBuf::from), ..ParseOptions::default() };
+            with_include_dir(how, dir).include_dir_default
+        };
+        assert_eq!(read(None, &dir), Some(dir.clone()));
+        assert_eq!(read(None, &dir.join("no such folder of logweir")), None);
+        assert_eq!(read(Some("/named"), &dir), Some("/named".into()));
+        assert_eq!(read(Some(""), &dir), Some("".into()));
     }
 }

@@ -41,11 +41,13 @@ pub fn run(registry: Registry) -> ExitCode {
     match cli::parse(args) {
         Ok(Command::Run(options)) => commands::run(*options, registry),
         Ok(Command::Check(options)) => commands::check(*options, registry),
+        Ok(Command::Migrate(options)) => commands::migrate(&options, &registry),
         Ok(Command::ShowConfig { file, json, show_secrets }) => {
             commands::show_config(&file, json, show_secrets, &registry)
         }
         Ok(Command::Buffer(command)) => commands::buffer(command, &registry),
         Ok(Command::ShowPlugin { name, form }) => commands::show_plugin(&name, form, &registry),
+        Ok(Command::Reference(dir)) => commands::reference(&dir, &registry),
         Ok(Command::Setup(dir)) => commands::setup(&dir),
         Ok(Command::Query(options)) => commands::query(&options),
         Ok(Command::Store(options)) => commands::store(options),

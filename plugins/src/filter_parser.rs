@@ -1,6 +1,11 @@
 //! `@type parser`: parses a field of each record, and replaces or extends the record by what it finds.
+//!
+//! With `fluentd_compat 1.19` it is [`each::Each`] that does it.
 
-use logweir_engine::config::{Diagnostic, Params};
+mod each;
+
+use each::Each;
+use logweir_engine::config::{Diagnostic, FluentdVersion, Params};
 use logweir_engine::event::Tag;
 use logweir_engine::msgpack::{
     Accessor, Entry, Event, Key, Record, Time, Value, ValueRef, merge_maps, write_entry,
@@ -43,7 +48,11 @@ const PARAMS: &[Param] = &[
 ];
 
 fn build(params: &Params, context: &mut BuildContext<'_>) -> Result<Box<dyn Filter>, Diagnostic> {
-    Ok(Box::new(ParserFilter(Arc::new(Settings::new(params, context)?))))
+    let settings = Arc::new(Settings::new(params, context)?);
+    Ok(match context.system.follows >= FluentdVersion::V1_19 {
+        true => Box::new(EachFilter(Arc::new(Each { settings, errors: context.errors.clone() }))),
+        false => Box::new(ParserFilter(settings)),
+    })
 }
 
 struct ParserFilter(Arc<Settings>);
@@ -51,6 +60,18 @@ struct ParserFilter(Arc<Settings>);
 impl Filter for ParserFilter {
     fn for_tag(&self, _tag: &Tag) -> FilterStep {
         if self.0.works_raw() { FilterStep::Raw(self.0.clone()) } else { FilterStep::Records(self.0.clone()) }
+    }
+}
+
+struct EachFilter(Arc<Each>);
+
+impl Filter for EachFilter {
+    fn for_tag(&self, _tag: &Tag) -> FilterStep {
+        FilterStep::Stream(self.0.clone())
+    }
+
+    fn takes_streams(&self) -> bool {
+        true
     }
 }
 
@@ -65,15 +86,26 @@ struct Settings {
     hash_value_field: Option<String>,
     emit_invalid_record_to_error: bool,
     parser: Arc<dyn Parser>,
+    /// Whether the parser is `json`, to which what is no text is only a text that does not match.
+    is_json: bool,
 }
 
 /// What parsing a text came to.
 enum Parsed {
     /// An event, the first of the output.
     Event,
+    /// No event, and nothing wrong either; what it is called if one is needed.
+    Nothing(String),
     Unmatched(String),
     /// Fluentd's filter raises rather than reports.
     Raised(String),
+}
+
+/// What is parsed of a record.
+enum Source<'a> {
+    Text(&'a [u8]),
+    NoText,
+    None,
 }
 
 thread_local! {
@@ -82,25 +114,17 @@ thread_local! {
 
 impl RecordFilter for Settings {
     fn filter<'a>(&self, event: &mut Event<'a>, context: &FilterContext<'a>) -> Result<Verdict, FilterError> {
-        let text: &[u8] = match self.accessor.get_in(&event.record) {
-            Some(Value::Str(text) | Value::Bin(text)) => text,
-            None | Some(Value::Nil) => {
-                let message = format!("{} does not exist", self.key_name);
-                return self.not_parsed(event, context, "ArgumentError", message);
-            }
-            Some(_) => {
-                let message = format!("parse failed {} is not a text", self.key_name);
-                return self.raised(message);
-            }
+        let text = match self.source(event) {
+            Source::Text(text) => text,
+            Source::None => return self.missing(event, context),
+            Source::NoText => return self.no_text(),
         };
-        OUTPUT.with_borrow_mut(|output| match self.parse(text, output) {
+        OUTPUT.with_borrow_mut(|output| match self.parse_one(text, output) {
             Parsed::Event => {
-                self.parsed(event, context, output);
+                self.parsed(event, context, output, 0);
                 Ok(Verdict::Keep)
             }
-            Parsed::Unmatched(message) => {
-                self.not_parsed(event, context, "Fluent::Plugin::Parser::ParserError", message)
-            }
+            Parsed::Unmatched(message) | Parsed::Nothing(message) => self.unmatched(event, context, message),
             Parsed::Raised(message) => self.raised(message),
         })
     }
@@ -112,12 +136,12 @@ impl RawFilter for Settings {
         let value = self.accessor.get(entry.record)?;
         let Ok(ValueRef::Str(text) | ValueRef::Bin(text)) = ValueRef::read(value) else { return None };
         OUTPUT.with_borrow_mut(|output| {
-            Some(match self.parse(text, output) {
+            Some(match self.parse_one(text, output) {
                 Parsed::Event => {
                     self.write(entry, output, out);
                     Ok(Verdict::Keep)
                 }
-                Parsed::Unmatched(message) => {
+                Parsed::Unmatched(message) | Parsed::Nothing(message) => {
                     let verdict = self.reported("Fluent::Plugin::Parser::ParserError", message);
                     out.extend_from_slice(entry.raw);
                     verdict
@@ -144,6 +168,7 @@ impl Settings {
             hash_value_field: params.str("hash_value_field").map(str::to_owned),
             emit_invalid_record_to_error: params.bool("emit_invalid_record_to_error"),
             parser: context.parser(params, None)?,
+            is_json: params.section("parse").is_some_and(|parse| parse.plugin_type() == "json"),
         })
     }
 
@@ -164,11 +189,53 @@ impl Settings {
         };
         output.clear();
         match self.parser.parse(text, output) {
-            Ok(()) if output.entries().is_empty() => Parsed::Unmatched(unmatched()),
+            Ok(()) if output.entries().is_empty() => Parsed::Nothing(unmatched()),
             Ok(()) => Parsed::Event,
             Err(ParseFailure::Unmatched) => Parsed::Unmatched(unmatched()),
             Err(ParseFailure::Invalid(message)) => Parsed::Raised(message),
         }
+    }
+
+    /// The same for a filter that makes one event of a record, as that of Fluentd 1.16 does. Of an array of several records that one
+    /// makes a record that is an array, which nothing stores; here it does not match.
+    fn parse_one(&self, text: &[u8], output: &mut ParseOutput) -> Parsed {
+        match self.parse(text, output) {
+            Parsed::Event if output.entries().len() > 1 && is_array(text) => {
+                Parsed::Unmatched(format!("several records with data '{}'", String::from_utf8_lossy(text)))
+            }
+            parsed => parsed,
+        }
+    }
+
+    /// The text of a record.
+    fn source<'a>(&self, event: &Event<'a>) -> Source<'a> {
+        match self.accessor.get_in(&event.record) {
+            Some(Value::Str(text) | Value::Bin(text)) => Source::Text(text),
+            None | Some(Value::Nil) => Source::None,
+            Some(_) => Source::NoText,
+        }
+    }
+
+    fn missing<'a>(
+        &self,
+        event: &mut Event<'a>,
+        context: &FilterContext<'a>,
+    ) -> Result<Verdict, FilterError> {
+        let message = format!("{} does not exist", self.key_name);
+        self.not_parsed(event, context, "ArgumentError", message)
+    }
+
+    fn no_text(&self) -> Result<Verdict, FilterError> {
+        self.raised(format!("parse failed {} is not a text", self.key_name))
+    }
+
+    fn unmatched<'a>(
+        &self,
+        event: &mut Event<'a>,
+        context: &FilterContext<'a>,
+        message: String,
+    ) -> Result<Verdict, FilterError> {
+        self.not_parsed(event, context, "Fluent::Plugin::Parser::ParserError", message)
     }
 
     /// Appends the entry with what was found in its text: [`Self::parsed`] in bytes.
@@ -184,14 +251,21 @@ impl Settings {
         merge_maps(record, without, output.record(0), out);
     }
 
-    fn parsed<'a>(&self, event: &mut Event<'a>, context: &FilterContext<'a>, output: &ParseOutput) {
-        if let Some(time) = output.entries()[0].time.filter(|_| !self.reserve_time) {
+    /// Puts what was found, the entry `index` of the output, into the record.
+    fn parsed<'a>(
+        &self,
+        event: &mut Event<'a>,
+        context: &FilterContext<'a>,
+        output: &ParseOutput,
+        index: usize,
+    ) {
+        if let Some(time) = output.entries()[index].time.filter(|_| !self.reserve_time) {
             event.time = Time::Event(time);
         }
         if self.remove_key_name_field {
             self.accessor.delete(&mut event.record);
         }
-        let raw: &'a [u8] = context.arena.alloc_slice_copy(output.record(0));
+        let raw: &'a [u8] = context.arena.alloc_slice_copy(output.record(index));
         // A parser writes well-formed maps.
         let values = Record::decode(raw, context.arena).unwrap_or_else(|_| Record::new(context.arena));
         self.merge(event, context, values);
@@ -266,6 +340,11 @@ impl Settings {
         }
         Some(String::from_utf8_lossy(text).replace('\u{fffd}', "?").into_bytes())
     }
+}
+
+/// Whether a text is an array, of JSON or of MessagePack.
+fn is_array(text: &[u8]) -> bool {
+    matches!(text.trim_ascii_start().first(), Some(b'[' | 0x90..=0x9f | 0xdc | 0xdd))
 }
 
 #[cfg(test)]

@@ -1,6 +1,6 @@
 //! `@type out_file`: time, tag and record as JSON, what out_file writes by default.
 
-use crate::text::{NEWLINE, Newline, format_params, json_error};
+use crate::text::{NEWLINE, Newline, json_error, timed_format_params};
 use logweir_engine::config::{Diagnostic, Params};
 use logweir_engine::event::Tag;
 use logweir_engine::json::{JsonStyle, from_msgpack};
@@ -23,7 +23,7 @@ pub static PLUGIN: Descriptor = Descriptor {
 };
 
 const PARAMS: [Param; 10] = Param::join(
-    format_params(),
+    timed_format_params(),
     [
         Param::new("output_time", ParamKind::Bool, "Whether the time is written").default("true"),
         Param::new("output_tag", ParamKind::Bool, "Whether the tag is written").default("true"),

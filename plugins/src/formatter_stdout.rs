@@ -21,10 +21,15 @@ pub static PLUGIN: Descriptor = Descriptor {
     )
 };
 
-const PARAMS: [Param; 7] = Param::join(
-    format_params(),
-    [Param::new("output_type", ParamKind::String, "The formatter of the record").default("json")],
-);
+const PARAMS: [Param; 7] = {
+    let mut params = Param::join(
+        format_params(),
+        [Param::new("output_type", ParamKind::String, "The formatter of the record").default("json")],
+    );
+    // Of the parameters of a time only its format counts here, as in Fluentd.
+    params[1] = Param::new("time_format", ParamKind::String, "strftime format of the time");
+    params
+};
 
 const TIME_FORMAT: &str = "%Y-%m-%d %H:%M:%S.%N %z";
 

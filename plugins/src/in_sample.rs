@@ -28,13 +28,11 @@ pub static PLUGIN: Descriptor = Descriptor {
         Param::new("auto_increment_key", ParamKind::String, "Field that counts the events from 0"),
         Param::new("suspend", ParamKind::Bool, "Whether the count goes on after a restart; it never does")
             .default("false")
-            .status(Status::Deprecated("This parameters is ignored")),
-        Param::new(
-            "reuse_record",
-            ParamKind::Bool,
-            "Fluentd then does not copy records; here they are bytes, which nothing downstream can change",
-        )
-        .default("false"),
+            .status(Status::WithoutEffect("Fluentd 1.16 ignores it too: the count begins at 0")),
+        Param::new("reuse_record", ParamKind::Bool, "Whether Fluentd emits the same object again and again")
+            .since("1.17")
+            .default("false")
+            .status(Status::WithoutEffect("events are bytes, which nothing downstream can change")),
         Param::new("sample", ParamKind::String, "The records, in turn: a JSON object or an array of them")
             .aliases(&["dummy"])
             .default(r#"{"message":"sample"}"#),

@@ -185,4 +185,6 @@ static PLUGINS: &[&Descriptor] = &[
 ];
 
 #[cfg(test)]
+mod parameters;
+#[cfg(test)]
 mod testing;

@@ -16,13 +16,14 @@ pub static PLUGIN: Descriptor = Descriptor {
     params: &[
         Param::new("deep_copy", ParamKind::Bool, "The same as copy_mode shallow")
             .default("false")
-            .status(Status::Deprecated("use 'copy_mode' parameter instead")),
+            .status(Status::WithoutEffect(NO_COPIES)),
         Param::new(
             "copy_mode",
             ParamKind::Enum(&["no_copy", "shallow", "deep", "marshal"]),
-            "Accepted for Fluentd's sake: events are immutable here, so no store sees what another one does to them",
+            "Which copies of records the outputs get",
         )
-        .default("no_copy"),
+        .default("no_copy")
+        .status(Status::WithoutEffect(NO_COPIES)),
     ],
     sections: &[SectionSpec {
         required: true,
@@ -32,6 +33,8 @@ pub static PLUGIN: Descriptor = Descriptor {
     }],
     ..Descriptor::new(Kind::Output, "copy", "Gives each event to several outputs", Build::Output(build))
 };
+
+const NO_COPIES: &str = "no output sees what another one does to an event, with any value";
 
 struct Copy {
     stores: Vec<Target>,

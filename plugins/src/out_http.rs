@@ -193,6 +193,9 @@ fn header_name(params: &Params, param: &str, name: &str) -> Result<HeaderName, D
 fn authorization(params: &Params) -> Result<Option<HeaderValue>, Diagnostic> {
     use base64::Engine;
     let Some(auth) = params.section("auth") else { return Ok(None) };
+    if let Some(method) = auth.word("method").filter(|method| *method != "basic") {
+        return Err(auth.error("method", format!("{method} is not supported")));
+    }
     let pair = format!("{}:{}", auth.string("username"), auth.string("password"));
     let text = format!("Basic {}", base64::engine::general_purpose::STANDARD.encode(pair));
     let mut value = HeaderValue::from_str(&text).map_err(|error| auth.error_here(error.to_string()))?;

@@ -26,6 +26,7 @@ pub static PLUGIN: Descriptor = Descriptor {
         ParamKind::Bool,
         "Print to where the log goes; with false always to standard output",
     )
+    .since("1.19")
     .default("true")],
     sections: &[SectionSpec::FORMAT, INJECT],
     compat: &[Compat::Inject, Compat::Formatter],

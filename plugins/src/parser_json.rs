@@ -8,7 +8,7 @@ use logweir_engine::config::{Diagnostic, Params};
 use logweir_engine::json::{Dialect, ReadOptions, WatchedKey, document_to_msgpack_watching};
 use logweir_engine::msgpack::{Kind as ValueKind, Reader};
 use logweir_engine::plugin::{
-    Build, BuildContext, Descriptor, Kind, Param, ParamKind, ParseFailure, ParseOutput, Parser,
+    Build, BuildContext, Descriptor, Kind, Param, ParamKind, ParseFailure, ParseOutput, Parser, Status,
 };
 use logweir_engine::time::{TimeSettings, TimeType};
 use std::sync::Arc;
@@ -33,7 +33,8 @@ const PARAMS: [Param; 15] = Param::join(
             ParamKind::Integer,
             "Bytes that Fluentd's Yajl reads at once from a stream",
         )
-        .default("8192"),
+        .default("8192")
+        .status(Status::WithoutEffect("texts are read whole")),
     ],
 );
 
@@ -95,6 +96,7 @@ impl Json {
                 out.begin().extend_from_slice(raw);
                 self.settings.finish_record(out)
             } else {
+                out.note_unmatched();
                 Err(ParseFailure::Unmatched)
             };
             result = parsed.and(result);

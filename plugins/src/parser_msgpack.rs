@@ -1,8 +1,9 @@
-//! `@type msgpack`: MessagePack maps, one behind the other.
+//! `@type msgpack`: MessagePack maps, one behind the other; the maps of an array are events of their own, as in Fluentd 1.17 and
+//! later.
 
 use crate::text::{Defaults, ParseSettings, parse_params};
 use logweir_engine::config::{Diagnostic, Params};
-use logweir_engine::msgpack::{Kind as ValueKind, skip};
+use logweir_engine::msgpack::{Kind as ValueKind, Reader, skip};
 use logweir_engine::plugin::{
     Build, BuildContext, Descriptor, Kind, Param, ParseFailure, ParseOutput, Parser,
 };
@@ -29,14 +30,28 @@ impl Parser for MessagePack {
         let mut at = 0;
         while at < text.len() {
             let end = skip(text, at).map_err(|e| ParseFailure::Invalid(e.to_string()))?;
-            if ValueKind::of(text[at]) != Some(ValueKind::Map) {
-                return Err(ParseFailure::Unmatched);
+            if ValueKind::of(text[at]) == Some(ValueKind::Array) {
+                let mut reader = Reader::new(&text[at..end]);
+                for _ in 0..reader.read_array_len().unwrap_or(0) {
+                    let record = reader.read_raw().map_err(|e| ParseFailure::Invalid(e.to_string()))?;
+                    self.record(record, out)?;
+                }
+            } else {
+                self.record(&text[at..end], out)?;
             }
-            out.begin().extend_from_slice(&text[at..end]);
-            self.settings.finish_record(out)?;
             at = end;
         }
         Ok(())
+    }
+}
+
+impl MessagePack {
+    fn record(&self, raw: &[u8], out: &mut ParseOutput) -> Result<(), ParseFailure> {
+        if raw.first().copied().and_then(ValueKind::of) != Some(ValueKind::Map) {
+            return Err(ParseFailure::Unmatched);
+        }
+        out.begin().extend_from_slice(raw);
+        self.settings.finish_record(out)
     }
 }
 
@@ -53,6 +68,11 @@ mod tests {
             parse(&*msgpack, b"\x82\xa1t\x01\xa1b\xc3\x81\xa1a\x02").unwrap(),
             [r#"1 {"b":true}"#, r#"now {"a":2}"#]
         );
+        assert_eq!(
+            parse(&*msgpack, b"\x92\x81\xa1a\x01\x81\xa1a\x02").unwrap(),
+            [r#"now {"a":1}"#, r#"now {"a":2}"#]
+        );
+        assert_eq!(parse_one(&*msgpack, b"\x91\x01"), "unmatched");
         assert_eq!(parse_one(&*msgpack, b"\xc0"), "unmatched");
         assert_eq!(parse_one(&*msgpack, b""), "");
         let mut out = ParseOutput::new();

@@ -94,7 +94,7 @@ pub(crate) fn build(params: &Params, context: &mut BuildContext<'_>) -> Result<A
         expression,
         settings,
         firstline,
-        has_unmatched_lines: params.is_set("unmatched_lines"),
+        has_unmatched_lines: params.str("unmatched_lines").is_some(),
     }))
 }
 

@@ -13,6 +13,8 @@ pub enum Command {
     Run(Box<Options>),
     /// `check FILE`, or `--dry-run`.
     Check(Box<Options>),
+    /// `check --migrate FILE`: what of a Fluentd configuration runs here.
+    Migrate(Box<Options>),
     /// `buffer list|cat|export`: look at file buffers.
     Buffer(BufferCommand),
     /// `config FILE [--json]`: print the parse tree.
@@ -31,6 +33,8 @@ pub enum Command {
         /// One of the forms of fluent-plugin-config-format.
         form: Option<Form>,
     },
+    /// `doc --all DIR`: write the reference pages.
+    Reference(PathBuf),
     /// `--setup DIR`: install a sample configuration.
     Setup(PathBuf),
     /// `store`: the embedded store, in this process.
@@ -116,6 +120,10 @@ pub fn parse(args: impl IntoIterator<Item = OsString>) -> Result<Command, UsageE
         Some("query") => super::query::parse(&args[1..]),
         Some("store") => super::store::parse(&args[1..]),
         Some("buffer") => super::buffer::parse(&args[1..]),
+        Some("doc") if args.get(1).is_some_and(|word| word == "--all") => match args.get(2) {
+            Some(dir) => Ok(Command::Reference(dir.into())),
+            None => Err(UsageError("doc --all needs a directory".to_owned())),
+        },
         Some("doc") => parse_doc(&args[1..]),
         _ => parse_run(&args),
     }
@@ -228,9 +236,11 @@ fn bool_word(word: &str) -> Result<bool, UsageError> {
 }
 
 fn parse_check(args: &[OsString]) -> Result<Command, UsageError> {
-    let (mut file, mut rest) = (None, Vec::new());
+    let (mut file, mut rest, mut migrate) = (None, Vec::new(), false);
     for arg in args {
-        if file.is_none() && !arg.to_string_lossy().starts_with('-') {
+        if arg == "--migrate" {
+            migrate = true;
+        } else if file.is_none() && !arg.to_string_lossy().starts_with('-') {
             file = Some(PathBuf::from(arg));
         } else {
             rest.push(arg.clone());
@@ -239,7 +249,7 @@ fn parse_check(args: &[OsString]) -> Result<Command, UsageError> {
     match parse_run(&rest)? {
         Command::Run(mut options) | Command::Check(mut options) => {
             options.config_path = file.or(options.config_path);
-            Ok(Command::Check(options))
+            Ok(if migrate { Command::Migrate(options) } else { Command::Check(options) })
         }
         other => Ok(other),
     }
@@ -339,6 +349,23 @@ mod tests {
         let Command::Check(options) = command else { panic!("{command:?}") };
         assert_eq!(options.config_path, Some("x.conf".into()));
         assert!(options.strict_config_value);
+        for args in [["check", "--migrate", "x.conf"], ["check", "x.conf", "--migrate"]] {
+            let Command::Migrate(options) = parse(args.map(OsString::from)).unwrap() else {
+                panic!("{args:?}")
+            };
+            assert_eq!(options.config_path, Some("x.conf".into()));
+        }
+    }
+
+    #[test]
+    fn doc_takes_a_plugin_or_a_directory_for_all() {
+        let parsed = |args: &[&str]| parse(args.iter().map(OsString::from));
+        assert_eq!(parsed(&["doc", "--all", "d"]).unwrap(), Command::Reference("d".into()));
+        assert_eq!(
+            parsed(&["doc", "input:tail"]).unwrap(),
+            Command::ShowPlugin { name: "input:tail".to_owned(), form: None }
+        );
+        assert!(parsed(&["doc", "--all"]).unwrap_err().0.contains("directory"));
     }
 
     #[test]

@@ -17,11 +17,13 @@ pub const USAGE: &str = "\
 Usage: logweir                              without a configuration: take logs into the embedded store, and say how
        logweir [run] [OPTIONS]              run a Fluentd configuration
        logweir check FILE [OPTIONS]         check one and print every problem with its place
+       logweir check --migrate FILE         what of a Fluentd configuration runs as it is, differently, or not at all
        logweir config FILE [--json]         print its parse tree, secrets masked (--show-secrets: not)
        logweir buffer list [PATH...]        the chunks of file buffers
        logweir buffer cat PATH|CHUNK-ID...  the records in chunks
        logweir buffer export PATH --to DIR  chunks as files of Fluentd's, for a way back
        logweir doc KIND:PLUGIN [OPTIONS]    the parameters of a plugin, such as input:tail
+       logweir doc --all DIR                reference pages of all plugins, with the examples in DIR/examples
        logweir query [SQL] [OPTIONS]        ask the embedded store or a ClickHouse server; without SQL: a prompt
        logweir store --path DIR [OPTIONS]   the embedded ClickHouse, with ClickHouse's HTTP interface
 Fluentd's small commands; each has a --help, and is also what a link of that name to this program does:

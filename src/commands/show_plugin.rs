@@ -64,6 +64,7 @@ fn params(out: &mut String, params: &[Param], depth: usize) {
         let status = match param.status {
             Status::Active => String::new(),
             Status::Deprecated(why) => format!(" (deprecated: {why})"),
+            Status::WithoutEffect(why) => format!(" (no effect: {why})"),
             Status::Removed(why) => format!(" (removed: {why})"),
         };
         let _ =

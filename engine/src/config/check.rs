@@ -256,7 +256,7 @@ impl<'a> Checker<'a> {
                 self.report(Diagnostic::error(message).at(&element.span).note(param.about));
                 return None;
             }
-            return Some(Slot { param, value: default(param, defaults, element), written: None });
+            return Some(Slot::new(param, default(param, defaults, element), None));
         };
         let attr = attr.clone();
         let written = Some(attr.name.clone());
@@ -267,15 +267,15 @@ impl<'a> Checker<'a> {
                 self.report(Diagnostic::error(message).at(&attr.place()));
                 None
             }
-            RawValue::Default => {
-                Some(Slot { param, value: default(param, defaults, element), written: None })
+            RawValue::Default => Some(Slot::new(param, default(param, defaults, element), None)),
+            RawValue::Nil => {
+                self.given(&attr, param, Value::Nil).map(|value| Slot::new(param, value, written))
             }
-            RawValue::Nil => self.given(&attr, param, Value::Nil).map(|value| Slot { param, value, written }),
             RawValue::Text(ref text) => {
                 match Value::parse(param.kind, text, self.session.strict, param.name) {
                     Ok(value) => {
                         self.diagnostics.extend(odd::warning(&attr, param.name, text, &value));
-                        self.given(&attr, param, value).map(|value| Slot { param, value, written })
+                        self.given(&attr, param, value).map(|value| Slot::new(param, value, written))
                     }
                     Err(message) => {
                         let error = Diagnostic::error(message).at(&attr.place());
@@ -301,6 +301,10 @@ impl<'a> Checker<'a> {
             Status::Active => {}
             Status::Deprecated(message) => {
                 let message = format!("'{}' parameter is deprecated: {message}", param.name);
+                self.report(Diagnostic::warning(message).at(&attr.name_place()));
+            }
+            Status::WithoutEffect(why) => {
+                let message = format!("'{}' has no effect in Logweir: {why}", param.name);
                 self.report(Diagnostic::warning(message).at(&attr.name_place()));
             }
             Status::Removed(message) => {
@@ -458,7 +462,8 @@ pub(super) fn unknown_plugin(
     suggest::plugin(error, kind, plugin_type, registry)
 }
 
-pub(super) fn kind_word(kind: Kind) -> &'static str {
+/// What messages call a plugin of that kind.
+pub fn kind_word(kind: Kind) -> &'static str {
     match kind {
         Kind::Input => "input",
         Kind::Filter => "filter",

@@ -385,9 +385,15 @@ fn unknown_types_are_explained() {
     );
     assert!(checked.diagnostics.render(false).contains("did you mean 'store'?"));
     assert!(
-        unknown("@type probe").diagnostics.render(false).contains("'probe' is a filter here, not output")
+        unknown("@type probe").diagnostics.render(false).contains("'probe' is a filter here, not an output")
     );
-    assert!(unknown("@type kafka2").diagnostics.render(false).contains("output plugins are: store"));
+    assert!(unknown("@type nobodys").diagnostics.render(false).contains("output plugins are: store"));
+    let kafka = unknown("@type kafka2").diagnostics.render(false);
+    assert!(
+        kafka.contains("'kafka2' is of the gem fluent-plugin-kafka; Logweir runs no Ruby gems"),
+        "{kafka}"
+    );
+    assert!(kafka.contains("with @type forward to a Fluent Bit with its output kafka"), "{kafka}");
     assert_eq!(unknown("path x").errors(), ["Missing '@type' parameter on <match> directive"]);
 }
 

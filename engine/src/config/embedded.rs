@@ -5,6 +5,11 @@ pub trait Evaluate {
     /// The value of `code`, which is what stands between `#{` and its `}`. The error says what cannot be evaluated.
     fn evaluate(&self, code: &str) -> Result<Evaluated, String>;
 
+    /// Whether those in JSON strings are evaluated too, as in Fluentd from 1.18 on.
+    fn in_json(&self) -> bool {
+        false
+    }
+
     /// What follows stands in `<worker N>` (`N` is the first of `<worker N-M>`), or, with `None`, in none: what `worker_id` is.
     fn in_worker(&self, id: Option<u32>) {
         let _ = id;

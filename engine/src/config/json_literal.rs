@@ -5,23 +5,36 @@
 //! `#`: on the outermost level, behind the opening bracket, an element or a comma.
 
 use super::cursor::Cursor;
-use super::{Diagnostics, RawValue};
+use super::embedded::code_end;
+use super::{Diagnostics, Evaluate, Evaluated, RawValue};
 use std::fmt::Write;
+use std::ops::Range;
 
-/// Scans the JSON that the cursor is at. What follows it on the line is not looked at.
-pub(super) fn scan(cursor: &mut Cursor, diagnostics: &mut Diagnostics) -> RawValue {
+/// Scans the JSON that the cursor is at. What follows it on the line is not looked at. `#{...}` in its strings is evaluated
+/// where [`Evaluate::in_json`] says so, as Fluentd does from 1.18 on.
+pub(super) fn scan(cursor: &mut Cursor, evaluate: &dyn Evaluate, diagnostics: &mut Diagnostics) -> RawValue {
     let start = cursor.at();
     let is_array = cursor.rest().starts_with('[');
-    let mut reader = Reader { text: cursor.text(), at: start, depth: 0 };
-    match reader.value() {
-        Ok(json) => {
-            let end = reader.at;
+    let evaluate = evaluate.in_json().then_some(evaluate);
+    let mut reader =
+        Reader { text: cursor.text(), at: start, depth: 0, evaluate, instead: None, refused: None };
+    match (reader.value(), reader.refused.take()) {
+        (Ok(json), None) => {
+            let (end, instead) = (reader.at, reader.instead.take());
             cursor.move_to(end);
-            let mut text = String::new();
-            json.write(&mut text);
-            RawValue::Text(text)
+            instead.unwrap_or_else(|| {
+                let mut text = String::new();
+                json.write(&mut text);
+                RawValue::Text(text)
+            })
         }
-        Err(problem) => {
+        (Ok(_), Some((message, range))) => {
+            let end = reader.at;
+            diagnostics.push(cursor.error(message, range));
+            cursor.move_to(end);
+            RawValue::Invalid
+        }
+        (Err(problem), _) => {
             let found = reader.at.min(cursor.text().len());
             let kind = if is_array { "array" } else { "hash" };
             let message = format!("got incomplete JSON {kind} configuration");
@@ -125,6 +138,12 @@ struct Reader<'a> {
     text: &'a str,
     at: usize,
     depth: usize,
+    /// Evaluates expressions in strings, if they are.
+    evaluate: Option<&'a dyn Evaluate>,
+    /// What an expression says that the whole value is: nil, or the default.
+    instead: Option<RawValue>,
+    /// An expression that cannot be evaluated: why, and where it stands.
+    refused: Option<(String, Range<usize>)>,
 }
 
 type Problem = &'static str;
@@ -261,7 +280,27 @@ impl Reader<'_> {
             match c {
                 '"' => return Ok(out),
                 '\\' => self.escape(&mut out)?,
+                '#' if self.rest().starts_with('{') => self.expression(&mut out),
                 c => out.push(c),
+            }
+        }
+    }
+
+    /// Behind a `#`, at a `{`.
+    fn expression(&mut self, out: &mut String) {
+        let Some((evaluate, end)) = self.evaluate.zip(code_end(self.text, self.at + 1)) else {
+            return out.push('#');
+        };
+        let (start, code) = (self.at - 1, &self.text[self.at + 1..end]);
+        self.at = end + 1;
+        match evaluate.evaluate(code) {
+            Ok(Evaluated::Text(text)) => out.push_str(&text),
+            Ok(Evaluated::Nil) => {}
+            Ok(Evaluated::UseNil) => self.instead = Some(RawValue::Nil),
+            Ok(Evaluated::UseDefault) => self.instead = Some(RawValue::Default),
+            Err(reason) => {
+                let message = format!("cannot evaluate embedded code \"#{{{}}}\": {reason}", code.trim());
+                self.refused.get_or_insert((message, start..end + 1));
             }
         }
     }
@@ -385,74 +424,4 @@ pub(super) fn ruby_float(value: f64) -> Option<String> {
 const DEPTH_MAX: usize = 100;
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::config::Source;
-
-    fn scanned(text: &str) -> (RawValue, String) {
-        let mut cursor = Cursor::new(Source::new("f", text));
-        let value = scan(&mut cursor, &mut Diagnostics::new());
-        (value, cursor.rest().to_owned())
-    }
-
-    fn json(text: &str) -> String {
-        match scanned(text).0 {
-            RawValue::Text(text) => text,
-            other => format!("{other:?}"),
-        }
-    }
-
-    #[test]
-    fn json_is_written_back_without_blanks() {
-        assert_eq!(json("[1, # one\n 2,\n 3]"), "[1,2,3]");
-        assert_eq!(json("{\"x\":\n {\"y\":\"#z\"}} # c"), r##"{"x":{"y":"#z"}}"##);
-        assert_eq!(json("[ # empty\n]"), "[]");
-        assert_eq!(json("{\"a\":1 # c\n , \"b\" : [ ] }"), r#"{"a":1,"b":[]}"#);
-        assert_eq!(json("[1, // c ]\n /* ] */ 2]"), "[1,2]");
-        assert_eq!(json(r#"{"b":1,"a":2,"b":3}"#), r#"{"b":3,"a":2}"#);
-        assert_eq!(json(r#"["\u00e9\ud83d\ude00\d\/\u0001"]"#), "[\"é😀d/\\u0001\"]");
-        assert_eq!(json(r##"{"a":"#{1+1}"}"##), r##"{"a":"#{1+1}"}"##);
-    }
-
-    #[test]
-    fn numbers_are_rubys() {
-        assert_eq!(
-            json("[1.0, 1e3, -0, 1e20, 1.5e-7, 0.0001, 1e16, 1e15]"),
-            "[1.0,1000.0,0,1.0e+20,1.5e-07,0.0001,1.0e+16,1000000000000000.0]"
-        );
-        assert_eq!(json("[123456789012345678901234567890]"), "[123456789012345678901234567890]");
-        for text in ["[01]", "[1.]", "[.5]", "[NaN]", "[-]", "[1e]", "[1e999]"] {
-            assert_eq!(json(text), "Invalid", "{text}");
-        }
-    }
-
-    #[test]
-    fn what_is_not_json_is_refused() {
-        for text in [
-            "{foo}",
-            "[abc]*.log",
-            "[1,]",
-            "[1",
-            "{\"a\"",
-            "[\"a\nb\"]",
-            "[1,\n # c\n 2]",
-            "[[1, # c\n2]]",
-            "/*",
-            "[/*/]",
-        ] {
-            assert_eq!(json(text), "Invalid", "{text}");
-        }
-        let deep = |levels| format!("{}{}", "[".repeat(levels), "]".repeat(levels));
-        assert_eq!(json(&deep(100)), deep(100));
-        assert_eq!(json(&deep(101)), "Invalid");
-    }
-
-    #[test]
-    fn scanning_goes_on_behind_what_cannot_be_read() {
-        assert_eq!(scanned("[abc]*.log\nb 1").1, "\nb 1");
-        assert_eq!(scanned("{foo\nb 1").1, "\nb 1");
-        assert_eq!(scanned("{\n  a: 1,\n  b: [2]\n}\nc 1").1, "\nc 1");
-        assert_eq!(scanned("{ {\n</m>\n}").1, "\n</m>\n}");
-        assert_eq!(scanned("[1] x").1, " x");
-    }
-}
+mod tests;

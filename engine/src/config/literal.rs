@@ -35,7 +35,7 @@ impl Literals<'_> {
     /// A parameter's value. `None` if there is nothing.
     pub(super) fn value(&mut self, cursor: &mut Cursor) -> Option<RawValue> {
         if cursor.rest().starts_with(['[', '{']) {
-            return Some(super::json_literal::scan(cursor, self.diagnostics));
+            return Some(super::json_literal::scan(cursor, self.evaluate, self.diagnostics));
         }
         self.string(cursor, Boundary::Value)
     }

@@ -10,6 +10,7 @@ mod dump;
 mod element;
 mod embedded;
 mod excerpt;
+pub mod gems;
 mod glob;
 mod include;
 mod include_dir;
@@ -27,7 +28,7 @@ mod unused;
 pub mod value;
 mod yaml;
 
-pub use check::{Checker, Session};
+pub use check::{Checker, Session, kind_word};
 pub use diagnostic::{Diagnostic, Diagnostics, Severity};
 pub use directives::{check_directives, root_parameters};
 pub use document::{Document, Format, ParseOptions, fuzz, parse_file, parse_text};
@@ -38,8 +39,9 @@ pub use params::Params;
 pub(crate) use secret::MASKED;
 pub use secret::without_credentials;
 pub use span::{Source, Span};
+pub use suggest::instead;
 pub(crate) use suggest::nearest;
-pub use system::{LogSection, Overrides, Program, RotateAge, System};
+pub use system::{FluentdVersion, LogSection, Overrides, Program, RotateAge, SYSTEM, System};
 
 #[cfg(test)]
 mod check_tests;

@@ -3,11 +3,13 @@
 use super::check::{Checker, Session, log_level, unknown_plugin};
 use super::value::{Value, duration};
 use super::{Attr, Diagnostic, Element, RawValue, Span};
-use crate::plugin::{Kind, Param, Registry};
+use crate::plugin::{Kind, Param, Registry, Status};
 use crate::regexp::Regexp;
 use serde_json::Value as Json;
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::time::Duration;
 
 /// The checked parameters of one directive or section. Cheap to clone.
@@ -32,6 +34,14 @@ pub(super) struct Slot {
     pub(super) value: Value,
     /// The name under which it is written.
     pub(super) written: Option<String>,
+    /// Whether its value was ever asked for.
+    asked: AtomicBool,
+}
+
+impl Slot {
+    pub(super) fn new(param: &'static Param, value: Value, written: Option<String>) -> Self {
+        Self { param, value, written, asked: AtomicBool::new(false) }
+    }
 }
 
 impl Params {
@@ -289,8 +299,17 @@ impl Params {
         }
         let params = registry.find(kind, plugin_type).map_or(&[][..], |descriptor| descriptor.params);
         element.attrs.retain(|attr| {
-            params.iter().any(|param| param.name == attr.name || param.aliases.contains(&attr.name.as_str()))
+            let is_it =
+                |param: &&Param| param.name == attr.name || param.aliases.contains(&attr.name.as_str());
+            // What has no effect there may have one in the section's own plugin, and needs no word.
+            params.iter().find(is_it).is_some_and(|param| !matches!(param.status, Status::WithoutEffect(_)))
         });
+        // What is handed over is read there.
+        for slot in
+            self.0.values.iter().filter(|slot| params.iter().any(|param| param.name == slot.param.name))
+        {
+            slot.asked.store(true, Relaxed);
+        }
         Checker::new(registry, &self.0.session).late_plugin(element, kind, plugin_type)
     }
 
@@ -305,6 +324,18 @@ impl Params {
             let attr = self.0.element.attr(slot.written.as_deref()?)?;
             Some((slot.param, &slot.value, attr))
         })
+    }
+
+    /// The parameters whose values were asked for so far, those of a section as `SECTION.NAME`. For the test that code reads
+    /// what the tables declare: asking whether one is set does not count.
+    pub fn asked(&self) -> BTreeSet<String> {
+        let own = self.0.values.iter().filter(|slot| slot.asked.load(Relaxed));
+        let mut asked: BTreeSet<String> = own.map(|slot| slot.param.name.to_owned()).collect();
+        for (section, list) in &self.0.sections {
+            let inner = list.iter().flat_map(Self::asked);
+            asked.extend(inner.map(|name| format!("{section}.{name}")));
+        }
+        asked
     }
 
     /// The check that these parameters belong to.
@@ -324,7 +355,10 @@ impl Params {
     fn value(&self, name: &str) -> &Value {
         let slot = self.slot(name);
         debug_assert!(slot.is_some(), "the table of <{}> does not declare {name:?}", self.name());
-        slot.map_or(&Value::Nil, |slot| &slot.value)
+        slot.map_or(&Value::Nil, |slot| {
+            slot.asked.store(true, Relaxed);
+            &slot.value
+        })
     }
 
     fn none<T>(&self, name: &str, wanted: &str, found: &Value) -> Option<T> {

@@ -1,7 +1,7 @@
 //! What the user probably meant.
 
-use super::Diagnostic;
 use super::check::kind_word;
+use super::{Diagnostic, gems};
 use crate::plugin::{Kind, ParamKind, Registry};
 
 /// The candidate that is nearest to `word`, if it is near enough to be a slip: a third of its length at most.
@@ -17,26 +17,44 @@ pub(crate) fn nearest<'a>(word: &str, candidates: impl IntoIterator<Item = &'a s
         .map(|(_, candidate)| candidate)
 }
 
-/// Names the plugin that was meant, or all there are.
+/// Names what to use in place of a plugin that is not built in, the plugin that was meant, or all there are.
 pub(super) fn plugin(error: Diagnostic, kind: Kind, name: &str, registry: &Registry) -> Diagnostic {
-    let of_kind = |wanted: Kind| registry.iter().filter(move |plugin| plugin.kind == wanted);
-    if let Some(near) = nearest(name, of_kind(kind).map(|plugin| plugin.name)) {
-        return error.help(format!("did you mean '{near}'?"));
+    let help = instead(kind, name, registry);
+    match gems::gem(kind, name) {
+        Some(gem) => {
+            error.note(format!("'{name}' is of the gem {}; Logweir runs no Ruby gems", gem.gem)).help(help)
+        }
+        None => error.help(help),
     }
+}
+
+/// What to use in place of the plugin `name`, in one sentence.
+pub fn instead(kind: Kind, name: &str, registry: &Registry) -> String {
+    let of_kind = |wanted: Kind| registry.iter().filter(move |plugin| plugin.kind == wanted);
+    let elsewhere = KINDS.into_iter().find(|other| *other != kind && registry.find(*other, name).is_some());
     let word = kind_word(kind);
-    let elsewhere = [Kind::Input, Kind::Filter, Kind::Output, Kind::Parser, Kind::Formatter]
-        .into_iter()
-        .find(|other| *other != kind && registry.find(*other, name).is_some());
+    if let Some(gem) = gems::gem(kind, name).filter(|gem| !gem.instead.is_empty()) {
+        return gem.instead.to_owned();
+    }
     if let Some(other) = elsewhere {
-        return error.help(format!("'{name}' is {} here, not {word}", with_article(kind_word(other))));
+        return format!("'{name}' is {} here, not {}", with_article(kind_word(other)), with_article(word));
+    }
+    if let Some(near) = nearest(name, of_kind(kind).map(|plugin| plugin.name)) {
+        return format!("did you mean '{near}'?");
+    }
+    // Who has the same plugin of another kind in a gem has the same need.
+    if let Some(gem) = gems::gems().iter().find(|gem| gem.name == name && !gem.instead.is_empty()) {
+        return gem.instead.to_owned();
     }
     let mut names: Vec<&str> = of_kind(kind).map(|plugin| plugin.name).collect();
     names.sort_unstable();
     if names.is_empty() {
-        return error.help(format!("Logweir runs no Ruby gems, and this build has no {word} plugins"));
+        return format!("Logweir runs no Ruby gems, and this build has no {word} plugins");
     }
-    error.help(format!("Logweir runs no Ruby gems; its {word} plugins are: {}", names.join(", ")))
+    format!("Logweir runs no Ruby gems; its {word} plugins are: {}", names.join(", "))
 }
+
+const KINDS: [Kind; 5] = [Kind::Input, Kind::Filter, Kind::Output, Kind::Parser, Kind::Formatter];
 
 /// Says what a value of that type looks like.
 pub(super) fn value(error: Diagnostic, kind: ParamKind, text: &str) -> Diagnostic {

@@ -14,6 +14,7 @@ use std::cell::Cell;
 #[derive(Clone, Debug)]
 pub struct ConfigurationExpressions {
     host: Host,
+    in_json: bool,
     /// The `<worker N>` in which the next expression stands.
     worker: Cell<Option<u32>>,
 }
@@ -21,7 +22,13 @@ pub struct ConfigurationExpressions {
 impl ConfigurationExpressions {
     /// With the environment of this host.
     pub fn new(host: Host) -> Self {
-        Self { host, worker: Cell::new(None) }
+        Self { host, in_json: false, worker: Cell::new(None) }
+    }
+
+    /// Also those in JSON strings.
+    pub fn and_in_json(mut self, in_json: bool) -> Self {
+        self.in_json = in_json;
+        self
     }
 
     /// The value of the code between `#{` and its `}`.
@@ -61,6 +68,10 @@ pub enum ConfigurationError {
 impl Evaluate for ConfigurationExpressions {
     fn evaluate(&self, code: &str) -> Result<Evaluated, String> {
         self.value(code).map_err(|error| error.to_string())
+    }
+
+    fn in_json(&self) -> bool {
+        self.in_json
     }
 
     fn in_worker(&self, id: Option<u32>) {

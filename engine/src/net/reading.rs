@@ -44,25 +44,25 @@ pub const READING_PARAMS: [Param; 4] = [
         "handshake_timeout",
         ParamKind::Time,
         "Seconds that a peer has for the TLS handshake, and again for that of <security>",
-    )
+    ).own()
     .default("10"),
     Param::new(
         "message_timeout",
         ParamKind::Time,
         "Seconds that a message may take to arrive, if it is slower than message_min_rate; then the connection is closed",
-    )
+    ).own()
     .default("30"),
     Param::new(
         "message_min_rate",
         ParamKind::Size,
         "Bytes per second that let a message take longer than message_timeout, as the average of each such period",
-    )
+    ).own()
     .default("1k"),
     Param::new(
         "idle_timeout",
         ParamKind::Time,
         "Seconds without a message after which a connection is closed; for ever if not set, as senders keep theirs open",
-    ),
+    ).own(),
 ];
 
 impl ReadLimits {

@@ -38,19 +38,22 @@ pub const CONNECTION_PARAMS: [Param; 4] = [
         ParamKind::Integer,
         "Open connections; at the limit the peer with the most of them gives one up",
     )
+    .own()
     .default("10000"),
     // No default: many senders may come from one address, that of a load balancer.
     Param::new(
         "peer_connection_limit",
         ParamKind::Integer,
         "Open connections of one address; those beyond are refused. As many as connection_limit if not set",
-    ),
+    )
+    .own(),
     // Two of in_forward's largest messages, and thousands of the usual ones.
     Param::new(
         "receive_memory_limit",
         ParamKind::Size,
         "Bytes that all connections together may hold; when they do, reading waits",
     )
+    .own()
     .default("512m"),
 ];
 

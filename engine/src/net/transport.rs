@@ -2,9 +2,9 @@
 
 use super::tls::{self, ClientAuth, Identity, Subject, TLS_VERSIONS, TlsError};
 use crate::config::{Diagnostic, Params};
-use crate::plugin::{Param, ParamKind, SectionSpec};
+use crate::log_warn;
+use crate::plugin::{Param, ParamKind, SectionSpec, Status};
 use crate::telemetry::PluginLog;
-use crate::{log_info, log_warn};
 use rustls::ServerConfig;
 use std::sync::Arc;
 
@@ -25,7 +25,8 @@ static TRANSPORT_PARAMS: &[Param] = &[
         "receive_buffer_size",
         ParamKind::Size,
         "Size of the socket's receive buffer in bytes; the kernel's own choice if not set",
-    ),
+    )
+    .since("1.18"),
     Param::new(
         "version",
         ParamKind::Enum(TLS_VERSIONS),
@@ -33,14 +34,13 @@ static TRANSPORT_PARAMS: &[Param] = &[
     ),
     Param::new("min_version", ParamKind::Enum(TLS_VERSIONS), "Lowest TLS version; needs max_version"),
     Param::new("max_version", ParamKind::Enum(TLS_VERSIONS), "Highest TLS version; needs min_version"),
-    Param::new(
-        "ciphers",
-        ParamKind::String,
-        "OpenSSL cipher list; accepted, but the suites are always rustls's (ECDHE with AES-GCM or ChaCha20)",
-    ),
+    Param::new("ciphers", ParamKind::String, "OpenSSL cipher list").status(Status::WithoutEffect(
+        "the suites are always those of rustls: ECDHE with AES-GCM or ChaCha20",
+    )),
     Param::new("insecure", ParamKind::Bool, "Use a self-signed certificate that is made at the start")
         .default("false"),
     Param::new("ensure_fips", ParamKind::Bool, "Demand FIPS mode; this build has none, true is refused")
+        .since("1.18")
         .default("false"),
     Param::new("cert_path", ParamKind::String, "Certificate of the server in PEM, intermediates behind it"),
     Param::new("private_key_path", ParamKind::String, "Its private key in PEM"),
@@ -52,12 +52,9 @@ static TRANSPORT_PARAMS: &[Param] = &[
     Param::new("ca_private_key_path", ParamKind::String, "Private key of that CA"),
     Param::new("ca_private_key_passphrase", ParamKind::String, "Passphrase of that key").secret(),
     Param::new("cert_verifier", ParamKind::String, "Ruby code that verifies certificates; cannot run here"),
-    Param::new(
-        "generate_private_key_length",
-        ParamKind::Integer,
-        "Bits of generated RSA keys; accepted, but generated keys are ECDSA",
-    )
-    .default("2048"),
+    Param::new("generate_private_key_length", ParamKind::Integer, "Bits of generated RSA keys")
+        .default("2048")
+        .status(Status::WithoutEffect("the generated key is an ECDSA key")),
     Param::new("generate_cert_country", ParamKind::String, "Country in a generated certificate")
         .default("US"),
     Param::new("generate_cert_state", ParamKind::String, "State in a generated certificate").default("CA"),
@@ -138,12 +135,6 @@ fn tls_config(section: &Params, log: &PluginLog) -> Result<Arc<ServerConfig>, Di
             "cert_verifier is Ruby code, which cannot run here; use client_cert_auth with ca_path",
         ));
     }
-    if section.is_set("ciphers") {
-        log_warn!(
-            log,
-            "'ciphers' has no effect: TLS is rustls, which has only modern suites (ECDHE with AES-GCM or ChaCha20)"
-        );
-    }
     let version = section.is_set("version").then(|| section.str("version")).flatten();
     let versions =
         tls::protocol_versions("version", version, section.str("min_version"), section.str("max_version"))
@@ -186,24 +177,21 @@ fn identity(section: &Params, log: &PluginLog) -> Result<Identity, Diagnostic> {
                 "For security reason, setting ca_private_key_passphrase is recommended when ca_cert_path is specified"
             );
         }
-        return Ok(Identity::Ca { certificate, key, passphrase, subject: subject(section, log)? });
+        return Ok(Identity::Ca { certificate, key, passphrase, subject: subject(section)? });
     }
     if section.bool("insecure") {
         log_warn!(log, "insecure TLS communication server is configured (using 'insecure' mode)");
-        return Ok(Identity::SelfSigned(subject(section, log)?));
+        return Ok(Identity::SelfSigned(subject(section)?));
     }
     Err(section.error_here(
         "no valid cert options configured. specify either 'cert_path', 'ca_cert_path' or 'insecure'",
     ))
 }
 
-fn subject(section: &Params, log: &PluginLog) -> Result<Subject, Diagnostic> {
+fn subject(section: &Params) -> Result<Subject, Diagnostic> {
     let digest = section.word("generate_cert_digest").unwrap_or("sha256");
     if digest == "sha1" {
         return Err(section.error("generate_cert_digest", "sha1 is insecure; use sha256"));
-    }
-    if section.is_set("generate_private_key_length") {
-        log_info!(log, "'generate_private_key_length' has no effect: the generated key is an ECDSA key");
     }
     let host = || rustix::system::uname().nodename().to_string_lossy().into_owned();
     Ok(Subject {

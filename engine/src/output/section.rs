@@ -1,6 +1,6 @@
 //! The parameters of `<buffer>` and `<secondary>`, and those that every buffered output has beside its own.
 
-use crate::plugin::{Param, ParamKind, SectionSpec};
+use crate::plugin::{Param, ParamKind, SectionSpec, Status};
 
 /// `<buffer CHUNK_KEYS>` of every output that has a buffer. The argument is a list of `tag`, `time`, record fields and
 /// record accessors.
@@ -52,9 +52,13 @@ const BUFFER_PARAMS: &[Param] = &[
     Param::new(
         "delayed_commit_timeout",
         ParamKind::Time,
-        "How long an output that waits for its receiver's acknowledgement may wait",
+        "How long Fluentd waits for an output that writes a chunk in the background",
     )
-    .default("60"),
+    .default("60")
+    .status(Status::WithoutEffect(
+        "a write ends when the chunk is written; what waits for its receiver has a parameter for that, such as \
+         ack_response_timeout of out_forward",
+    )),
     Param::new(
         "overflow_action",
         ParamKind::Enum(&["throw_exception", "block", "drop_oldest_chunk"]),
@@ -106,8 +110,9 @@ const BUFFER_PARAMS: &[Param] = &[
         "decompression_size_limit",
         ParamKind::Size,
         "Size that one compressed append may have unpacked",
-    )
-    .default("256m"),
+    ).since("1.19.3")
+    .default("256m")
+    .status(Status::WithoutEffect("what a buffer has compressed itself is unpacked up to a limit of its own")),
     Param::new("disable_chunk_backup", ParamKind::Bool, "Throw away chunks that can never be written")
         .default("false"),
     Param::new("path", ParamKind::String, "Folder or file pattern of a file buffer"),
@@ -118,7 +123,7 @@ const BUFFER_PARAMS: &[Param] = &[
         "durability",
         ParamKind::Enum(&["synced", "page_cache"]),
         "What an acknowledged event of a file buffer survives: a power cut, or only the end of the process",
-    )
+    ).own()
     .default("synced"),
     Param::new("calc_num_records", ParamKind::Bool, "Count the records of found chunks (file_single)")
         .default("true"),

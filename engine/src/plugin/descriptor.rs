@@ -132,6 +132,19 @@ pub struct Param {
     pub secret: bool,
     /// Whether it should still be used.
     pub status: Status,
+    /// Who has it.
+    pub origin: Origin,
+}
+
+/// Who has a parameter.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Origin {
+    /// Fluentd 1.16, or the gem that the plugin takes the place of.
+    Original,
+    /// Fluentd from this version on.
+    Since(&'static str),
+    /// Nobody but Logweir.
+    Logweir,
 }
 
 /// Types of spec config-syntax 4.
@@ -174,6 +187,8 @@ pub enum Status {
     Active,
     /// Works, with the warning `'x' parameter is deprecated: MSG`.
     Deprecated(&'static str),
+    /// Understood and not needed here, with the warning `'x' has no effect in Logweir: WHY`.
+    WithoutEffect(&'static str),
     /// Refused with `'x' parameter is already removed: MSG`.
     Removed(&'static str),
 }
@@ -189,6 +204,7 @@ impl Param {
             about,
             secret: false,
             status: Status::Active,
+            origin: Origin::Original,
         }
     }
 
@@ -213,6 +229,18 @@ impl Param {
     /// That is masked in dumps.
     pub const fn secret(mut self) -> Self {
         self.secret = true;
+        self
+    }
+
+    /// That Fluentd has from this version on.
+    pub const fn since(mut self, version: &'static str) -> Self {
+        self.origin = Origin::Since(version);
+        self
+    }
+
+    /// That only Logweir has.
+    pub const fn own(mut self) -> Self {
+        self.origin = Origin::Logweir;
         self
     }
 

@@ -22,8 +22,8 @@ pub use build::{
     BuildContext, BuiltOutput, FileBuffer, LabelRef, PluginId, ROOT_LABEL, Registry, Shared, Store,
 };
 pub use descriptor::{
-    BufferDefaults, BufferSupport, Build, BuildFn, Compat, DefaultValue, Descriptor, Kind, Param, ParamKind,
-    SectionDefault, SectionSpec, Status,
+    BufferDefaults, BufferSupport, Build, BuildFn, Compat, DefaultValue, Descriptor, Kind, Origin, Param,
+    ParamKind, SectionDefault, SectionSpec, Status,
 };
 pub use driver::Driver;
 pub use event_format::EventFormat;

@@ -53,6 +53,7 @@ pub struct ParseOutput {
     entries: Vec<ParsedEntry>,
     open: Option<usize>,
     binary: bool,
+    unmatched: usize,
 }
 
 /// Where an entry lies in a [`ParseOutput`].
@@ -99,6 +100,17 @@ impl ParseOutput {
         self.bytes.clear();
         self.entries.clear();
         self.open = None;
+        self.unmatched = 0;
+    }
+
+    /// Notes that a piece of the text, one of several, does not match: for who tells of each.
+    pub fn note_unmatched(&mut self) {
+        self.unmatched += 1;
+    }
+
+    /// How many pieces were noted; 0 if the text has none of its own.
+    pub fn unmatched(&self) -> usize {
+        self.unmatched
     }
 
     /// Whether pieces of the text are written as byte arrays (`bin`) rather than strings. Ruby packs a string so that is

@@ -45,7 +45,8 @@ pub static PLUGIN: Descriptor = Descriptor {
             "encoding",
             ParamKind::String,
             "Encoding of what it prints; without it texts are byte arrays",
-        ),
+        )
+        .since("1.18"),
     ],
     sections: &[
         SectionSpec {

@@ -4,7 +4,7 @@ use super::decoder::Sizes;
 use super::limits;
 use super::security::{SECURITY, Security};
 use crate::inflate::InflateLimits;
-use logweir_engine::config::{Diagnostic, Params};
+use logweir_engine::config::{Diagnostic, FluentdVersion, Params};
 use logweir_engine::net::{
     CONNECTION_PARAMS, READING_PARAMS, ReadLimits, ServerOptions, TRANSPORT, Transport,
 };
@@ -34,32 +34,31 @@ const LIMITS: [Param; 5] = [
         "decompression_size_limit",
         ParamKind::Size,
         "Refuse compressed payloads of more bytes than this when inflated",
-    )
+    ).since("1.19.3")
     .default(limits::INFLATED_BYTES_MAX),
     Param::new(
         "decompression_ratio_limit",
         ParamKind::Integer,
         "Refuse compressed payloads that inflate to more than 64 MiB and to more than this many times their size",
-    )
+    ).own()
     .default("1000"),
     Param::new(
         "broken_message_limit",
         ParamKind::Integer,
         "Close connections that have sent more values than this that are no messages",
-    )
+    ).own()
     .default("100"),
     Param::new(
         "message_size_limit",
         ParamKind::Size,
         "Close connections that send a message of more bytes than this",
-    )
+    ).own()
     .default(limits::MESSAGE_BYTES_MAX),
     Param::new(
         "skip_invalid_event",
         ParamKind::Bool,
-        "Skip events whose time or record is of a wrong type (Fluentd's default since 1.19)",
-    )
-    .default("false"),
+        "Skip events whose time or record is of a wrong type; default: false, with fluentd_compat 1.19 true",
+    ),
 ];
 
 const OWN: [Param; 13] = [
@@ -68,12 +67,9 @@ const OWN: [Param; 13] = [
     Param::new("bind", ParamKind::String, "Address to listen on").default("0.0.0.0"),
     Param::new("linger_timeout", ParamKind::Integer, "As linger_timeout of <transport>, which it overrides")
         .status(Status::Deprecated("use transport directive")),
-    Param::new(
-        "blocking_timeout",
-        ParamKind::Time,
-        "Tick of Fluentd's event loop; accepted, but nothing ticks here",
-    )
-    .default("0.5"),
+    Param::new("blocking_timeout", ParamKind::Time, "Tick of Fluentd's event loop")
+        .default("0.5")
+        .status(Status::WithoutEffect("nothing ticks here")),
     Param::new("resolve_hostname", ParamKind::Bool, "Look up the names of peers, for log lines and records"),
     Param::new("deny_keepalive", ParamKind::Bool, "Close a connection after its first message")
         .default("false"),
@@ -180,7 +176,9 @@ impl Settings {
                 .and_then(|n| u64::try_from(n).ok())
                 .unwrap_or(u64::MAX),
             memory: params.size("receive_memory_limit").unwrap_or(u64::MAX),
-            skip_invalid: params.bool("skip_invalid_event"),
+            skip_invalid: params
+                .opt_bool("skip_invalid_event")
+                .unwrap_or(context.system.follows >= FluentdVersion::V1_19),
             timestamps: context.system.enable_msgpack_time_support,
             source_address_key: None,
             source_hostname_key: None,

@@ -8,6 +8,8 @@ pub(super) struct Cors {
     any: bool,
     origins: Vec<String>,
     credentials: bool,
+    /// Whether a request that names no page may send: it comes from no browser. Fluentd 1.19 thinks so.
+    without_origin: bool,
 }
 
 /// The headers of an answer to a page that may send.
@@ -20,7 +22,7 @@ pub(super) struct Allowed {
 }
 
 impl Cors {
-    pub(super) fn new(params: &Params) -> Result<Option<Self>, Diagnostic> {
+    pub(super) fn new(params: &Params, without_origin: bool) -> Result<Option<Self>, Diagnostic> {
         let origins = params.array("cors_allow_origins");
         let credentials = params.bool("cors_allow_credentials");
         let any = origins.iter().flatten().any(|origin| origin == "*");
@@ -28,7 +30,12 @@ impl Cors {
             let message = "Cannot enable cors_allow_credentials without specific origins";
             return Err(params.error("cors_allow_credentials", message));
         }
-        Ok(origins.map(|origins| Self { any, origins, credentials }))
+        Ok(origins.map(|origins| Self { any, origins, credentials, without_origin }))
+    }
+
+    /// Whether a request with that origin is asked about at all.
+    pub(super) fn concerns(&self, origin: Option<&[u8]>) -> bool {
+        self.any || origin.is_some() || !self.without_origin
     }
 
     /// What a page of `origin` is answered; `None` if it may not send.
@@ -61,6 +68,7 @@ mod tests {
             any: origins.contains(&"*"),
             origins: origins.iter().map(|&origin| origin.to_owned()).collect(),
             credentials: false,
+            without_origin: false,
         };
         for (allowed, origin, expected) in [
             (&["http://a.com"][..], Some("http://a.com"), true),
@@ -76,6 +84,10 @@ mod tests {
             let allows = cors(allowed).allows(origin.map(str::as_bytes));
             assert_eq!(allows.is_some(), expected, "{allowed:?} {origin:?}");
         }
+        let later = Cors { without_origin: true, ..cors(&["http://a.com"]) };
+        assert!(
+            !later.concerns(None) && later.concerns(Some(b"x")) && cors(&["http://a.com"]).concerns(None)
+        );
         assert_eq!(cors(&["*"]).allows(Some(b"y")).map(|allowed| allowed.origin), Some(b"*".to_vec()));
     }
 }

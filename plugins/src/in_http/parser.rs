@@ -1,9 +1,10 @@
 //! The `<parse>` of in_http when none is written: not a parser but the rules by which in_http finds the time of a record.
 
+use super::records::TimeField;
 use crate::text::{Defaults, parse_params};
 use logweir_engine::config::{Diagnostic, Params};
 use logweir_engine::plugin::{
-    Build, BuildContext, Descriptor, Kind, Param, ParseFailure, ParseOutput, Parser,
+    Build, BuildContext, Descriptor, Kind, Param, ParseFailure, ParseOutput, Parser, Status,
 };
 use std::sync::Arc;
 
@@ -18,9 +19,21 @@ pub static PARSER: Descriptor = Descriptor {
     )
 };
 
-const PARAMS: [Param; 13] = parse_params(Defaults::TIME);
+const PARAMS: [Param; 13] = {
+    let mut params = parse_params(Defaults::TIME);
+    // All that is not about the time of a record.
+    let unused = [0, 2, 3, 4, 6];
+    let mut n = 0;
+    while n < unused.len() {
+        let why = "the input http reads bodies itself, and only times by these parameters";
+        params[unused[n]] = params[unused[n]].status(Status::WithoutEffect(why));
+        n += 1;
+    }
+    params
+};
 
-fn build(_: &Params, _: &mut BuildContext<'_>) -> Result<Arc<dyn Parser>, Diagnostic> {
+fn build(params: &Params, _: &mut BuildContext<'_>) -> Result<Arc<dyn Parser>, Diagnostic> {
+    TimeField::new(params)?;
     Ok(Arc::new(Nothing))
 }
 

@@ -20,6 +20,8 @@ pub(super) enum Reader {
         /// Its `@type`.
         name: String,
         parser: Arc<dyn Parser>,
+        /// Whether the peer is not told that a body does not match, as Fluentd 1.19 does it.
+        silent: bool,
     },
 }
 
@@ -104,11 +106,12 @@ impl Reader {
     pub(super) fn parse(&self, body: &[u8], is_binary: bool, fields: &Fields) -> Result<Parsed<'_>, String> {
         match self {
             Self::BuiltIn(time) => Ok(Parsed::Values(values(fields)?, time)),
-            Self::Parser { name, parser } => {
+            Self::Parser { name, parser, silent } => {
                 let mut output = ParseOutput::new();
                 output.set_binary(is_binary);
                 match parser.parse(body, &mut output) {
                     Ok(()) => Ok(Parsed::Events(output)),
+                    Err(ParseFailure::Unmatched) if *silent => Ok(Parsed::Events(output)),
                     Err(ParseFailure::Unmatched) => {
                         Err(format!("Received event is not {name}: {}", crate::socket::preview(body)))
                     }
@@ -453,7 +456,8 @@ mod tests {
 
     #[test]
     fn parsers() {
-        let reader = |body: &str| Reader::Parser { name: "that".to_owned(), parser: parser(body) };
+        let reader =
+            |body: &str| Reader::Parser { name: "that".to_owned(), parser: parser(body), silent: false };
         let read = |reader: &Reader, text: &str| {
             all(reader, text.as_bytes(), &Fields::default(), &Common::default())
         };

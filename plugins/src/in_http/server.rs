@@ -92,7 +92,8 @@ impl Server {
             self.forget(&head, body);
             return closing(self.preflight(&head.headers, origin));
         }
-        let allowed = self.settings.cors.as_ref().map(|cors| cors.allows(origin));
+        let allowed =
+            self.settings.cors.as_ref().filter(|cors| cors.concerns(origin)).map(|cors| cors.allows(origin));
         if matches!(allowed, Some(None)) {
             self.forget(&head, body);
             return closing(text(StatusCode::FORBIDDEN, ""));

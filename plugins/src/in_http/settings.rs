@@ -3,7 +3,7 @@
 use super::cors::Cors;
 use super::records::{Reader, TimeField};
 use crate::inflate::InflateLimits;
-use logweir_engine::config::{Diagnostic, Params};
+use logweir_engine::config::{Diagnostic, FluentdVersion, Params};
 use logweir_engine::net::{CONNECTION_PARAMS, ServerOptions, TRANSPORT, Transport};
 use logweir_engine::plugin::{BuildContext, Param, ParamKind, SectionSpec};
 use std::time::Duration;
@@ -20,12 +20,14 @@ const OWN: [Param; 16] = [
         ParamKind::Size,
         "Bytes of a body when inflated; larger ones are answered with 400",
     )
+    .since("1.19.3")
     .default("268435456"),
     Param::new(
         "decompression_ratio_limit",
         ParamKind::Integer,
         "Refuse bodies that inflate to more than 64 MiB and to more than this many times their size",
     )
+    .own()
     .default("1000"),
     Param::new("keepalive_timeout", ParamKind::Time, "Seconds after which an idle connection is closed")
         .default("10"),
@@ -56,7 +58,8 @@ const OWN: [Param; 16] = [
         "Whether records get the query's parameters as QUERY_NAME",
     )
     .default("false"),
-    Param::new("add_tag_prefix", ParamKind::String, "Prefix that is put before each tag, with a dot"),
+    Param::new("add_tag_prefix", ParamKind::String, "Prefix that is put before each tag, with a dot")
+        .since("1.18"),
 ];
 
 pub(super) const SECTIONS: &[SectionSpec] =
@@ -98,7 +101,7 @@ impl Settings {
             add_http_headers: params.bool("add_http_headers"),
             add_remote_addr: params.bool("add_remote_addr"),
             add_query_params: params.bool("add_query_params"),
-            cors: Cors::new(params)?,
+            cors: Cors::new(params, context.system.follows >= FluentdVersion::V1_19)?,
             empty_image: params.bool("respond_with_empty_img"),
             no_content: params.bool("use_204_response"),
             dump_error_log: params.bool("dump_error_log"),
@@ -110,9 +113,11 @@ impl Settings {
 
 fn reader(params: &Params, context: &mut BuildContext<'_>) -> Result<Reader, Diagnostic> {
     match params.section("parse") {
-        Some(parse) if parse.plugin_type() != "in_http" => {
-            Ok(Reader::Parser { name: parse.plugin_type().to_owned(), parser: context.parser(params, None)? })
-        }
+        Some(parse) if parse.plugin_type() != "in_http" => Ok(Reader::Parser {
+            name: parse.plugin_type().to_owned(),
+            parser: context.parser(params, None)?,
+            silent: context.system.follows >= FluentdVersion::V1_19,
+        }),
         parse => Ok(Reader::BuiltIn(TimeField::new(parse.unwrap_or(params))?)),
     }
 }

@@ -12,6 +12,8 @@ pub(super) struct Options {
     pub(super) with_config: bool,
     pub(super) with_retry: bool,
     pub(super) instance_variables: bool,
+    /// Whether `with_config=` and `with_retry=` of a request are heard, as before Fluentd 1.19.3.
+    pub(super) asks_count: bool,
     /// `enable_input_metrics` of `<system>`: without it, inputs count nothing, as in Fluentd.
     pub(super) input_metrics: bool,
     /// `enable_size_metrics` of `<system>`: without it, nobody counts bytes.
@@ -22,7 +24,8 @@ impl Options {
     /// These, as far as the query does not say otherwise.
     pub(super) fn asked(self, query: &Query) -> Self {
         let bool = |name: &str, default: bool| {
-            query.first(name).map_or(default, |text| matches!(text, "true" | "yes" | ""))
+            let asked = query.first(name).filter(|_| self.asks_count);
+            asked.map_or(default, |text| matches!(text, "true" | "yes" | ""))
         };
         Self {
             with_config: bool("with_config", self.with_config),

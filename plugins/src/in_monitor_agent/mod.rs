@@ -2,7 +2,7 @@
 //!
 //! | path | answer |
 //! |---|---|
-//! | `/api/plugins`, `/api/plugins.json` | the plugins; `tag=`, `@id=` or `@type=` choose, `with_config=` and `with_retry=` add or leave out |
+//! | `/api/plugins`, `/api/plugins.json` | the plugins; `tag=`, `@id=` or `@type=` choose, `with_config=` and `with_retry=` add or leave out (unless Fluentd 1.19 is followed) |
 //! | `/api/config`, `/api/config.json` | the process |
 //! | `/api/logweir.json` | where all records went, and which connections were closed; Fluentd has no such path |
 //!
@@ -23,13 +23,13 @@ use http_body_util::Full;
 use hyper::header::{AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderValue, WWW_AUTHENTICATE};
 use hyper::{Method, StatusCode, Uri};
 use info::{Options, plugin_info};
-use logweir_engine::config::{Diagnostic, Params, Program};
+use logweir_engine::config::{Diagnostic, FluentdVersion, Params, Program};
 use logweir_engine::delivery::Receipt;
 use logweir_engine::event::{EventStream, EventTime, Tag};
 use logweir_engine::net::{CONNECTION_PARAMS, ServerOptions, StreamServer, Transport};
 use logweir_engine::plugin::{
     Build, BuildContext, Descriptor, Input, InputContext, Kind, Param, ParamKind, PluginInfo, Plugins,
-    StartError,
+    StartError, Status,
 };
 use logweir_engine::{log_debug, log_error, log_info};
 use query::Query;
@@ -41,13 +41,20 @@ use subtle::ConstantTimeEq;
 
 /// `@type monitor_agent`
 pub static PLUGIN: Descriptor = Descriptor {
-    params: &Param::join::<_, _, 12>(OWN, CONNECTION_PARAMS),
+    params: &PARAMS,
     ..Descriptor::new(
         Kind::Input,
         "monitor_agent",
         "Shows what the plugins do, over HTTP",
         Build::Input(build),
     )
+};
+
+const PARAMS: [Param; 12] = {
+    let mut params = Param::join(OWN, CONNECTION_PARAMS);
+    // receive_memory_limit
+    params[11] = params[11].status(Status::WithoutEffect("requests have no bodies that are kept"));
+    params
 };
 
 const OWN: [Param; 8] = [
@@ -58,19 +65,25 @@ const OWN: [Param; 8] = [
         "token",
         ParamKind::String,
         "What requests must carry as `Authorization: Bearer TOKEN`; without it, whoever reaches the port may ask",
-    )
+    ).own()
     .secret(),
     Param::new("tag", ParamKind::String, "Tag of the events; without it there are none"),
     Param::new("emit_interval", ParamKind::Time, "Seconds between events").default("60"),
-    Param::new("include_config", ParamKind::Bool, "Whether the plugins' parameters are shown")
-        .default("true"),
-    Param::new("include_retry", ParamKind::Bool, "Whether the outputs' retry states are shown")
-        .default("true"),
+    Param::new(
+        "include_config",
+        ParamKind::Bool,
+        "Whether the plugins' parameters are shown; default: true, with fluentd_compat 1.19 false",
+    ),
+    Param::new(
+        "include_retry",
+        ParamKind::Bool,
+        "Whether the outputs' retry states are shown; default: true, with fluentd_compat 1.19 false",
+    ),
     Param::new(
         "include_debug_info",
         ParamKind::Bool,
         "Whether debug=1 and with_ivars= show Ruby's instance variables, of which there are none here",
-    )
+    ).since("1.19.3")
     .default("false"),
 ];
 
@@ -95,6 +108,7 @@ fn configured(params: &Params, context: &mut BuildContext<'_>) -> Result<(Agent,
         );
     }
     let transport = Transport::new(None, None, &context.log)?;
+    let is_older = context.system.follows < FluentdVersion::V1_19;
     let agent = Agent {
         plugins: Arc::clone(&context.shared.plugins),
         program: context.system.program.clone(),
@@ -103,8 +117,9 @@ fn configured(params: &Params, context: &mut BuildContext<'_>) -> Result<(Agent,
         tag: params.str("tag").map(Tag::new),
         interval,
         options: Options {
-            with_config: params.bool("include_config"),
-            with_retry: params.bool("include_retry"),
+            with_config: params.opt_bool("include_config").unwrap_or(is_older),
+            with_retry: params.opt_bool("include_retry").unwrap_or(is_older),
+            asks_count: is_older,
             instance_variables: params.bool("include_debug_info"),
             input_metrics: context.system.enable_input_metrics,
             size_metrics: context.system.enable_size_metrics,

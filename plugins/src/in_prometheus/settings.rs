@@ -9,11 +9,14 @@ use std::time::Duration;
 
 pub(super) const PARAMS: &[Param] = &[
     Param::new("bind", ParamKind::String, "Address to listen on").default("127.0.0.1"),
-    Param::new("port", ParamKind::Integer, "Port to listen on")
-        .default("24231"),
+    Param::new("port", ParamKind::Integer, "Port to listen on").default("24231"),
     Param::new("metrics_path", ParamKind::String, "Path of this process's metrics").default("/metrics"),
-    Param::new("aggregated_metrics_path", ParamKind::String, "Path of the metrics of all workers, which are those of this process")
-        .default("/aggregated_metrics"),
+    Param::new(
+        "aggregated_metrics_path",
+        ParamKind::String,
+        "Path of the metrics of all workers, which are those of this process",
+    )
+    .default("/aggregated_metrics"),
     Param::new(
         "content_encoding",
         ParamKind::Enum(&["identity", "gzip"]),
@@ -23,9 +26,10 @@ pub(super) const PARAMS: &[Param] = &[
     Param::new(
         "ignore_error_log_interval",
         ParamKind::Time,
-        "Accepted for Fluentd's sake: no other process is asked for metrics, so there is no such error to be logged",
+        "How long an error of asking the other workers is not logged again",
     )
-    .default("3600"),
+    .default("3600")
+    .status(Status::WithoutEffect("no other process is asked for metrics")),
     // Without receive_memory_limit: nothing is kept of what comes.
     CONNECTION_PARAMS[0],
     CONNECTION_PARAMS[1],
@@ -67,11 +71,14 @@ pub(super) fn server(params: &Params, context: &BuildContext<'_>) -> Result<Serv
             return Err(params.error(name, format!("'{name}' must begin with a slash")));
         }
     }
-    let transport = match params.section("ssl").filter(|ssl| ssl.bool("enable")) {
-        Some(ssl) if params.section("transport").is_none_or(|section| section.arg() != "tls") => {
-            ssl_transport(ssl, context)?
-        }
-        _ => Transport::new(params.section("transport"), None, &context.log)?,
+    let is_tls = params.section("transport").is_some_and(|section| section.arg() == "tls");
+    let of_ssl = match params.section("ssl") {
+        Some(ssl) if !is_tls => ssl_transport(ssl, context)?,
+        _ => None,
+    };
+    let transport = match of_ssl {
+        Some(transport) => transport,
+        None => Transport::new(params.section("transport"), None, &context.log)?,
     };
     let mut server = ServerOptions::new(params, transport, false)?;
     // Brackets are for URLs.
@@ -81,13 +88,19 @@ pub(super) fn server(params: &Params, context: &BuildContext<'_>) -> Result<Serv
     Ok(server)
 }
 
-fn ssl_transport(ssl: &Params, context: &BuildContext<'_>) -> Result<Transport, Diagnostic> {
-    let identity = match (ssl.str("certificate_path"), ssl.str("private_key_path")) {
+/// `None` if it is not enabled.
+fn ssl_transport(ssl: &Params, context: &BuildContext<'_>) -> Result<Option<Transport>, Diagnostic> {
+    let files = (ssl.str("certificate_path"), ssl.str("private_key_path"));
+    let (ca, extra_conf) = (ssl.str("ca_path"), ssl.hash("extra_conf"));
+    if !ssl.bool("enable") {
+        return Ok(None);
+    }
+    let identity = match files {
         (Some(certificates), Some(key)) => {
             let (certificates, key) = (certificates.to_owned(), key.to_owned());
             Identity::Files { certificates, key, passphrase: None }
         }
-        (None, None) if ssl.is_set("extra_conf") || ssl.is_set("ca_path") => Identity::SelfSigned(subject()),
+        (None, None) if extra_conf.is_some() || ca.is_some() => Identity::SelfSigned(subject()),
         (None, None) => {
             return Err(ssl.error_here(
                 "no valid cert options configured. specify certificate_path and private_key_path, or write \
@@ -96,7 +109,7 @@ fn ssl_transport(ssl: &Params, context: &BuildContext<'_>) -> Result<Transport, 
         }
         _ => return Err(ssl.error_here("both certificate_path and private_key_path must be defined")),
     };
-    if let Some(options) = ssl.hash("extra_conf").filter(|options| !options.is_empty()) {
+    if let Some(options) = extra_conf.filter(|options| !options.is_empty()) {
         let names: Vec<String> = options.into_iter().map(|(name, _)| name).collect();
         log_warn!(
             context.log,
@@ -113,7 +126,7 @@ fn ssl_transport(ssl: &Params, context: &BuildContext<'_>) -> Result<Transport, 
     };
     let versions = protocol_versions("version", None, None, None).map_err(refuse)?;
     let tls = server_config(&identity, &ClientAuth::None, versions).map_err(refuse)?;
-    Ok(Transport { tls: Some(tls), reset_on_close: false, receive_buffer: None })
+    Ok(Some(Transport { tls: Some(tls), reset_on_close: false, receive_buffer: None }))
 }
 
 /// Of a self-signed certificate.

@@ -216,12 +216,13 @@ fn protocol(params: &Params) -> Result<Protocol, Diagnostic> {
 fn source(params: &Params) -> Result<SourceKeys, Diagnostic> {
     let text = |name: &str| params.str(name).map(str::to_owned);
     let mut address = text("source_address_key");
+    let host = text("source_host_key");
     if params.bool("include_source_host") {
         if address.is_some() {
             let message = "specify either source_address_key or include_source_host";
             return Err(params.error("source_address_key", message));
         }
-        address = text("source_host_key");
+        address = host;
     }
     let hostname = text("source_hostname_key");
     let resolve = params.opt_bool("resolve_hostname");

@@ -18,6 +18,7 @@ pub(super) const PARAMS: &[Param] = &[
         ParamKind::Enum(&["backward_compatible", "extended", "always"]),
         "Which characters make a path a pattern: *, or also ?[], or also {}",
     )
+    .since("1.17")
     .default("backward_compatible"),
     Param::new(
         "tag",

@@ -34,6 +34,8 @@ pub(crate) struct Progress {
     pub(crate) replaced: u64,
     pub(crate) rows: u64,
     pub(crate) refused_inserts: u32,
+    /// Whether a conversion that the server refuses is the rows' fault: the table is as it was encoded for.
+    pub(crate) rows_do_not_convert: bool,
 }
 
 /// Why a chunk is not written yet.
@@ -46,6 +48,8 @@ pub(crate) enum Problem {
     Operator(String),
     /// The table has changed.
     Schema(String),
+    /// The table has changed, or rows hold what cannot be converted.
+    Conversion(String),
     /// It will never work.
     Never(String),
 }
@@ -62,7 +66,9 @@ impl From<Problem> for WriteError {
             Problem::Later(class, message) => Self::retry(class, message),
             Problem::Held(message, pause) => Self::later("ClickHouse::ConnectionError", message, pause),
             Problem::Operator(message) => Self::operator("ClickHouse::ServerError", message),
-            Problem::Schema(message) => Self::retry("ClickHouse::SchemaError", message),
+            Problem::Schema(message) | Problem::Conversion(message) => {
+                Self::retry("ClickHouse::SchemaError", message)
+            }
             Problem::Never(message) => Self::reject("ClickHouse::DataError", message),
         }
     }
@@ -83,6 +89,7 @@ impl Progress {
 pub(crate) fn problem(error: &ClusterError, refusal: &ServerError) -> Problem {
     match refusal.remedy() {
         Remedy::Schema | Remedy::Table => Problem::Schema(error.to_string()),
+        Remedy::SchemaOrRows => Problem::Conversion(error.to_string()),
         // The user's own setting: ours are left out.
         Remedy::Operator | Remedy::DropSetting => Problem::Operator(to_be_done(error, refusal)),
         _ => Problem::Later("ClickHouse::ServerError", error.to_string()),

@@ -21,6 +21,8 @@ pub(crate) enum Remedy {
     Table,
     /// The table has changed: read its columns anew and encode again.
     Schema,
+    /// The table has changed, or rows hold what cannot be converted: read its columns anew; if they are as they were, divide.
+    SchemaOrRows,
     /// Fewer partitions in one insert.
     FewerPartitions,
     /// Smaller inserts, to find the rows that the server refuses.
@@ -58,16 +60,18 @@ impl ServerError {
             Some(252) if self.message.contains("artitions for single INSERT") => Remedy::FewerPartitions,
             // UNKNOWN_TABLE, UNKNOWN_DATABASE
             Some(60 | 81) => Remedy::Table,
-            // NOT_FOUND_COLUMN_IN_BLOCK, NO_SUCH_COLUMN_IN_TABLE, THERE_IS_NO_COLUMN, ILLEGAL_COLUMN, UNKNOWN_IDENTIFIER,
-            // TYPE_MISMATCH, INCOMPATIBLE_COLUMNS, UNKNOWN_TYPE, CANNOT_CONVERT_TYPE
-            Some(8 | 10 | 16 | 44 | 47 | 50 | 53 | 70 | 122) => Remedy::Schema,
+            // NOT_FOUND_COLUMN_IN_BLOCK, NO_SUCH_COLUMN_IN_TABLE, THERE_IS_NO_COLUMN, BAD_ARGUMENTS, ILLEGAL_COLUMN,
+            // UNKNOWN_IDENTIFIER, TYPE_MISMATCH, INCOMPATIBLE_COLUMNS, UNKNOWN_TYPE
+            Some(8 | 10 | 16 | 36 | 44 | 47 | 50 | 53 | 122) => Remedy::Schema,
+            // CANNOT_CONVERT_TYPE: of two types that have no conversion, and of a value that its column's new type cannot hold
+            Some(70) => Remedy::SchemaOrRows,
             // UNKNOWN_USER, WRONG_PASSWORD, REQUIRED_PASSWORD, ..., ACCESS_DENIED, AUTHENTICATION_FAILED, SETTING_CONSTRAINT_VIOLATION,
             // SYNTAX_ERROR, UNKNOWN_FORMAT, FUNCTION_NOT_ALLOWED
             Some(62 | 73 | 192..=195 | 291 | 446 | 452 | 497 | 516) => Remedy::Operator,
             // What the server says of data: CANNOT_PARSE_*, INCORRECT_DATA, CANNOT_READ_ALL_DATA, ARGUMENT_OUT_OF_BOUND,
             // SIZES_OF_ARRAYS_DONT_MATCH, VIOLATED_CONSTRAINT, TOO_LARGE_STRING_SIZE, VALUE_IS_OUT_OF_RANGE, ...
             Some(
-                6 | 26 | 27 | 32 | 33 | 36 | 38 | 41 | 43 | 69 | 72 | 117 | 128 | 130 | 131 | 190 | 262 | 321
+                6 | 26 | 27 | 32 | 33 | 38 | 41 | 43 | 69 | 72 | 117 | 128 | 130 | 131 | 190 | 262 | 321
                 | 349 | 407 | 467 | 469 | 636 | 691,
             ) => Remedy::Divide,
             _ => Remedy::Wait,
@@ -112,6 +116,7 @@ impl ServerError {
             Remedy::Operator
             | Remedy::Table
             | Remedy::Schema
+            | Remedy::SchemaOrRows
             | Remedy::FewerPartitions
             | Remedy::Divide
             | Remedy::DropSetting => true,

@@ -202,15 +202,18 @@ impl Writer {
                     self.settle(job, progress).await.map_err(Problem::from)?;
                     return Ok(());
                 }
-                Err(Problem::Schema(message)) if !refreshed => {
+                Err(problem @ (Problem::Schema(_) | Problem::Conversion(_))) if !refreshed => {
                     refreshed = true;
                     let fresh = self.targets.refresh(name, &self.config).await;
                     let fresh = fresh.map_err(|error| self.target_problem(error))?;
-                    if fresh.table == target.table {
-                        return Err(Problem::Schema(message).into());
+                    match (fresh.table == target.table, problem) {
+                        (true, Problem::Conversion(_)) => progress.rows_do_not_convert = true,
+                        (true, problem) => return Err(problem.into()),
+                        (false, _) => {
+                            progress.target = Some(fresh);
+                            progress.refused.clear();
+                        }
                     }
-                    progress.target = Some(fresh);
-                    progress.refused.clear();
                 }
                 Err(problem) => {
                     // Whatever went wrong, the table is looked at before the next chunk.
@@ -302,7 +305,11 @@ impl Writer {
                 Failure::Held { pause, .. } => return Err(Problem::Held(error.to_string(), *pause)),
                 _ => return Err(Problem::Later("ClickHouse::ConnectionError", error.to_string())),
             };
-            let halves = match refusal.remedy() {
+            let remedy = match refusal.remedy() {
+                Remedy::SchemaOrRows if progress.rows_do_not_convert => Remedy::Divide,
+                remedy => remedy,
+            };
+            let halves = match remedy {
                 Remedy::Divide => {
                     progress.refused_inserts += 1;
                     if progress.refused_inserts > REFUSED_INSERTS_MAX {

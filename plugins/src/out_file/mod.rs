@@ -41,7 +41,9 @@ pub static PLUGIN: Descriptor = Descriptor {
         Param::new("recompress", ParamKind::Bool, "Compress anew what the buffer has compressed already")
             .default("false"),
         Param::new("symlink_path", ParamKind::String, "A link to the buffer file that is being filled"),
-        Param::new("symlink_path_use_relative", ParamKind::Bool, "Make the link relative").default("false"),
+        Param::new("symlink_path_use_relative", ParamKind::Bool, "Make the link relative")
+            .since("1.19")
+            .default("false"),
     ],
     sections: &[SectionSpec::FORMAT, INJECT],
     compat: &[Compat::Formatter, Compat::Buffer, Compat::Inject],

@@ -34,14 +34,15 @@ pub(super) static PARAMS: &[Param] = &[
         ParamKind::Time,
         "How long a chunk whose ack was not read waits for the server that may have it, before another gets it, which may \
          store it twice; 0: not at all, like Fluentd",
-    )
+    ).own()
     .default("1h"),
     Param::new(
         "read_interval_msec",
         ParamKind::Integer,
-        "Milliseconds between two looks at a socket in Fluentd; accepted, nothing waits here",
+        "Milliseconds between two looks at a socket in Fluentd",
     )
-    .default("50"),
+    .default("50")
+    .status(Status::WithoutEffect("an ack is read as soon as it comes")),
     Param::new("read_length", ParamKind::Size, "Bytes that are read at once from a server").default("512"),
     Param::new("expire_dns_cache", ParamKind::Time, "How long an address is used before the name is looked up again; 0: once; not set: until the server is lost"),
     Param::new("dns_round_robin", ParamKind::Bool, "Take a random one of a name's addresses").default("false"),
@@ -62,14 +63,16 @@ pub(super) static PARAMS: &[Param] = &[
     Param::new("keepalive", ParamKind::Bool, "Use connections for more than one chunk").default("false"),
     Param::new("keepalive_timeout", ParamKind::Time, "How long an idle connection is kept; for ever if not set"),
     Param::new("tls_version", ParamKind::Enum(TLS_VERSIONS), "The one TLS version to speak; 1.2 and 1.3 if not set"),
-    Param::new("tls_ciphers", ParamKind::String, "OpenSSL cipher list; accepted, but the suites are always rustls's"),
+    Param::new("tls_ciphers", ParamKind::String, "OpenSSL cipher list")
+        .status(Status::WithoutEffect("the suites are always those of rustls: ECDHE with AES-GCM or ChaCha20")),
     Param::new("tls_insecure_mode", ParamKind::Bool, "Accept any certificate").default("false"),
     Param::new(
         "tls_allow_self_signed_cert",
         ParamKind::Bool,
-        "Self-signed certificates are accepted when they are listed in tls_cert_path, with this or without it",
+        "Whether servers may show certificates that they signed themselves",
     )
-    .default("false"),
+    .default("false")
+    .status(Status::WithoutEffect("one that tls_cert_path lists is accepted, with this or without it")),
     Param::new("tls_verify_hostname", ParamKind::Bool, "The certificate must name the server").default("true"),
     Param::new("tls_ca_cert_path", ParamKind::Array, "CAs, or servers' own certificates, that are trusted"),
     Param::new("tls_cert_path", ParamKind::Array, "The same; wins over tls_ca_cert_path"),
@@ -78,7 +81,9 @@ pub(super) static PARAMS: &[Param] = &[
     Param::new("tls_client_private_key_passphrase", ParamKind::String, "Passphrase of the key").secret(),
     Param::new("tls_cert_thumbprint", ParamKind::String, "For Windows only").secret(),
     Param::new("tls_cert_logical_store_name", ParamKind::String, "For Windows only"),
-    Param::new("tls_cert_use_enterprise_store", ParamKind::Bool, "For Windows only").default("true"),
+    Param::new("tls_cert_use_enterprise_store", ParamKind::Bool, "Which of Windows's certificate stores is used")
+        .default("true")
+        .status(Status::WithoutEffect("it is for Windows only")),
     Param::new("port", ParamKind::Integer, "Port of the only server in old configurations")
         .status(Status::Removed("User <server> section instead.")),
     Param::new("host", ParamKind::String, "Host of the only server in old configurations")
@@ -359,12 +364,6 @@ fn tls(params: &Params, context: &BuildContext<'_>) -> Result<Option<TlsClient>,
     }
     if params.word("transport") != Some("tls") {
         return Ok(None);
-    }
-    if params.is_set("tls_ciphers") {
-        log_warn!(
-            context.log,
-            "'tls_ciphers' has no effect: TLS is rustls, which has only modern suites (ECDHE with AES-GCM or ChaCha20)"
-        );
     }
     let insecure = params.bool("tls_insecure_mode");
     if insecure {

@@ -10,7 +10,7 @@ use logweir_engine::log_debug;
 use logweir_engine::msgpack::{write_bin, write_i64, write_map_len, write_str};
 use logweir_engine::plugin::{
     Build, BuildContext, Descriptor, Kind, Multiline, Param, ParamKind, ParseFailure, ParseOutput, Parser,
-    SectionSpec,
+    SectionSpec, Status,
 };
 use logweir_engine::regexp::Regexp;
 use std::path::Path;
@@ -67,7 +67,8 @@ const PARAMS: [Param; 18] = Param::join(
             ParamKind::Enum(&["legacy", "ecs-v1"]),
             "Which names the fields of the patterns that are there have: those of old, or those of the Elastic Common Schema",
         )
-        .default("legacy"),
+        .default("legacy")
+        .status(Status::WithoutEffect("there is one series; custom_pattern_path takes files of another one")),
     ],
 );
 

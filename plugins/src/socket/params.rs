@@ -16,12 +16,10 @@ pub(crate) const SOURCE_PARAMS: [Param; 3] = [
 ];
 
 /// `blocking_timeout` of all inputs that listen.
-pub(crate) const BLOCKING_TIMEOUT: Param = Param::new(
-    "blocking_timeout",
-    ParamKind::Time,
-    "Tick of Fluentd's event loop; accepted, but nothing ticks here",
-)
-.default("0.5");
+pub(crate) const BLOCKING_TIMEOUT: Param =
+    Param::new("blocking_timeout", ParamKind::Time, "Tick of Fluentd's event loop")
+        .default("0.5")
+        .status(Status::WithoutEffect("nothing ticks here"));
 
 /// `message_length_limit`, if it is set.
 pub(crate) fn message_length_limit(params: &Params) -> Result<Option<usize>, Diagnostic> {

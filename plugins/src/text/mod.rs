@@ -23,7 +23,7 @@ pub(crate) use encoding::encoding_named;
 pub(crate) use fields::Fields;
 pub(crate) use last::set_in_last;
 pub(crate) use newline::{ADD_NEWLINE, NEWLINE, Newline};
-pub(crate) use params::{Defaults, format_params, parse_params};
+pub(crate) use params::{Defaults, format_params, parse_params, timed_format_params};
 pub(crate) use record::{fields, json_error};
 pub(crate) use refusal::refused_expression;
 pub(crate) use settings::ParseSettings;

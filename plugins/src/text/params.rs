@@ -1,6 +1,6 @@
 //! The parameters that every `<parse>` and every `<format>` section takes.
 
-use logweir_engine::plugin::{Param, ParamKind};
+use logweir_engine::plugin::{Param, ParamKind, Status};
 use logweir_engine::time::{TIME_PARAMS, TIME_TYPES};
 
 /// What a parser changes in the defaults of the parameters that all parsers take.
@@ -53,12 +53,22 @@ pub(crate) const fn parse_params(defaults: Defaults) -> [Param; PARSE_OWN + TIME
     params
 }
 
-/// The parameters that every `<format>` section takes.
+/// The parameters that every `<format>` section takes, for formats that write a time.
+pub(crate) const fn timed_format_params() -> [Param; 1 + TIME] {
+    let own =
+        [Param::new("time_type", ParamKind::Enum(TIME_TYPES), "How times are written").default("string")];
+    Param::join(own, TIME_PARAMS)
+}
+
+/// The same for formats that write none.
 pub(crate) const fn format_params() -> [Param; 1 + TIME] {
-    Param::join(
-        [Param::new("time_type", ParamKind::Enum(TIME_TYPES), "How times are written").default("string")],
-        TIME_PARAMS,
-    )
+    let mut params = timed_format_params();
+    let mut n = 0;
+    while n < params.len() {
+        params[n] = params[n].status(Status::WithoutEffect("this format writes no time, in Fluentd neither"));
+        n += 1;
+    }
+    params
 }
 
 const fn optional(param: Param, default: Option<&'static str>) -> Param {

@@ -201,6 +201,7 @@ fn notes(param: &Param) -> Vec<(&'static str, String)> {
         Status::Active => {}
         Status::Deprecated(why) => notes.push(("Deprecated", why.to_owned())),
         Status::Removed(why) => notes.push(("Obsoleted", why.to_owned())),
+        Status::WithoutEffect(why) => notes.push(("Without effect", why.to_owned())),
     }
     notes
 }
@@ -226,6 +227,7 @@ fn object(params: &[Param], sections: &[SectionSpec]) -> Map<String, Json> {
                 Status::Active => {}
                 Status::Deprecated(why) => drop(about.insert("deprecated".to_owned(), why.into())),
                 Status::Removed(why) => drop(about.insert("obsoleted".to_owned(), why.into())),
+                Status::WithoutEffect(why) => drop(about.insert("without_effect".to_owned(), why.into())),
             }
         }
         out.insert(param.name.to_owned(), about);

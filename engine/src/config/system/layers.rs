@@ -5,7 +5,8 @@ use crate::config::value::Value;
 use crate::config::{Diagnostic, Diagnostics, Params};
 use crate::plugin::{DefaultValue, Param};
 use config::{Config, ConfigError, Map, Source, Value as Setting, ValueKind};
-use std::collections::BTreeMap;
+use std::cell::RefCell;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// What the command line says about settings.
 #[derive(Clone, Debug, Default)]
@@ -134,6 +135,8 @@ fn all_params() -> impl Iterator<Item = (String, &'static Param)> {
 /// The settings that hold, and where each comes from.
 pub(super) struct Layers {
     config: Config,
+    /// The names that were asked for.
+    asked: RefCell<BTreeSet<String>>,
 }
 
 impl Layers {
@@ -154,23 +157,41 @@ impl Layers {
             diagnostics.push(Diagnostic::error(format!("the settings cannot be combined: {error}")));
             Config::default()
         });
-        Self { config }
+        Self { config, asked: RefCell::default() }
     }
 
     pub(super) fn text(&self, name: &str) -> Option<String> {
-        self.config.get_string(name).ok()
+        self.asked(name).get_string(name).ok()
     }
 
     pub(super) fn bool(&self, name: &str) -> bool {
-        self.config.get_bool(name).unwrap_or(false)
+        self.opt_bool(name).unwrap_or(false)
+    }
+
+    pub(super) fn opt_bool(&self, name: &str) -> Option<bool> {
+        self.asked(name).get_bool(name).ok()
     }
 
     pub(super) fn int(&self, name: &str) -> Option<i64> {
-        self.config.get_int(name).ok()
+        self.asked(name).get_int(name).ok()
     }
 
     pub(super) fn time(&self, name: &str) -> Option<std::time::Duration> {
-        self.config.get_float(name).ok().map(crate::config::value::duration)
+        self.asked(name).get_float(name).ok().map(crate::config::value::duration)
+    }
+
+    fn asked(&self, name: &str) -> &Config {
+        self.asked.borrow_mut().insert(name.to_owned());
+        &self.config
+    }
+
+    /// Settings that have an effect, and that nobody has asked for.
+    #[cfg(test)]
+    pub(super) fn never_asked(&self) -> Vec<String> {
+        let asked = self.asked.borrow();
+        let live = all_params()
+            .filter(|(_, param)| !matches!(param.status, crate::plugin::Status::WithoutEffect(_)));
+        live.map(|(name, _)| name).filter(|name| !asked.contains(name)).collect()
     }
 
     /// Where each setting comes from: `default`, `FILE:LINE:COLUMN`, an environment variable or an option.

@@ -14,7 +14,8 @@ use std::collections::BTreeMap;
 use std::ops::RangeInclusive;
 use std::path::PathBuf;
 use std::time::Duration;
-use table::{SYSTEM, WITHOUT_EFFECT};
+use table::SECTIONS_WITHOUT_EFFECT;
+pub use table::SYSTEM;
 
 /// Process-wide settings. Each comes from the first of these that has it: the command line, the environment
 /// (`LOGWEIR_NAME`, `LOGWEIR_LOG_NAME` for those of `<log>`), `<system>`, Fluentd's default.
@@ -24,14 +25,10 @@ pub struct System {
     pub workers: u32,
     /// The worker that a plugin takes itself for: the first of its `<worker N-M>`, 0 outside of one.
     pub worker_id: u32,
-    /// Wait before a worker that ended is started again.
-    pub restart_worker_interval: Duration,
     /// Base of `worker0/<@id>/...` for buffers, storage and backup.
     pub root_dir: Option<PathBuf>,
     /// Least level that is logged.
     pub log_level: Level,
-    /// Whether a stack trace that equals the one before is left out.
-    pub suppress_repeated_stacktrace: bool,
     /// For how long a message that repeats the one before is dropped.
     pub ignore_repeated_log_interval: Option<Duration>,
     /// For how long a message that was printed before is dropped.
@@ -54,8 +51,6 @@ pub struct System {
     pub strict_config_value: bool,
     /// Whether times and timestamps of MessagePack's own extension are understood.
     pub enable_msgpack_time_support: bool,
-    /// Whether sockets are not shared between workers.
-    pub disable_shared_socket: bool,
     /// Whether only inputs are started, until SIGWINCH; what they take waits in a buffer.
     pub with_source_only: bool,
     /// What `<source_only_buffer>` sets, in configuration spelling.
@@ -64,8 +59,8 @@ pub struct System {
     pub enable_input_metrics: bool,
     /// Whether the sizes of events are counted.
     pub enable_size_metrics: bool,
-    /// Of no effect here: there is no Ruby to compile.
-    pub enable_jit: bool,
+    /// The version of Fluentd that is followed where two differ.
+    pub follows: FluentdVersion,
     /// Mode of files that are created.
     pub file_permission: Option<u32>,
     /// Mode of folders that are created.
@@ -107,6 +102,15 @@ pub struct LogSection {
     pub rotate_age: Option<RotateAge>,
     /// Bytes at which the log file is rotated.
     pub rotate_size: Option<u64>,
+}
+
+/// A version of Fluentd that can be followed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+#[allow(missing_docs)]
+pub enum FluentdVersion {
+    #[default]
+    V1_16,
+    V1_19,
 }
 
 /// When a log file is rotated, or how many old ones are kept.
@@ -187,13 +191,15 @@ impl System {
         let log_level = layers.text("log_level").and_then(|text| Level::parse(&text));
         let is_json = layers.text("log.format").as_deref() == Some("json");
         let time_format = layers.text("log.time_format");
+        let follows = match layers.text("fluentd_compat").as_deref() {
+            Some("1.19") => FluentdVersion::V1_19,
+            _ => FluentdVersion::V1_16,
+        };
         Self {
             workers: u32::try_from(workers).unwrap_or(u32::MAX),
             worker_id: 0,
-            restart_worker_interval: layers.time("restart_worker_interval").unwrap_or_default(),
             root_dir: layers.text("root_dir").map(PathBuf::from),
             log_level: log_level.unwrap_or(Level::Info),
-            suppress_repeated_stacktrace: layers.bool("suppress_repeated_stacktrace"),
             ignore_repeated_log_interval: layers.time("ignore_repeated_log_interval"),
             ignore_same_log_interval: layers.time("ignore_same_log_interval"),
             emit_error_log_interval: layers.time("emit_error_log_interval"),
@@ -205,12 +211,13 @@ impl System {
             process_name: layers.text("process_name"),
             strict_config_value: layers.bool("strict_config_value"),
             enable_msgpack_time_support: layers.bool("enable_msgpack_time_support"),
-            disable_shared_socket: layers.bool("disable_shared_socket"),
             with_source_only: layers.bool("with_source_only"),
             source_only_buffer: Vec::new(),
-            enable_input_metrics: layers.bool("enable_input_metrics"),
+            enable_input_metrics: layers
+                .opt_bool("enable_input_metrics")
+                .unwrap_or(follows >= FluentdVersion::V1_19),
             enable_size_metrics: layers.bool("enable_size_metrics"),
-            enable_jit: layers.bool("enable_jit"),
+            follows,
             file_permission: layers.text("file_permission").map(|text| mode(&text)),
             dir_permission: layers.text("dir_permission").map(|text| mode(&text)),
             log: LogSection {
@@ -242,13 +249,10 @@ fn checked(
     let mut checker = Checker::new(&registry, &session);
     let params = checker.section(element, &SYSTEM);
     diagnostics.extend(checker.finish());
-    let of_log = element.sections("log").flat_map(|log| &log.attrs);
-    let attrs = element.attrs.iter().chain(of_log).map(|attr| (attr.name.as_str(), &attr.name_span));
-    let sections = element.elements.iter().map(|inner| (inner.name.as_str(), &inner.span));
-    for (name, span) in attrs.chain(sections) {
-        if let Some((_, why)) = WITHOUT_EFFECT.iter().find(|(known, _)| *known == name) {
-            diagnostics
-                .push(Diagnostic::warning(format!("'{name}' has no effect in Logweir: {why}")).at(span));
+    for inner in &element.elements {
+        if let Some((name, why)) = SECTIONS_WITHOUT_EFFECT.iter().find(|(known, _)| *known == inner.name) {
+            let warning = Diagnostic::warning(format!("<{name}> has no effect in Logweir: {why}"));
+            diagnostics.push(warning.at(&inner.span));
         }
     }
     params
@@ -293,10 +297,8 @@ impl Default for System {
         Self {
             workers: 1,
             worker_id: 0,
-            restart_worker_interval: Duration::ZERO,
             root_dir: None,
             log_level: Level::Info,
-            suppress_repeated_stacktrace: true,
             ignore_repeated_log_interval: None,
             ignore_same_log_interval: None,
             emit_error_log_interval: None,
@@ -308,12 +310,11 @@ impl Default for System {
             process_name: None,
             strict_config_value: false,
             enable_msgpack_time_support: false,
-            disable_shared_socket: false,
             with_source_only: false,
             source_only_buffer: Vec::new(),
             enable_input_metrics: false,
             enable_size_metrics: false,
-            enable_jit: false,
+            follows: FluentdVersion::V1_16,
             file_permission: None,
             dir_permission: None,
             log: LogSection::default(),
@@ -403,6 +404,30 @@ mod tests {
         let (system, _) = load(text, &environment, &overrides);
         assert_eq!(system.log_level, Level::Debug);
         assert_eq!(system.origins.get("log_level").map(String::as_str), Some("-v"));
+    }
+
+    #[test]
+    fn a_later_fluentd_has_other_defaults() {
+        let follows = |text: &str| {
+            let (system, diagnostics) = load(text, &[], &Overrides::new());
+            assert!(diagnostics.is_empty(), "{}", diagnostics.render(false));
+            (system.follows, system.enable_input_metrics)
+        };
+        assert_eq!(follows(""), (FluentdVersion::V1_16, false));
+        assert_eq!(follows("<system>\nfluentd_compat 1.19\n</system>"), (FluentdVersion::V1_19, true));
+        let both = "<system>\nfluentd_compat 1.19\nenable_input_metrics false\n</system>";
+        assert_eq!(follows(both), (FluentdVersion::V1_19, false));
+    }
+
+    /// What is declared is asked for; what is asked for is used, which `tests/whole/tables.rs` looks at.
+    #[test]
+    fn every_setting_is_asked_for() {
+        let (_, diagnostics) = load("", &[], &Overrides::new());
+        assert!(diagnostics.is_empty());
+        let layers = Layers::new(None, &|_| None, &Overrides::new(), &mut Diagnostics::new());
+        System::from_layers(&layers, &mut Diagnostics::new());
+        // The files of config_include_dir are read before there are settings.
+        assert_eq!(layers.never_asked(), ["config_include_dir"]);
     }
 
     #[test]

@@ -1,9 +1,9 @@
 //! The parameters of `<system>` (Fluentd's system_config.rb).
 
-use crate::plugin::{Param, ParamKind, SectionSpec};
+use crate::plugin::{Param, ParamKind, SectionSpec, Status};
 
 /// `<system>`
-pub(super) static SYSTEM: SectionSpec = SectionSpec {
+pub const SYSTEM: SectionSpec = SectionSpec {
     params: PARAMS,
     sections: &[LOG, METRICS, COUNTER_SERVER, COUNTER_CLIENT, SOURCE_ONLY_BUFFER],
     ..SectionSpec::new("system", "Process-wide settings")
@@ -11,15 +11,17 @@ pub(super) static SYSTEM: SectionSpec = SectionSpec {
 
 const LEVELS: &[&str] = &["trace", "debug", "info", "warn", "error", "fatal"];
 
-const PARAMS: &[Param] = &[
+static PARAMS: &[Param] = &[
     Param::new("workers", ParamKind::Integer, "Worker processes that the configuration is written for")
         .default("1"),
     Param::new("restart_worker_interval", ParamKind::Time, "Wait before a worker is started again")
-        .default("0"),
+        .default("0")
+        .status(Status::WithoutEffect("there are no worker processes that could end by themselves")),
     Param::new("root_dir", ParamKind::String, "Base folder of buffers, storage and backup"),
     Param::new("log_level", ParamKind::Enum(LEVELS), "Least level that is logged").default("info"),
     Param::new("suppress_repeated_stacktrace", ParamKind::Bool, "Leave out repeated stack traces")
-        .default("true"),
+        .default("true")
+        .status(Status::WithoutEffect("no stack traces are logged")),
     Param::new("ignore_repeated_log_interval", ParamKind::Time, "How long a repeated line is dropped"),
     Param::new(
         "ignore_same_log_interval",
@@ -36,26 +38,46 @@ const PARAMS: &[Param] = &[
         ParamKind::Bool,
         "Start inputs only, and keep what they take in <source_only_buffer> until SIGWINCH",
     )
+    .since("1.18")
     .default("false"),
     Param::new("rpc_endpoint", ParamKind::String, "host:port of the RPC server"),
     Param::new("enable_get_dump", ParamKind::Bool, "Serve the configuration by RPC").default("false"),
     Param::new("process_name", ParamKind::String, "Name in the process list"),
     Param::new("strict_config_value", ParamKind::Bool, "Refuse values that are not wholly of their type")
         .default("false"),
-    Param::new("enable_msgpack_time_support", ParamKind::Bool, "Ruby's own times in MessagePack")
-        .default("false"),
+    Param::new(
+        "enable_msgpack_time_support",
+        ParamKind::Bool,
+        "Take MessagePack's own timestamps (ext -1) for times",
+    )
+    .default("false"),
     Param::new("disable_shared_socket", ParamKind::Bool, "Do not share sockets between workers")
-        .default("false"),
-    Param::new("enable_input_metrics", ParamKind::Bool, "Count what inputs emit").default("false"),
+        .default("false")
+        .status(Status::WithoutEffect("there is one process, with its own sockets")),
+    Param::new(
+        "enable_input_metrics",
+        ParamKind::Bool,
+        "Count what inputs emit; default: false, with fluentd_compat 1.19 true",
+    ),
     Param::new("enable_size_metrics", ParamKind::Bool, "Count the sizes of events").default("false"),
-    Param::new("enable_jit", ParamKind::Bool, "Compile Ruby").default("false"),
+    Param::new("enable_jit", ParamKind::Bool, "Compile Ruby")
+        .default("false")
+        .status(Status::WithoutEffect("there is no Ruby to compile")),
+    Param::new(
+        "fluentd_compat",
+        ParamKind::Enum(&["1.16", "1.19"]),
+        "The version of Fluentd that is followed where two differ",
+    )
+    .default("1.16")
+    .own(),
     Param::new("file_permission", ParamKind::String, "Mode of created files, octal"),
     Param::new("dir_permission", ParamKind::String, "Mode of created folders, octal"),
     Param::new(
         "config_include_dir",
         ParamKind::String,
         "Folder whose .conf, .yaml and .yml files are read behind the main file",
-    ),
+    )
+    .since("1.19"),
 ];
 
 const LOG: SectionSpec = SectionSpec {
@@ -67,7 +89,9 @@ const LOG: SectionSpec = SectionSpec {
         Param::new("rotate_age", ParamKind::String, "daily, weekly, monthly, or how many old files are kept"),
         Param::new("rotate_size", ParamKind::Size, "Size at which the log file is rotated"),
         Param::new("forced_stacktrace_level", ParamKind::Enum(STACKTRACE_LEVELS), "Level of stack traces")
-            .default("none"),
+            .since("1.19")
+            .default("none")
+            .status(Status::WithoutEffect("no stack traces are logged")),
     ],
     ..SectionSpec::new("log", "Logweir's own log")
 };
@@ -126,14 +150,8 @@ const COUNTER_CLIENT: SectionSpec = SectionSpec {
     ..SectionSpec::new("counter_client", "Fluentd's counter client")
 };
 
-/// `(parameter or section, why)`: what is understood and has no effect, so that setting it deserves a word.
-pub(super) const WITHOUT_EFFECT: &[(&str, &str)] = &[
-    ("enable_jit", "there is no Ruby to compile"),
-    ("enable_msgpack_time_support", "there are no Ruby times"),
-    ("disable_shared_socket", "there is one process, with its own sockets"),
-    ("restart_worker_interval", "there are no worker processes that could end by themselves"),
-    ("suppress_repeated_stacktrace", "no stack traces are logged"),
-    ("forced_stacktrace_level", "no stack traces are logged"),
+/// `(section, why)`: what is understood and has no effect, so that writing it deserves a word.
+pub(super) const SECTIONS_WITHOUT_EFFECT: &[(&str, &str)] = &[
     ("counter_server", "no plugin of Logweir counts by it"),
     ("counter_client", "no plugin of Logweir counts by it"),
 ];

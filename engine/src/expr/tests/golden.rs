@@ -50,6 +50,11 @@ fn times() {
 }
 
 #[test]
+fn shapes() {
+    check(include_str!("golden/shapes.golden"));
+}
+
+#[test]
 fn library() {
     check(include_str!("golden/library.golden"));
 }

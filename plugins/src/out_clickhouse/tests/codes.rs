@@ -6,6 +6,7 @@
 //! | [`Mend`](Action::Mend) | the same, without a limit, and the message says what is to be done |
 //! | [`Describe`](Action::Describe) | the table's columns are read anew; if they are others, it is encoded anew and sent at once, else it waits |
 //! | [`Divide`](Action::Divide) | it is divided until the rows are found that the server refuses: these go to `@ERROR` |
+//! | [`DescribeOrDivide`](Action::DescribeOrDivide) | the table's columns are read anew; if they are others, it is encoded anew, else it is divided |
 
 use super::misbehaving::{Answer, Scripted, described, parameter, rows};
 use super::plugin::{chunk, plugin};
@@ -21,9 +22,10 @@ enum Action {
     Mend,
     Describe,
     Divide,
+    DescribeOrDivide,
 }
 
-use Action::{Describe, Divide, Mend, Wait};
+use Action::{Describe, DescribeOrDivide, Divide, Mend, Wait};
 
 /// 252 and 115 have tests of their own: what they ask for depends on the text.
 const CODES: &[(Action, &[(u32, &str)])] = &[
@@ -86,14 +88,16 @@ const CODES: &[(Action, &[(u32, &str)])] = &[
             (8, "THERE_IS_NO_COLUMN"),
             (10, "NOT_FOUND_COLUMN_IN_BLOCK"),
             (16, "NO_SUCH_COLUMN_IN_TABLE"),
+            (36, "BAD_ARGUMENTS"),
             (44, "ILLEGAL_COLUMN"),
             (47, "UNKNOWN_IDENTIFIER"),
             (50, "UNKNOWN_TYPE"),
             (53, "TYPE_MISMATCH"),
-            (70, "CANNOT_CONVERT_TYPE"),
             (122, "INCOMPATIBLE_COLUMNS"),
         ],
     ),
+    // The table is not as it was, or rows hold what it cannot convert.
+    (DescribeOrDivide, &[(70, "CANNOT_CONVERT_TYPE")]),
     // Rows that the server does not take, although each column holds them.
     (
         Divide,
@@ -101,7 +105,6 @@ const CODES: &[(Action, &[(u32, &str)])] = &[
             (6, "CANNOT_PARSE_TEXT"),
             (27, "CANNOT_PARSE_INPUT_ASSERTION_FAILED"),
             (33, "CANNOT_READ_ALL_DATA"),
-            (36, "BAD_ARGUMENTS"),
             (38, "CANNOT_PARSE_DATE"),
             (41, "CANNOT_PARSE_DATETIME"),
             (43, "ILLEGAL_TYPE_OF_ARGUMENT"),
@@ -149,7 +152,11 @@ async fn each_code_has_its_action() {
                         is_described_anew(answer.clone(), true).await;
                         is_described_anew(answer, false).await;
                     }
-                    Divide => is_divided(answer).await,
+                    Divide => is_divided(answer, 1).await,
+                    DescribeOrDivide => {
+                        is_described_anew(answer.clone(), true).await;
+                        is_divided(answer, 2).await;
+                    }
                 }
             }
         }
@@ -233,9 +240,13 @@ async fn is_described_anew(answer: Answer, has_changed: bool) {
     }
 }
 
-async fn is_divided(answer: Answer) {
+/// `descriptions`: how often the table is described before.
+async fn is_divided(answer: Answer, descriptions: u64) {
     let said = format!("{answer:?}");
+    let described_times = Arc::new(AtomicU64::new(0));
+    let times = Arc::clone(&described_times);
     let server = Scripted::start(move |query, body| {
+        times.fetch_add(u64::from(query.contains("system.columns")), Ordering::Relaxed);
         let is_refused = || rows(body).iter().any(|(n, _)| *n == 3);
         described(query).unwrap_or_else(|| if is_refused() { answer.clone() } else { (200, String::new()) })
     });
@@ -251,4 +262,5 @@ async fn is_divided(answer: Answer) {
     let mut taken: Vec<u32> = taken.flatten().map(|(n, _)| n).collect();
     taken.sort_unstable();
     assert_eq!(taken, [0, 1, 2, 4, 5], "{said}");
+    assert_eq!(described_times.load(Ordering::Relaxed), descriptions, "{said}");
 }
