@@ -2,7 +2,7 @@
 
 use super::batch::Ends;
 use super::buffer::{Shared, State};
-use super::chunk::{Content, NewFrame};
+use super::chunk::{Content, NewFrame, NotWritten};
 use super::file::FileContent;
 use super::file::open::{Crowd, crowd};
 use super::file::origin::Mark;
@@ -13,6 +13,7 @@ use crate::fault;
 use crate::msgpack::Entries;
 use bytes::Bytes;
 use std::io;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -132,9 +133,11 @@ pub(super) fn append(
 /// Lets the input wait for append `sequence`, if there is anything to wait for.
 fn promise(shared: &Shared, state: &mut State, receipt: &mut Receipt, sequence: u64, now: Duration) {
     let synced = shared.store.as_ref().is_some_and(FileStore::is_synced);
-    if !synced {
+    if !synced && state.commits.taken_back.is_empty() {
         state.commits.durable = state.sequence;
         state.marks.settle(state.commits.durable);
+    } else if !synced {
+        state.commits.want(state.sequence);
     } else if sequence > state.commits.durable && receipt.wants_commit() {
         match receipt.is_patient() {
             true => state.commits.want_soon(sequence, now),
@@ -280,12 +283,16 @@ fn write(
 ) -> io::Result<Appended> {
     let parts = u16::try_from(placed.len())
         .map_err(|_| io::Error::new(io::ErrorKind::InvalidInput, "an emit for more than 65535 chunks"))?;
+    if state.commits.taken_back.is_full() {
+        return Err(io::Error::other("the device has failed many times, and what it left is not put right yet"));
+    }
     // A sequence is used up even if the append fails: what was written under it may still turn up after a crash.
     state.sequence += 1;
     let (sequence, durable, at) = (state.sequence, state.commits.durable, seconds(shared));
     let mut written = Vec::with_capacity(placed.len());
     for (part, placed) in (0..parts).zip(placed) {
-        let frame = NewFrame { body: &placed.body, mark, sequence, part, parts, at, durable };
+        let taken_back = &state.commits.taken_back;
+        let frame = NewFrame { body: &placed.body, mark, sequence, part, parts, at, durable, taken_back };
         match placed.write(shared, &frame) {
             Ok(one) => {
                 written.push(one);
@@ -293,13 +300,15 @@ fn write(
                     fault!("part-written");
                 }
             }
-            Err(error) => {
-                if let Target::Staged(chunk) = &placed.target
-                    && chunk.file().is_some_and(FileContent::is_poisoned)
-                {
-                    state.commits.failed.push(Arc::clone(chunk));
+            Err(NotWritten { error, left }) => {
+                if let Some(store) = &shared.store {
+                    state.commits.take_back(sequence);
+                    left.into_iter().for_each(|path| remove(store, state, path));
+                    if let Target::Staged(chunk) = &placed.target {
+                        mend(state, chunk, sequence);
+                    }
                 }
-                take_back(state, written);
+                take_back(shared, state, written, sequence);
                 return Err(error);
             }
         }
@@ -364,7 +373,7 @@ struct Written {
 }
 
 impl Placed<'_> {
-    fn write(&self, shared: &Shared, frame: &NewFrame<'_>) -> io::Result<Written> {
+    fn write(&self, shared: &Shared, frame: &NewFrame<'_>) -> Result<Written, NotWritten> {
         let (chunk, is_new) = match &self.target {
             Target::New(metadata) => (Arc::new(shared.new_chunk(metadata, frame)?), true),
             Target::Staged(chunk) => {
@@ -372,7 +381,7 @@ impl Placed<'_> {
                     Content::Memory(content) => content.push(self.body.clone()),
                     Content::File(content) => content.append(frame)?,
                     Content::Fluentd(_) => {
-                        return Err(io::Error::other("a chunk of Fluentd's is never appended to"));
+                        return Err(io::Error::other("a chunk of Fluentd's is never appended to").into());
                     }
                 }
                 (Arc::clone(chunk), false)
@@ -382,24 +391,37 @@ impl Placed<'_> {
     }
 }
 
-/// Undoes the parts of an append of which another part could not be written.
-fn take_back(state: &mut State, written: Vec<Written>) {
+/// Undoes the parts of append `sequence`, of which another part could not be written.
+fn take_back(shared: &Shared, state: &mut State, written: Vec<Written>, sequence: u64) {
     for Written { chunk, is_new, .. } in written.into_iter().rev() {
         match chunk.content() {
             Content::Memory(content) => content.pop(),
             Content::File(content) => {
                 content.undo();
-                // The cut must be durable before later appends are declared so: until then recovery would find a part of
-                // an incomplete append and drop it, afterwards it would take it for a part of a complete one.
-                state.commits.wrote(&chunk, 0);
-                if is_new {
-                    // An empty chunk file that stays is removed at the next start.
-                    let _ = content.remove();
-                    state.commits.removed(&chunk);
+                match (&shared.store, chunk.path()) {
+                    (Some(store), Some(path)) if is_new => remove(store, state, path),
+                    _ => mend(state, &chunk, sequence),
                 }
             }
             Content::Fluentd(_) => {}
         }
+    }
+}
+
+/// Removes the file of an append that failed. An empty chunk file that stays is removed at the next start.
+fn remove(store: &FileStore, state: &mut State, path: PathBuf) {
+    // Not there is as good; what cannot be removed is tried again.
+    let _ = store.fs().remove(&path);
+    state.commits.unwanted(path);
+}
+
+/// A frame of append `sequence` was cut off from `chunk`, or could not be. The chunk is not delivered before it is on the device
+/// without: what was delivered with one content must not be found with another.
+fn mend(state: &mut State, chunk: &Arc<Chunk>, sequence: u64) {
+    chunk.wait_for(sequence);
+    match chunk.file().is_some_and(FileContent::is_poisoned) {
+        true => state.commits.failed.push(Arc::clone(chunk)),
+        false => state.commits.wrote(chunk, 0),
     }
 }
 

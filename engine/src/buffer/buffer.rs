@@ -1,7 +1,7 @@
 //! The buffer: which chunk is where.
 
 use super::append::{self, AppendError, Appended};
-use super::chunk::{Content, NewFrame};
+use super::chunk::{Content, NewFrame, NotWritten};
 use super::commit::{Commits, Progress, Round};
 use super::marks::Marks;
 use super::memory::MemoryContent;
@@ -395,7 +395,7 @@ impl Shared {
     }
 
     /// A new chunk that begins with `frame`.
-    pub(super) fn new_chunk(&self, metadata: &Metadata, frame: &NewFrame<'_>) -> io::Result<Chunk> {
+    pub(super) fn new_chunk(&self, metadata: &Metadata, frame: &NewFrame<'_>) -> Result<Chunk, NotWritten> {
         match &self.store {
             Some(store) => store.create(metadata, frame),
             None => {

@@ -6,6 +6,7 @@ use super::file::origin::Mark;
 use super::fluentd::FluentdContent;
 use super::memory::MemoryContent;
 use super::settings::Compressions;
+use super::taken_back::TakenBack;
 use super::{BodyReader, ChunkId, Compression, Metadata, compress};
 use crate::fault;
 use crate::io::Timestamp;
@@ -385,6 +386,19 @@ pub(super) enum Content {
     Fluentd(FluentdContent),
 }
 
+/// A frame could not be written.
+pub(super) struct NotWritten {
+    pub(super) error: io::Error,
+    /// The file that was to begin with it; it may be there.
+    pub(super) left: Option<PathBuf>,
+}
+
+impl From<io::Error> for NotWritten {
+    fn from(error: io::Error) -> Self {
+        Self { error, left: None }
+    }
+}
+
 /// What is to be appended.
 pub(super) struct NewFrame<'a> {
     pub(super) body: &'a Body,
@@ -395,4 +409,5 @@ pub(super) struct NewFrame<'a> {
     /// Seconds since the epoch.
     pub(super) at: u32,
     pub(super) durable: u64,
+    pub(super) taken_back: &'a TakenBack,
 }

@@ -20,14 +20,16 @@
 //! the next time. Its frames are written once more, to another file that takes its place, and nothing is declared
 //! durable until that worked. Meanwhile the chunk is not appended to. If the kernel has given up some of its frames, it is
 //! found out which appends are not whole any more: what is left of those is taken out too, their marks are revoked and
-//! their inputs told, so that they are repeated, and no others. A directory whose sync failed is synced again, but only after each new
+//! their inputs told, so that they are repeated, and no others. What failed or was lost may be on the disk all the same, until
+//! the next declaration: frames written meanwhile say which appends those are ([`super::taken_back`]). A directory whose sync failed is synced again, but only after each new
 //! name in it was given once more.
 
 use super::Chunk;
 use super::buffer::{Shared, State};
-use super::file::FileContent;
+use super::file::{FileContent, gone};
 use super::patience::Patience;
 use super::store::FileStore;
+use super::taken_back::TakenBack;
 use crate::delivery::{Commit, CommitError};
 use crate::{fault, log_error};
 use std::collections::BTreeSet;
@@ -62,6 +64,10 @@ pub(super) struct Commits {
     pub(super) retired: Vec<Arc<Chunk>>,
     /// Chunks whose files cannot be synced any more and are to be written once more.
     pub(super) failed: Vec<Arc<Chunk>>,
+    /// Appends that failed or were lost, and of which something may be on the disk.
+    pub(super) taken_back: TakenBack,
+    /// Files that are not to be there, and could not be removed.
+    unremoved: Vec<PathBuf>,
     /// Appends that were lost: the device failed, and what the kernel had of them was gone. Numbers that no append has may
     /// be among them.
     pub(super) lost: Vec<RangeInclusive<u64>>,
@@ -120,6 +126,7 @@ pub(super) struct Work {
     dirs: BTreeSet<PathBuf>,
     retired: Vec<Arc<Chunk>>,
     failed: Vec<Arc<Chunk>>,
+    unremoved: Vec<PathBuf>,
 }
 
 impl Work {
@@ -148,6 +155,18 @@ impl Commits {
     /// The file of `chunk` was removed.
     pub(super) fn removed(&mut self, chunk: &Chunk) {
         self.dirs.extend(chunk.path().as_deref().and_then(Path::parent).map(Path::to_owned));
+    }
+
+    /// Append `sequence` failed: what may be on the disk of it must go before anything later is declared durable.
+    pub(super) fn take_back(&mut self, sequence: u64) {
+        self.taken_back.add(sequence..=sequence);
+        self.want(sequence);
+    }
+
+    /// A file of an append that failed is not to be there.
+    pub(super) fn unwanted(&mut self, path: PathBuf) {
+        self.dirs.extend(path.parent().map(Path::to_owned));
+        self.unremoved.push(path);
     }
 
     /// A directory could not be synced, and these chunks have new names in it: they get them once more.
@@ -200,7 +219,7 @@ impl Commits {
     pub(super) fn has_work(&self) -> bool {
         self.wanted > self.durable
             || self.unaccounted
-            || !(self.unqueued.is_empty() && self.nameless.is_empty())
+            || !(self.unqueued.is_empty() && self.nameless.is_empty() && self.unremoved.is_empty())
             || !(self.failed.is_empty() && self.dirs.is_empty())
             || self.retired.iter().any(|chunk| chunk.ready_after() <= self.durable)
     }
@@ -219,6 +238,7 @@ impl Commits {
         work.unnamed = std::mem::take(&mut self.unnamed);
         work.unqueued = std::mem::take(&mut self.unqueued);
         work.nameless = std::mem::take(&mut self.nameless);
+        work.unremoved = std::mem::take(&mut self.unremoved);
         work.dirs = std::mem::take(&mut self.dirs);
         let retired = std::mem::take(&mut self.retired);
         (work.retired, self.retired) =
@@ -291,6 +311,7 @@ impl Shared {
             state.commits.take(last)
         };
         let are_named = self.queue_again(&mut work) & self.name_again(&mut work);
+        let are_removed = self.remove_unwanted(store, &mut work);
         if store.is_synced() {
             if !work.dirty.is_empty() {
                 fault!("files-syncing");
@@ -301,8 +322,8 @@ impl Shared {
             }
         }
         // What is written to other files gets names that are synced in the next round.
-        let mut is_safe = are_named && work.failed.is_empty();
-        let mut is_done = are_named & self.rewrite(store, work.failed);
+        let mut is_safe = are_named && are_removed && work.failed.is_empty();
+        let mut is_done = are_named & are_removed & self.rewrite(store, work.failed);
         let is_accounted = self.account_for_losses();
         is_safe &= is_accounted && self.lock().commits.failed.is_empty();
         is_done &= is_accounted;
@@ -357,6 +378,24 @@ impl Shared {
                     self.lock().commits.nameless.push(chunk);
                 }
                 _ => work.named(chunk),
+            }
+        }
+        all
+    }
+
+    /// Removes files of appends that failed. `false` if one stays.
+    fn remove_unwanted(&self, store: &FileStore, work: &mut Work) -> bool {
+        let mut all = true;
+        for path in std::mem::take(&mut work.unremoved) {
+            if let Err(error) = gone(store.fs().remove(&path)) {
+                all = false;
+                log_error!(
+                    self.environment.log,
+                    "can't remove the file of an append that failed. retry in a second",
+                    path = path,
+                    error = error.to_string()
+                );
+                self.lock().commits.unwanted(path);
             }
         }
         all
@@ -440,6 +479,7 @@ impl Shared {
     fn declare(&self, target: u64) {
         let mut state = self.lock();
         state.commits.durable = target;
+        state.commits.taken_back.settle(target);
         state.marks.settle(target);
     }
 

@@ -66,6 +66,7 @@ impl Shared {
             lost.push(next..=state.sequence);
         }
         state.marks.revoke(&lost);
+        lost.iter().for_each(|lost| state.commits.taken_back.add(lost.clone()));
         state.commits.lost.extend(lost);
         state.commits.unaccounted = false;
         true

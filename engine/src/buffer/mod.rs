@@ -37,6 +37,7 @@ mod retire;
 mod settings;
 mod spans;
 mod store;
+mod taken_back;
 #[cfg(test)]
 mod tests;
 

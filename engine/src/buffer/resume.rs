@@ -6,7 +6,8 @@
 //!    one of Fluentd's ([`fluentd`]).
 //! 3. Files of ours are walked over ([`ours`]): records are counted, marks collected, damaged parts copied to the backup
 //!    directory. A damaged end is cut off; a chunk that is damaged elsewhere stays as it is, and is queued, not appended to.
-//! 4. Frames of an append of which parts are missing are voided: nobody was told that they were stored.
+//! 4. Frames of an append of which parts are missing are voided: nobody was told that they were stored. So are those of
+//!    appends of which others say that they were taken back.
 //! 5. Files without records are removed, the others synced: what is there may be acknowledged from now on.
 //! 6. Staged chunks are staged again unless they are full, damaged, or there is a later one with the same metadata; all
 //!    others are queued in the order of their last changes.
@@ -59,7 +60,7 @@ pub(super) fn resume(store: &FileStore, settings: &Settings) -> Result<State, Op
     for (path, name) in listed.into_iter().chain(also) {
         if let Err(error) = look(store, &mut ours, &mut found, &path, &name) {
             if is_of_the_process(&error) {
-                return Err(OpenError::Limit { path, error });
+                return Err(cannot_open(path, error));
             }
             ours.are_missing = true;
             log_error!(
@@ -71,12 +72,14 @@ pub(super) fn resume(store: &FileStore, settings: &Settings) -> Result<State, Op
         }
     }
     ours.drop_copies();
+    ours.void_taken_back().map_err(|(path, error)| cannot_open(path, error))?;
     ours.void_incomplete();
     ours.recover_marks(&mut state.marks, now);
     state.sequence = ours.last_sequence().max(store.environment.clock.now().0);
     let is_broken = ours.damaged.parts > 0 || found.iter().any(Option::is_none);
     state.damaged = ours.damaged;
     let known_durable = ours.known_complete();
+    let taken_back = std::mem::take(&mut ours.taken_back);
     let (chunks, failed) = ours.finish();
     let unsynced: Vec<_> = failed.iter().map(|found| Arc::clone(&found.chunk)).collect();
     let found = chunks.into_iter().chain(failed).chain(found.into_iter().flatten());
@@ -89,6 +92,7 @@ pub(super) fn resume(store: &FileStore, settings: &Settings) -> Result<State, Op
         // Nothing is taken or acknowledged before the first rounds have put this right.
         let last = state.sequence;
         state.commits.durable = known_durable;
+        state.commits.taken_back = taken_back;
         state.stage.values().chain(&state.queue).chain(&unsynced).for_each(|chunk| chunk.wait_for(last));
         state.commits.name_again(renamed);
         for chunk in unsynced {
@@ -103,6 +107,13 @@ pub(super) fn resume(store: &FileStore, settings: &Settings) -> Result<State, Op
         list_others(store, &state);
     }
     Ok(state)
+}
+
+fn cannot_open(path: PathBuf, error: io::Error) -> OpenError {
+    match is_of_the_process(&error) {
+        true => OpenError::Limit { path, error },
+        false => OpenError::Io { path, error },
+    }
 }
 
 /// Whether a file that cannot be opened is no worse than any other: the process or the machine is at a limit.

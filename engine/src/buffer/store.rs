@@ -1,6 +1,6 @@
 //! A file buffer's directory: new chunk files, the lock, the marks file, the backup of what is damaged.
 
-use super::chunk::{Content, NewFrame};
+use super::chunk::{Content, NewFrame, NotWritten};
 use super::file::FileContent;
 use super::file::header::Header;
 use super::marks::Snapshot;
@@ -78,14 +78,15 @@ impl FileStore {
     }
 
     /// A new chunk file with its first frame.
-    pub(super) fn create(&self, metadata: &Metadata, frame: &NewFrame<'_>) -> io::Result<Chunk> {
+    pub(super) fn create(&self, metadata: &Metadata, frame: &NewFrame<'_>) -> Result<Chunk, NotWritten> {
         let clock = &*self.environment.clock;
         let (id, created) = (ChunkId::generate(clock), clock.now());
         let path = self.settings.files.staged_path(id, &self.key(metadata));
         let formatted = self.formatted;
         let header = Header { id, created, formatted, deliveries: 0, metadata: metadata.clone() };
-        let content =
-            FileContent::create(self.fs(), path, self.settings.file_mode, &header, frame, self.is_synced())?;
+        let mode = self.settings.file_mode;
+        let content = FileContent::create(self.fs(), path.clone(), mode, &header, frame, self.is_synced())
+            .map_err(|error| NotWritten { error, left: Some(path) })?;
         Ok(Chunk::new(id, metadata.clone(), created, self.formatted, Content::File(content)))
     }
 

@@ -3,6 +3,7 @@
 use super::frame::{FrameHeader, body_crc};
 use super::header::{self, Header};
 use super::open::{Crowd, OpenFile, crowd};
+use super::origin;
 use super::scan::{Found, Rest, Scan, Walk};
 use crate::buffer::chunk::NewFrame;
 use crate::buffer::{Body, ChunkFiles, ChunkId, ChunkState};
@@ -43,7 +44,7 @@ struct Inner {
 }
 
 impl FileContent {
-    /// Creates the file and writes its header and first frame, in one write. After an error there is no file.
+    /// Creates the file and writes its header and first frame, in one write. After an error the caller removes what is there.
     pub(crate) fn create(
         fs: &Arc<dyn Fs>,
         path: PathBuf,
@@ -60,11 +61,7 @@ impl FileContent {
         fault!("chunk-created");
         fault!("chunk-header-written", file.write_at(&[IoSlice::new(&head[..start as usize])], 0));
         let len = head.len() as u64 + frame.body.bytes.len() as u64;
-        if let Err(error) = file.write_at(&[IoSlice::new(&head), IoSlice::new(&frame.body.bytes)], 0) {
-            // What could be left is a file without a whole frame, which the next start removes.
-            let _ = fs.remove(&path);
-            return Err(error);
-        }
+        file.write_at(&[IoSlice::new(&head), IoSlice::new(&frame.body.bytes)], 0)?;
         fault!("chunk-written");
         let inner = Inner {
             path,
@@ -147,8 +144,8 @@ impl FileContent {
         write(&first, 0)
     }
 
-    /// Appends a frame with one write. After an error the chunk is as before: what was written of the frame is cut off,
-    /// or, if even that fails, never read and never synced.
+    /// Appends a frame with one write. After an error the chunk is as before: what was written of the frame is cut off
+    /// (which is to be synced), or, if even that fails, never read and never synced.
     pub(crate) fn append(&self, frame: &NewFrame<'_>) -> io::Result<()> {
         let mut inner = self.lock();
         if inner.poisoned {
@@ -163,9 +160,8 @@ impl FileContent {
             file.write_at(&[IoSlice::new(&head), half], at)
         });
         if let Err(error) = file.write_at(&[IoSlice::new(&head), IoSlice::new(&frame.body.bytes)], at) {
-            if file.set_len(at).is_err() {
-                inner.poisoned = true;
-            }
+            inner.dirty = true;
+            inner.poisoned = file.set_len(at).is_err();
             return Err(error);
         }
         fault!("frame-written");
@@ -404,7 +400,8 @@ impl Found<'_> {
     }
 }
 
-fn gone(result: io::Result<()>) -> io::Result<()> {
+/// It is no error if what was to be removed is not there.
+pub(crate) fn gone(result: io::Result<()>) -> io::Result<()> {
     match result {
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
         result => result,
@@ -417,6 +414,7 @@ fn write_head(id: ChunkId, frame: &NewFrame<'_>, out: &mut Vec<u8>) -> io::Resul
     let body_bytes = u32::try_from(frame.body.bytes.len()).map_err(|_| too_large())?;
     let records = u32::try_from(frame.body.records).map_err(|_| too_large())?;
     let mut origin = smallvec::SmallVec::<[u8; 64]>::new();
+    origin::write_taken_back(frame.taken_back, &mut origin);
     if let Some(mark) = frame.mark {
         mark.write(&mut origin);
     }

@@ -13,4 +13,4 @@ pub(crate) mod open;
 pub(crate) mod origin;
 pub(crate) mod scan;
 
-pub(crate) use content::FileContent;
+pub(crate) use content::{FileContent, gone};

@@ -4,13 +4,16 @@
 //! nothing                                                            nobody replays these
 //! 01 | ordinal: u32 | length of peer: u16 | peer | forward chunk id  a forward chunk
 //! 02 | ordinal: u32 | dev: u64 | ino: u64 | head: u32 | from: u64 | end: u64   a span of a tailed file
+//! 03 | count: u16 | (first: u64, last: u64)* | one of the above      the same, behind the appends that were taken back
 //! ```
 //!
 //! `ordinal` counts the appends of one emit to one buffer. `from` is the `end` that the buffer had for that file and
 //! ordinal before this append, all ones if it had none: recovery sees by it whether a span is missing in between.
 
+use crate::buffer::taken_back::TakenBack;
 use crate::delivery::{FileIdentity, Origin};
 use bytes::Bytes;
+use std::ops::RangeInclusive;
 use std::sync::Arc;
 
 /// Ids and peers longer than this are not remembered: a sender that makes such ids stores some chunks twice rather than
@@ -18,6 +21,7 @@ use std::sync::Arc;
 const FORWARD_ID_BYTES_MAX: usize = 1024;
 const FORWARD: u8 = 1;
 const TAIL: u8 = 2;
+const TAKEN_BACK: u8 = 3;
 const NO_FROM: u64 = u64::MAX;
 
 /// The mark of one append.
@@ -70,7 +74,7 @@ impl Mark {
 
     /// `None` for no origin, and for kinds of a later version.
     pub(crate) fn read(bytes: &[u8]) -> Option<Self> {
-        let mut bytes = Input(bytes);
+        let mut bytes = Input(&bytes[taken_back_bytes(bytes)..]);
         match (bytes.u8()?, bytes.u32()?) {
             (FORWARD, ordinal) => {
                 let peer_bytes = usize::from(bytes.u16()?);
@@ -86,6 +90,43 @@ impl Mark {
             }
             _ => None,
         }
+    }
+}
+
+/// Appends the list of appends that were taken back, if there are any. The mark comes behind it.
+pub(crate) fn write_taken_back(taken_back: &TakenBack, out: &mut impl Extend<u8>) {
+    let ranges = taken_back.ranges();
+    let Ok(count) = u16::try_from(ranges.len()) else { return };
+    if count > 0 {
+        out.extend([TAKEN_BACK]);
+        out.extend(count.to_le_bytes());
+        for range in ranges {
+            out.extend(range.start().to_le_bytes());
+            out.extend(range.end().to_le_bytes());
+        }
+    }
+}
+
+/// The appends that were taken back, says this origin.
+pub(crate) fn taken_back(origin: &[u8]) -> impl Iterator<Item = RangeInclusive<u64>> {
+    let mut list = Input(origin.get(3..taken_back_bytes(origin)).unwrap_or_default());
+    std::iter::from_fn(move || Some(list.u64()?..=list.u64()?))
+}
+
+/// Makes it the origin of records that nobody replays; what was taken back stays in it.
+pub(crate) fn unmark(origin: &mut [u8]) {
+    let at = taken_back_bytes(origin);
+    if let Some(kind) = origin.get_mut(at) {
+        *kind = 0;
+    }
+}
+
+/// The length of the list of appends that were taken back; 0 if there is none.
+fn taken_back_bytes(origin: &[u8]) -> usize {
+    let mut input = Input(origin);
+    match (input.u8(), input.u16()) {
+        (Some(TAKEN_BACK), Some(count)) => (3 + 16 * usize::from(count)).min(origin.len()),
+        _ => 0,
     }
 }
 
@@ -146,6 +187,32 @@ mod tests {
         }
         assert_eq!(Mark::read(b""), None);
         assert_eq!(Mark::read(b"\x09\0\0\0\0"), None);
+    }
+
+    #[test]
+    fn what_was_taken_back_stands_before_the_mark() {
+        let mut list = TakenBack::default();
+        list.add(5..=9);
+        list.add(1..=1);
+        for mark in [None, Some(forward("10.0.0.1", b"id", 1))] {
+            let mut bytes = Vec::new();
+            write_taken_back(&list, &mut bytes);
+            if let Some(mark) = &mark {
+                mark.write(&mut bytes);
+            }
+            assert_eq!(Mark::read(&bytes), mark);
+            assert_eq!(taken_back(&bytes).collect::<Vec<_>>(), [1..=1, 5..=9]);
+            unmark(&mut bytes);
+            assert_eq!(Mark::read(&bytes), None);
+            assert_eq!(taken_back(&bytes).count(), 2);
+            for len in 0..bytes.len() {
+                assert!(taken_back(&bytes[..len]).count() <= 2);
+                assert_eq!(Mark::read(&bytes[..len]), None);
+            }
+        }
+        let mut bytes = Vec::new();
+        write_taken_back(&TakenBack::default(), &mut bytes);
+        assert!(bytes.is_empty());
     }
 
     #[test]

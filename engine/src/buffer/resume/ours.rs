@@ -8,16 +8,18 @@ use crate::buffer::chunk::Content;
 use crate::buffer::file::FileContent;
 use crate::buffer::file::frame;
 use crate::buffer::file::header::{self, Header};
-use crate::buffer::file::origin::Mark;
+use crate::buffer::file::origin::{self, Mark};
 use crate::buffer::file::scan::{self, Scan, read};
 use crate::buffer::files::ChunkName;
 use crate::buffer::marks::Marks;
 use crate::buffer::settings::Compressions;
 use crate::buffer::store::FileStore;
+use crate::buffer::taken_back::TakenBack;
 use crate::buffer::{Chunk, ChunkId, ChunkState};
+use crate::delivery::FileIdentity;
 use crate::io::{Access, File, Timestamp};
 use crate::{log_error, log_info};
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -38,6 +40,8 @@ pub(super) struct OurFiles<'a> {
     pub(super) damaged: Damaged,
     /// There are files that could not be read.
     pub(super) are_missing: bool,
+    /// Appends that do not count, as frames say that were written after them.
+    pub(super) taken_back: TakenBack,
     store: &'a FileStore,
     files: Vec<OurFile>,
     /// The highest sequence that a frame says was durable when it was written.
@@ -45,6 +49,8 @@ pub(super) struct OurFiles<'a> {
     /// Frames of appends with several parts, as far as it is not known that these are complete.
     parts: Vec<PartOf>,
     marks: Vec<FoundMark>,
+    /// So many marks are joined where that is possible.
+    join_at: usize,
     last_sequence: u64,
 }
 
@@ -104,12 +110,12 @@ struct FoundMark {
     sequence: u64,
     at: u32,
     mark: Mark,
-    /// Its append has several parts.
-    is_divided: bool,
 }
 
 /// From so many entries on, lists of frames are thinned out.
 const LIST_MAX: usize = 200_000;
+/// From so many marks on, those that belong together are joined.
+const JOIN_AT: usize = 4096;
 
 impl<'a> OurFiles<'a> {
     pub(super) fn new(store: &'a FileStore) -> Self {
@@ -117,11 +123,13 @@ impl<'a> OurFiles<'a> {
             complete: None,
             damaged: Damaged::default(),
             are_missing: false,
+            taken_back: TakenBack::default(),
             store,
             files: Vec::new(),
             durable: 0,
             parts: Vec::new(),
             marks: Vec::new(),
+            join_at: JOIN_AT,
             last_sequence: 0,
         }
     }
@@ -230,6 +238,7 @@ impl<'a> OurFiles<'a> {
         let header = &found.header;
         self.durable = self.durable.max(header.durable);
         self.last_sequence = self.last_sequence.max(header.sequence);
+        origin::taken_back(found.origin).for_each(|range| self.taken_back.add(range));
         if header.void {
             return;
         }
@@ -256,33 +265,43 @@ impl<'a> OurFiles<'a> {
             if self.complete.is_some_and(|complete| header.sequence <= complete) {
                 return;
             }
-            let (sequence, at, is_divided) = (header.sequence, header.at, header.parts > 1);
-            self.remember(FoundMark { sequence, at, mark, is_divided });
+            self.marks.push(FoundMark { sequence: header.sequence, at: header.at, mark });
+            if self.marks.len() >= self.join_at {
+                self.join_marks();
+            }
         }
     }
 
-    /// Adds a mark. One that goes on where the last one of the same tailed file ended is one with it, unless either may
-    /// turn out to be of an incomplete append, or the last one begins the file anew (which voids what is older, and so must
-    /// keep its place in the order of appends).
-    fn remember(&mut self, new: FoundMark) {
+    /// Makes one of marks that go on where another one of the same tailed file ended, unless either may turn out to be of an
+    /// append that does not count, or the first begins the file anew (which voids what is older, and so must keep its place in
+    /// the order of appends).
+    fn join_marks(&mut self) {
         let known = self.known_complete();
-        let is_final = |mark: &FoundMark| !mark.is_divided || mark.sequence <= known;
-        if let (Some(last), Mark::Tail { file, ordinal, from: Some(from), end }) =
-            (self.marks.last_mut(), &new.mark)
-            && is_final(last)
-            && is_final(&new)
-            && let Mark::Tail { file: last_file, ordinal: last_ordinal, end: last_end, from: Some(_) } =
-                &mut last.mark
-            && (&*last_file, &*last_ordinal, &*last_end) == (file, ordinal, from)
-        {
-            *last_end = *end;
-            (last.sequence, last.at, last.is_divided) = (new.sequence, new.at, new.is_divided);
-            return;
+        let mut last: HashMap<(FileIdentity, u32), usize> = HashMap::new();
+        let mut joined: Vec<FoundMark> = Vec::with_capacity(self.marks.len());
+        for new in self.marks.drain(..) {
+            let Mark::Tail { file, ordinal, from, end } = new.mark else {
+                joined.push(new);
+                continue;
+            };
+            if let Some(before) = last.get(&(file, ordinal)).map(|at| &mut joined[*at])
+                && new.sequence <= known
+                && before.sequence < new.sequence
+                && let Mark::Tail { from: Some(_), end: last_end, .. } = &mut before.mark
+                && from == Some(*last_end)
+            {
+                *last_end = end;
+                (before.sequence, before.at) = (new.sequence, new.at);
+                continue;
+            }
+            last.insert((file, ordinal), joined.len());
+            joined.push(new);
         }
-        self.marks.push(new);
+        self.marks = joined;
         if self.marks.len() > 2 * LIST_MAX {
             self.thin_out();
         }
+        self.join_at = JOIN_AT.max(2 * self.marks.len());
     }
 
     /// Forgets the older half of the forward chunks.

@@ -2,15 +2,15 @@
 
 use super::{Looked, OurFile, OurFiles, PartOf};
 use crate::buffer::file::frame::{FrameHeader, HEADER_BYTES};
-use crate::buffer::file::header;
+use crate::buffer::file::{header, origin};
 use crate::buffer::file::scan::{Scan, is_zero, read};
 use crate::buffer::files::ChunkName;
 use crate::buffer::store::FileStore;
 use crate::io::{Access, File};
-use crate::{fault, log_error, log_warn};
+use crate::{fault, log_error, log_info, log_warn};
 use std::io::{self, IoSlice};
 use std::ops::Range;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 impl OurFiles<'_> {
     /// A file without a header and without `.meta`.
@@ -123,9 +123,7 @@ impl OurFiles<'_> {
         let ours = &mut self.files[part.file];
         let unmark = |header: &mut FrameHeader, origin: &mut [u8]| {
             (header.part, header.parts) = (0, 1);
-            if let Some(kind) = origin.first_mut() {
-                *kind = 0;
-            }
+            origin::unmark(origin);
         };
         match change(self.store, ours, part.offset, unmark) {
             Ok(_) => ours.is_changed = true,
@@ -136,6 +134,42 @@ impl OurFiles<'_> {
                 error = error.to_string()
             ),
         }
+    }
+
+    /// Voids what is there of appends that were taken back: their inputs were told, and what repeats them may be here too.
+    pub(in crate::buffer::resume) fn void_taken_back(&mut self) -> Result<(), (PathBuf, io::Error)> {
+        if self.taken_back.is_empty() {
+            return Ok(());
+        }
+        let mut found = Vec::new();
+        for (at, ours) in self.files.iter().enumerate().filter(|(_, ours)| !ours.is_copy) {
+            let mut look = || -> io::Result<()> {
+                let file = self.store.read(&ours.path)?;
+                let scan = Scan { file: &*file, id: ours.header.id, start: ours.start, end: ours.end };
+                scan.headers(|frame| {
+                    let header = &frame.header;
+                    if self.taken_back.contains(header.sequence) && !header.void {
+                        let (sequence, part, parts) = (header.sequence, header.part, header.parts);
+                        found.push(PartOf { sequence, part, parts, file: at, offset: frame.offset });
+                    }
+                })?;
+                Ok(())
+            };
+            look().map_err(|error| (ours.path.clone(), error))?;
+        }
+        for part in &found {
+            self.void(part);
+        }
+        self.parts.retain(|part| !self.taken_back.contains(part.sequence));
+        self.marks.retain(|mark| !self.taken_back.contains(mark.sequence));
+        if !found.is_empty() {
+            log_info!(
+                self.store.environment.log,
+                "discarding appends that had failed before the crash; their inputs were told and repeated them",
+                count = found.len()
+            );
+        }
+        Ok(())
     }
 
     /// Marks one frame as taken back.
