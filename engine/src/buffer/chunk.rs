@@ -296,6 +296,16 @@ impl Chunk {
         }
     }
 
+    /// Gives its file its name once more; see [`FileContent::name_again`]. Meanwhile the file may have the name of a staged
+    /// chunk: one that was queued says before that nothing is to be appended to it, as its destination may know it.
+    pub(super) fn name_again(&self) -> io::Result<()> {
+        let Some(file) = self.file() else { return Ok(()) };
+        if file.is_queued() && self.deliveries() == 0 {
+            self.begin_delivery()?;
+        }
+        file.name_again()
+    }
+
     /// The last append that put something in.
     pub(super) fn sequence(&self) -> u64 {
         self.sequence.load(Relaxed)

@@ -26,7 +26,7 @@
 
 use super::Chunk;
 use super::buffer::{Shared, State};
-use super::file::{FileContent, gone};
+use super::file::FileContent;
 use super::patience::Patience;
 use super::store::FileStore;
 use super::taken_back::TakenBack;
@@ -41,6 +41,9 @@ use std::time::Duration;
 
 /// Pause before what failed is tried again.
 const RETRY_PAUSE: Duration = Duration::from_secs(1);
+
+/// Rounds (so many pauses) in which the marks of delivered chunks are kept although the disk has no room for the marks file.
+const FULL_ROUNDS_MAX: u32 = 60;
 
 /// What is still to be done. Part of the buffer's state.
 #[derive(Default)]
@@ -66,8 +69,10 @@ pub(super) struct Commits {
     pub(super) failed: Vec<Arc<Chunk>>,
     /// Appends that failed or were lost, and of which something may be on the disk.
     pub(super) taken_back: TakenBack,
-    /// Files that are not to be there, and could not be removed.
-    unremoved: Vec<PathBuf>,
+    /// Files that are not to be there.
+    unwanted: Vec<Unwanted>,
+    /// Rounds in a row in which there was no room for the marks file.
+    pub(super) full_rounds: u32,
     /// Appends that were lost: the device failed, and what the kernel had of them was gone. Numbers that no append has may
     /// be among them.
     pub(super) lost: Vec<RangeInclusive<u64>>,
@@ -126,7 +131,14 @@ pub(super) struct Work {
     dirs: BTreeSet<PathBuf>,
     retired: Vec<Arc<Chunk>>,
     failed: Vec<Arc<Chunk>>,
-    unremoved: Vec<PathBuf>,
+    unwanted: Vec<Unwanted>,
+}
+
+/// A file that is not to be there, until that is on the device.
+struct Unwanted {
+    path: PathBuf,
+    /// The device failed to take its removal, and may have forgotten that it was told: it is removed once more.
+    again: bool,
 }
 
 impl Work {
@@ -166,16 +178,21 @@ impl Commits {
     /// A file of an append that failed is not to be there.
     pub(super) fn unwanted(&mut self, path: PathBuf) {
         self.dirs.extend(path.parent().map(Path::to_owned));
-        self.unremoved.push(path);
+        self.unwanted.push(Unwanted { path, again: false });
+    }
+
+    /// A file was removed, and the directory could not be synced.
+    pub(super) fn remove_again(&mut self, path: PathBuf) {
+        self.dirs.extend(path.parent().map(Path::to_owned));
+        self.unwanted.push(Unwanted { path, again: true });
     }
 
     /// A directory could not be synced, and these chunks have new names in it: they get them once more.
     pub(super) fn name_again(&mut self, chunks: Vec<Arc<Chunk>>) {
-        for chunk in chunks {
-            match chunk.file().map(FileContent::name_again) {
-                Some(Ok(())) => self.named(&chunk),
-                Some(Err(_)) => self.nameless.push(chunk),
-                None => {}
+        for chunk in chunks.into_iter().filter(|chunk| chunk.file().is_some()) {
+            match chunk.name_again() {
+                Ok(()) => self.named(&chunk),
+                Err(_) => self.nameless.push(chunk),
             }
         }
     }
@@ -211,6 +228,13 @@ impl Commits {
         }
     }
 
+    /// Counts a round in which there was no room for the marks file. Whether there were so many that there may never be room
+    /// unless chunks are removed without.
+    pub(super) fn is_full_for_long(&mut self) -> bool {
+        self.full_rounds = self.full_rounds.saturating_add(1);
+        self.full_rounds > FULL_ROUNDS_MAX
+    }
+
     /// `chunk` was delivered or given up.
     pub(super) fn retire(&mut self, chunk: Arc<Chunk>) {
         self.retired.push(chunk);
@@ -219,7 +243,7 @@ impl Commits {
     pub(super) fn has_work(&self) -> bool {
         self.wanted > self.durable
             || self.unaccounted
-            || !(self.unqueued.is_empty() && self.nameless.is_empty() && self.unremoved.is_empty())
+            || !(self.unqueued.is_empty() && self.nameless.is_empty() && self.unwanted.is_empty())
             || !(self.failed.is_empty() && self.dirs.is_empty())
             || self.retired.iter().any(|chunk| chunk.ready_after() <= self.durable)
     }
@@ -238,7 +262,7 @@ impl Commits {
         work.unnamed = std::mem::take(&mut self.unnamed);
         work.unqueued = std::mem::take(&mut self.unqueued);
         work.nameless = std::mem::take(&mut self.nameless);
-        work.unremoved = std::mem::take(&mut self.unremoved);
+        work.unwanted = std::mem::take(&mut self.unwanted);
         work.dirs = std::mem::take(&mut self.dirs);
         let retired = std::mem::take(&mut self.retired);
         (work.retired, self.retired) =
@@ -338,6 +362,7 @@ impl Shared {
             let mut state = self.lock();
             state.names_failed(work.dirs);
             state.commits.name_again(work.unnamed);
+            work.unwanted.into_iter().for_each(|file| state.commits.remove_again(file.path));
             is_done = false;
         }
         self.publish();
@@ -366,8 +391,8 @@ impl Shared {
     fn name_again(&self, work: &mut Work) -> bool {
         let mut all = true;
         for chunk in std::mem::take(&mut work.nameless) {
-            match chunk.file().map(FileContent::name_again) {
-                Some(Err(error)) => {
+            match chunk.name_again() {
+                Err(error) => {
                     all = false;
                     log_error!(
                         self.environment.log,
@@ -377,27 +402,31 @@ impl Shared {
                     );
                     self.lock().commits.nameless.push(chunk);
                 }
-                _ => work.named(chunk),
+                Ok(()) => work.named(chunk),
             }
         }
         all
     }
 
-    /// Removes files of appends that failed. `false` if one stays.
+    /// Removes files that are not to be there. `false` if one stays.
     fn remove_unwanted(&self, store: &FileStore, work: &mut Work) -> bool {
-        let mut all = true;
-        for path in std::mem::take(&mut work.unremoved) {
-            if let Err(error) = gone(store.fs().remove(&path)) {
-                all = false;
-                log_error!(
-                    self.environment.log,
-                    "can't remove the file of an append that failed. retry in a second",
-                    path = path,
-                    error = error.to_string()
-                );
-                self.lock().commits.unwanted(path);
+        let mut failed = Vec::new();
+        for file in std::mem::take(&mut work.unwanted) {
+            match store.remove(&file.path, file.again) {
+                Ok(()) => work.unwanted.push(file),
+                Err(error) => {
+                    log_error!(
+                        self.environment.log,
+                        "can't remove the file of an append that failed. retry in a second",
+                        path = file.path,
+                        error = error.to_string()
+                    );
+                    failed.push(file);
+                }
             }
         }
+        let all = failed.is_empty();
+        self.lock().commits.unwanted.extend(failed);
         all
     }
 
@@ -506,5 +535,6 @@ impl State {
         self.commits.dirs.extend(dirs);
         let unnamed = std::mem::take(&mut self.commits.unnamed);
         self.commits.name_again(unnamed);
+        self.commits.unwanted.iter_mut().for_each(|file| file.again = true);
     }
 }

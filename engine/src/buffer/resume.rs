@@ -80,7 +80,7 @@ pub(super) fn resume(store: &FileStore, settings: &Settings) -> Result<State, Op
     state.damaged = ours.damaged;
     let known_durable = ours.known_complete();
     let taken_back = std::mem::take(&mut ours.taken_back);
-    let (chunks, failed) = ours.finish();
+    let (chunks, failed, removed) = ours.finish();
     let unsynced: Vec<_> = failed.iter().map(|found| Arc::clone(&found.chunk)).collect();
     let found = chunks.into_iter().chain(failed).chain(found.into_iter().flatten());
     let renamed = place(store, &mut state, &settings.limits, found);
@@ -95,6 +95,7 @@ pub(super) fn resume(store: &FileStore, settings: &Settings) -> Result<State, Op
         state.commits.taken_back = taken_back;
         state.stage.values().chain(&state.queue).chain(&unsynced).for_each(|chunk| chunk.wait_for(last));
         state.commits.name_again(renamed);
+        removed.into_iter().for_each(|path| state.commits.remove_again(path));
         for chunk in unsynced {
             if chunk.is_empty() {
                 state.commits.retire(Arc::clone(&chunk));

@@ -19,9 +19,9 @@ impl Shared {
         let saved = self.lock().marks.saved();
         let mut all = true;
         if let Err(error) = self.save_marks(store, &retired) {
-            // Without room for the marks it is better to risk that an input repeats something after a crash than to let the
-            // disk stay full for ever; but nothing may be lost.
-            let is_full = error.kind() == io::ErrorKind::StorageFull;
+            // If there is no room for the marks in a while, it is better to risk that an input repeats something after a crash
+            // than to let the disk stay full for ever; but nothing may be lost.
+            let is_full = error.kind() == io::ErrorKind::StorageFull && self.lock().commits.is_full_for_long();
             let kept =
                 retired.extract_if(.., |chunk| !is_full || chunk.divided() > saved).collect::<Vec<_>>();
             all = kept.is_empty();
@@ -29,6 +29,8 @@ impl Shared {
             let mut state = self.lock();
             state.marks.not_saved(saved);
             state.commits.retired.extend(kept);
+        } else {
+            self.lock().commits.full_rounds = 0;
         }
         fault!("marks-saved");
         let mut dirs = BTreeSet::new();

@@ -1,7 +1,7 @@
 //! A file buffer's directory: new chunk files, the lock, the marks file, the backup of what is damaged.
 
 use super::chunk::{Content, NewFrame, NotWritten};
-use super::file::FileContent;
+use super::file::{FileContent, gone};
 use super::file::header::Header;
 use super::marks::Snapshot;
 use super::{
@@ -88,6 +88,18 @@ impl FileStore {
         let content = FileContent::create(self.fs(), path.clone(), mode, &header, frame, self.is_synced())
             .map_err(|error| NotWritten { error, left: Some(path) })?;
         Ok(Chunk::new(id, metadata.clone(), created, self.formatted, Content::File(content)))
+    }
+
+    /// Removes a file, if it is there; `again` if the device may have forgotten a removal that the kernel knows of: then
+    /// there is a new one for the next sync of the directory to make durable.
+    pub(super) fn remove(&self, path: &Path, again: bool) -> io::Result<()> {
+        if again {
+            match self.fs().create(path, self.settings.file_mode) {
+                Err(error) if error.kind() != io::ErrorKind::AlreadyExists => return Err(error),
+                _ => {}
+            }
+        }
+        gone(self.fs().remove(path))
     }
 
     /// Replaces the marks file; the caller syncs the directory.

@@ -241,6 +241,11 @@ impl FileContent {
         }
     }
 
+    /// Whether it has the name of a queued chunk.
+    pub(crate) fn is_queued(&self) -> bool {
+        self.lock().state == ChunkState::Queued
+    }
+
     /// The directory could not be synced: gives the file its name once more, by way of the name it would have in the other
     /// state, so that there is again something for the next sync to make durable.
     pub(crate) fn name_again(&self) -> io::Result<()> {

@@ -52,6 +52,8 @@ pub(super) struct OurFiles<'a> {
     /// So many marks are joined where that is possible.
     join_at: usize,
     last_sequence: u64,
+    /// Files without anything in them that were removed.
+    removed: Vec<PathBuf>,
 }
 
 /// One file.
@@ -131,7 +133,15 @@ impl<'a> OurFiles<'a> {
             marks: Vec::new(),
             join_at: JOIN_AT,
             last_sequence: 0,
+            removed: Vec::new(),
         }
+    }
+
+    /// Removes a file that has nothing in it.
+    fn remove(&mut self, path: &Path) -> io::Result<()> {
+        self.store.fs().remove(path)?;
+        self.removed.push(path.to_owned());
+        Ok(())
     }
 
     /// The highest sequence that was seen anywhere.
@@ -228,7 +238,7 @@ impl<'a> OurFiles<'a> {
         if ours.last_sequence != 0 {
             self.files.push(ours);
         } else if is_saved {
-            self.store.fs().remove(path)?;
+            self.remove(path)?;
         }
         Ok(())
     }
@@ -372,12 +382,12 @@ impl<'a> OurFiles<'a> {
         marks.forget_old_forwards();
     }
 
-    /// Syncs what may not be on the device and removes files without records. Answers the chunks, and apart from them
-    /// those that could not be synced.
-    pub(super) fn finish(self) -> (Vec<Found>, Vec<Found>) {
+    /// Syncs what may not be on the device and removes files without records. Answers the chunks, apart from them those that
+    /// could not be synced, and the files that were removed.
+    pub(super) fn finish(mut self) -> (Vec<Found>, Vec<Found>, Vec<PathBuf>) {
         let known = self.known_complete();
         let (store, mut chunks, mut failed) = (self.store, Vec::new(), Vec::new());
-        for ours in self.files {
+        for ours in std::mem::take(&mut self.files) {
             let is_empty = ours.is_copy || (ours.bytes == 0 && ours.records == 0);
             let (path, voided, must_be_rewritten) =
                 (ours.path.clone(), ours.voided.clone(), ours.must_be_rewritten);
@@ -396,7 +406,7 @@ impl<'a> OurFiles<'a> {
             match synced {
                 _ if must_be_rewritten => failed.push(found),
                 Ok(()) if is_empty => {
-                    if let Err(error) = store.fs().remove(&path) {
+                    if let Err(error) = self.remove(&path) {
                         let error = error.to_string();
                         log_error!(
                             store.environment.log,
@@ -422,7 +432,7 @@ impl<'a> OurFiles<'a> {
                 }
             }
         }
-        (chunks, failed)
+        (chunks, failed, self.removed)
     }
 
     /// Appends up to this sequence were on the device, all parts of them.

@@ -34,7 +34,7 @@ impl OurFiles<'_> {
         }
         if records == 0 && is_zero {
             // A file that was made and never got its first bytes onto the device.
-            self.store.fs().remove(path)?;
+            self.remove(path)?;
             return Ok(Looked::Ours);
         }
         log_error!(
