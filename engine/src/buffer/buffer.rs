@@ -13,7 +13,7 @@ use crate::fault;
 use crate::log_error;
 use std::collections::{BTreeSet, HashMap, VecDeque};
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
@@ -353,6 +353,14 @@ impl Buffer {
         &self.shared
     }
 
+    /// The chunks that count.
+    #[cfg(test)]
+    pub(crate) fn chunk_ids(&self) -> BTreeSet<ChunkId> {
+        let state = self.shared.lock();
+        let staged = state.stage.values().chain(&state.sealed);
+        staged.chain(&state.queue).chain(state.taken.values()).map(|chunk| chunk.id()).collect()
+    }
+
     /// Ends like a killed process: nothing more is written.
     pub(super) fn abandon(self) {
         self.shared.lock().closed = true;
@@ -481,6 +489,12 @@ impl State {
         let chunk = self.queue.pop_front()?;
         self.taken.insert(chunk.id(), Arc::clone(&chunk));
         Some(chunk)
+    }
+
+    /// Whether a chunk that counts has its file there.
+    pub(super) fn has_file(&self, path: &Path) -> bool {
+        let chunks = self.stage.values().chain(&self.sealed).chain(&self.queue).chain(self.taken.values());
+        chunks.chain(&self.commits.retired).any(|chunk| chunk.path().as_deref() == Some(path))
     }
 
     /// `chunk` has become smaller; if nothing is left, it goes.

@@ -192,9 +192,18 @@ impl Commits {
         for chunk in chunks.into_iter().filter(|chunk| chunk.file().is_some()) {
             match chunk.name_again() {
                 Ok(()) => self.named(&chunk),
-                Err(_) => self.nameless.push(chunk),
+                Err(_) => self.nameless(chunk),
             }
         }
+    }
+
+    /// The file of `chunk` could not be given its name once more. If the device failed when it was to be noted in it that nothing is
+    /// to be appended any more, it is written once more first.
+    fn nameless(&mut self, chunk: Arc<Chunk>) {
+        if chunk.file().is_some_and(FileContent::is_poisoned) {
+            self.failed.push(Arc::clone(&chunk));
+        }
+        self.nameless.push(chunk);
     }
 
     /// Append `sequence` must become durable soon.
@@ -237,6 +246,8 @@ impl Commits {
 
     /// `chunk` was delivered or given up.
     pub(super) fn retire(&mut self, chunk: Arc<Chunk>) {
+        // One that was given up before it was durable: its file goes then, not when the next append is waited for.
+        self.want(chunk.ready_after());
         self.retired.push(chunk);
     }
 
@@ -400,7 +411,7 @@ impl Shared {
                         chunk_id = chunk.id(),
                         error = error.to_string()
                     );
-                    self.lock().commits.nameless.push(chunk);
+                    self.lock().commits.nameless(chunk);
                 }
                 Ok(()) => work.named(chunk),
             }
@@ -411,7 +422,13 @@ impl Shared {
     /// Removes files that are not to be there. `false` if one stays.
     fn remove_unwanted(&self, store: &FileStore, work: &mut Work) -> bool {
         let mut failed = Vec::new();
+        // Under the lock, so that no chunk gets such a name meanwhile.
+        let mut state = self.lock();
         for file in std::mem::take(&mut work.unwanted) {
+            if state.has_file(&file.path) {
+                // It was a copy of a chunk that has this name now.
+                continue;
+            }
             match store.remove(&file.path, file.again) {
                 Ok(()) => work.unwanted.push(file),
                 Err(error) => {
@@ -426,7 +443,7 @@ impl Shared {
             }
         }
         let all = failed.is_empty();
-        self.lock().commits.unwanted.extend(failed);
+        state.commits.unwanted.extend(failed);
         all
     }
 

@@ -27,7 +27,7 @@ pub(super) struct FileStore {
 }
 
 /// Bytes that are kept in reserve for a marks file.
-const SPARE_BYTES: usize = 256 << 10;
+const SPARE_BYTES: usize = if cfg!(test) { 8 << 10 } else { 256 << 10 };
 /// How much is copied at a time.
 const COPY_BYTES: usize = 1 << 20;
 

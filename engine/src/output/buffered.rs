@@ -34,7 +34,7 @@ const WRITES_MAX: Duration = Duration::from_secs(10);
 
 /// An output with a buffer in front of it: takes streams, hands over chunks.
 pub struct Buffered {
-    runtime: Arc<Runtime>,
+    pub(super) runtime: Arc<Runtime>,
     tasks: Mutex<JoinSet<()>>,
 }
 

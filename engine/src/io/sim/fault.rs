@@ -7,9 +7,9 @@ use std::ops::Range;
 /// Why calls fail.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Fault {
-    /// ENOSPC: of what is to be written only some is, and nothing new can be made. Removing and cutting work.
+    /// ENOSPC: what is to be written may be there all the same, or some of it, and nothing new can be made. Removing and cutting work.
     Full,
-    /// EIO, whatever is asked for. Half of a write may be done; a sync loses what it should have made durable.
+    /// EIO, whatever is asked for. Some or all of a write may be done; a sync loses what it should have made durable.
     Io,
     /// EROFS: what is there can be read.
     ReadOnly,

@@ -3,6 +3,8 @@
 use super::dice::{Choices, Dice, Odometer};
 use super::world::{DataChange, Inode, NameChange, SimFs, World, apply_data, apply_name, write};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
 
 /// What a device writes as a whole.
 const SECTOR_BYTES: usize = 512;
@@ -172,7 +174,7 @@ impl World {
     }
 
     /// Everything that is on the device.
-    fn on_device(&self) -> (BTreeMap<std::path::PathBuf, Vec<u8>>, BTreeSet<std::path::PathBuf>) {
+    fn on_device(&self) -> (BTreeMap<OsString, Vec<u8>>, BTreeSet<PathBuf>) {
         let names = self.device.names.iter();
         let files = names.map(|(path, inode)| (path.clone(), self.inodes[inode].durable.clone()));
         (files.collect(), self.device.dirs.clone())
@@ -183,9 +185,9 @@ impl super::world::Device {
     /// What lies in a directory that is not there is not there.
     fn drop_lost_dirs(&mut self) {
         let dirs = self.dirs.clone();
-        let is_there = |path: &std::path::Path| path.ancestors().skip(1).all(|dir| dirs.contains(dir));
+        let is_there = |path: &Path| path.ancestors().skip(1).all(|dir| dirs.contains(dir));
         self.dirs.retain(|dir| is_there(dir));
-        self.names.retain(|path, _: &mut u64| is_there(path));
+        self.names.retain(|path, _: &mut u64| is_there(Path::new(path)));
     }
 }
 
@@ -197,7 +199,7 @@ impl DataChange {
 
 impl NameChange {
     /// The directory whose sync makes it durable.
-    pub(super) fn dir(&self) -> Option<&std::path::Path> {
+    pub(super) fn dir(&self) -> Option<&Path> {
         match self {
             Self::Create(path, _) | Self::Remove(path) | Self::Rename(_, path, _) | Self::MakeDir(path) => {
                 path.parent()

@@ -128,6 +128,8 @@ pub(super) struct Setup {
     pub limits: Limits,
     pub acts: Vec<Act>,
     pub then: Act,
+    /// Where random numbers begin, and with them the ids of chunks: lives on one disk must not have the same ones.
+    pub random: u64,
     pub secondary: Option<(Act, bool)>,
     pub timeout: Option<Duration>,
     /// The destination may have the chunk with this record until so many milliseconds after the start.
@@ -169,6 +171,7 @@ impl Default for Setup {
             limits: Limits { queued_chunks: 1, ..Limits::MEMORY },
             acts: Vec::new(),
             then: Act::Succeed,
+            random: 7,
             secondary: None,
             timeout: None,
             doubt: None,
@@ -223,7 +226,7 @@ impl Setup {
             log: PluginLog::program(),
             owner: Arc::from("out"),
             fs,
-            clock: Arc::new(PausedClock(start, AtomicU64::new(7))),
+            clock: Arc::new(PausedClock(start, AtomicU64::new(self.random))),
             background: true,
         };
         let runtime = Runtime {
