@@ -21,6 +21,7 @@ use std::fs;
 use std::io::{ErrorKind, Read, Write};
 use std::net::{Ipv4Addr, SocketAddr, TcpStream};
 use std::path::Path;
+use std::process::Command;
 use std::time::Duration;
 
 /// Only a program that hangs is waited for so long.
@@ -76,7 +77,11 @@ impl Target {
 </match>
 "
         );
-        let logweir = Logweir::start_with(dir.path(), &config, open_files, |_| {});
+        // The bounds of memory must hold with more cores than this machine may have.
+        let threads = |command: &mut Command| {
+            command.env("TOKIO_WORKER_THREADS", "8");
+        };
+        let logweir = Logweir::start_with(dir.path(), &config, open_files, threads);
         Self { logweir, port, monitor, dir, acknowledged: BTreeSet::new() }
     }
 
@@ -126,7 +131,7 @@ struct Peer(TcpStream);
 
 impl Peer {
     fn connect(port: u16) -> Self {
-        Self::connect_from(Ipv4Addr::LOCALHOST, port)
+        Self::patient(TcpStream::connect((Ipv4Addr::LOCALHOST, port)).unwrap())
     }
 
     /// From another address of this machine: another peer.
@@ -135,7 +140,10 @@ impl Peer {
         let socket = socket(AddressFamily::INET, SocketType::STREAM, None).unwrap();
         bind(&socket, &SocketAddr::from((address, 0))).unwrap();
         connect(&socket, &SocketAddr::from((Ipv4Addr::LOCALHOST, port))).unwrap();
-        let stream = TcpStream::from(socket);
+        Self::patient(TcpStream::from(socket))
+    }
+
+    fn patient(stream: TcpStream) -> Self {
         stream.set_read_timeout(Some(PATIENCE)).unwrap();
         stream.set_write_timeout(Some(PATIENCE)).unwrap();
         Self(stream)

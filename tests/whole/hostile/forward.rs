@@ -13,7 +13,7 @@ const LIMITS: &str = "@type forward
   broken_message_limit 50";
 
 /// The limits above, one message of overdraft, and the program itself, in a build for debugging.
-const MEMORY_MIB: u64 = 64 + 32 + 8 + 96;
+const MEMORY_MIB: u64 = 64 + 32 + 8 + 56;
 
 /// Each attack is made so often.
 const TIMES: u64 = 20;

@@ -5,7 +5,7 @@ use std::process::{Command, Stdio};
 
 const SOURCE: &str = "@type forward
   bind 127.0.0.1
-  handshake_timeout 3s
+  handshake_timeout 15s
   <transport tls>
     cert_path DIR/server.crt
     private_key_path DIR/server.key
