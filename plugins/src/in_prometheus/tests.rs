@@ -3,6 +3,7 @@
 use super::*;
 use crate::testing::{Pipeline, build_error, with_params};
 use logweir_engine::net::tls::{ClientOptions, ClientParameters, TlsClient, protocol_versions};
+use logweir_engine::plugin::Driver;
 use logweir_engine::telemetry::prometheus::{FamilySpec, LabelValues, MetricKind, Update};
 use std::io::Read;
 use std::net::SocketAddr;
@@ -135,6 +136,20 @@ async fn tls_as_it_is_and_as_it_was_configured() {
         assert!(status == 200 && text(&body).contains("\nm 1.5\n"), "{parameters}");
         served.pipeline.stop().await;
     }
+}
+
+#[test]
+fn each_worker_has_a_port_of_its_own() {
+    let mut driver = Driver::new(crate::PLUGINS);
+    let port = |driver: &mut Driver, text: &str| {
+        let params =
+            driver.params(Kind::Input, &format!("<source>\n@type prometheus\n{text}\n</source>")).unwrap();
+        configured(&params, &mut driver.context()).map(|(_, server)| server.port).map_err(|e| e.to_string())
+    };
+    assert_eq!(port(&mut driver, ""), Ok(24231));
+    driver.system = driver.system.in_workers(2..=3);
+    assert_eq!(port(&mut driver, ""), Ok(24233));
+    assert!(port(&mut driver, "port 65535").unwrap_err().contains("'port' is too high for worker 2"));
 }
 
 #[test]
