@@ -54,7 +54,7 @@ fn metrics(growing: MetricKind) -> [Shown; 17] {
 fn build(params: &Params, context: &mut BuildContext<'_>) -> Result<Box<dyn Input>, Diagnostic> {
     let growing = if params.bool("gauge_all") { Gauge } else { Counter };
     let board = Board::declare(params, context, LABELS, &metrics(growing))?;
-    Ok(Monitor::new(board, context, show))
+    Ok(Monitor::input(board, context, show))
 }
 
 fn show(info: &PluginInfo, board: &mut Board) {

@@ -36,7 +36,7 @@ const METRICS: &[Shown] = &[
 
 fn build(params: &Params, context: &mut BuildContext<'_>) -> Result<Box<dyn Input>, Diagnostic> {
     let board = Board::declare(params, context, LABELS, METRICS)?;
-    Ok(Monitor::new(board, context, show))
+    Ok(Monitor::input(board, context, show))
 }
 
 fn show(info: &PluginInfo, board: &mut Board) {

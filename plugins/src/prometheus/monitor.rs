@@ -14,7 +14,7 @@ pub(crate) struct Monitor {
 
 impl Monitor {
     /// `show` sets the metrics of one plugin.
-    pub(crate) fn new(
+    pub(crate) fn input(
         board: Board,
         context: &BuildContext<'_>,
         show: fn(&PluginInfo, &mut Board),
