@@ -25,6 +25,7 @@ mod notify;
 mod order;
 mod own_log;
 mod passing_on;
+mod pieces;
 mod program;
 mod prometheus;
 mod reference;
