@@ -16,6 +16,7 @@ mod libchdb;
 mod process;
 mod prometheus;
 mod proxy;
+mod tinyproxy;
 mod zookeeper;
 
 pub use clickhouse::{ClickHouse, Options};
@@ -27,6 +28,7 @@ pub use kubernetes::{KubernetesApi, Pod, namespace};
 pub use libchdb::Libchdb;
 pub use prometheus::{Prometheus, promtool};
 pub use proxy::{Cut, Proxy};
+pub use tinyproxy::TinyProxy;
 pub use zookeeper::ZooKeeper;
 
 /// A port, of TCP and of UDP, that nothing listens on at the moment of the call and that no other call in this process is given.

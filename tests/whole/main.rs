@@ -28,6 +28,7 @@ mod passing_on;
 mod pieces;
 mod program;
 mod prometheus;
+mod proxied;
 mod reference;
 mod rpc;
 mod servio;
