@@ -4,7 +4,7 @@ use super::*;
 
 const SOURCE: &str = "@type http
   bind 127.0.0.1
-  keepalive_timeout 3s
+  keepalive_timeout 2s
   body_size_limit 8m
   decompression_size_limit 32m
   receive_memory_limit 32m";
