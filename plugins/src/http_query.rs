@@ -11,8 +11,14 @@ pub(crate) fn pairs(text: &[u8]) -> impl Iterator<Item = (Vec<u8>, Vec<u8>)> + '
     })
 }
 
-/// `+` is a blank and `%41` an A; a `%` without two hex digits is itself.
+/// `+` is a blank; see [`percent_decoded`].
 fn unescape(text: &[u8]) -> Vec<u8> {
+    let blanks: Vec<u8> = text.iter().map(|byte| if *byte == b'+' { b' ' } else { *byte }).collect();
+    percent_decoded(&blanks)
+}
+
+/// `%41` is an A; a `%` without two hex digits is itself.
+pub(crate) fn percent_decoded(text: &[u8]) -> Vec<u8> {
     let mut out = Vec::with_capacity(text.len());
     let mut at = 0;
     while let Some(&byte) = text.get(at) {
@@ -26,7 +32,7 @@ fn unescape(text: &[u8]) -> Vec<u8> {
                 at += 3;
             }
             None => {
-                out.push(if byte == b'+' { b' ' } else { byte });
+                out.push(byte);
                 at += 1;
             }
         }

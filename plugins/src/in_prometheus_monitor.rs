@@ -1,14 +1,10 @@
 //! `@type prometheus_monitor`: `fluentd_status_*`, what monitor_agent shows of all plugins (fluent-plugin-prometheus 2.2).
 
-use crate::prometheus::{Board, MONITOR_SECTIONS, Shown, watch};
-use futures_util::future::BoxFuture;
+use crate::prometheus::{Board, MONITOR_SECTIONS, Monitor, Shown};
 use logweir_engine::config::{Diagnostic, Params};
 use logweir_engine::output::OutputCounters;
-use logweir_engine::plugin::{
-    Build, BuildContext, Descriptor, Input, InputContext, Kind, PluginInfo, PluginState, Plugins, StartError,
-};
+use logweir_engine::plugin::{Build, BuildContext, Descriptor, Input, Kind, PluginInfo, PluginState};
 use logweir_engine::telemetry::prometheus::MetricKind::Gauge;
-use std::sync::Arc;
 
 /// `@type prometheus_monitor`
 pub static PLUGIN: Descriptor = Descriptor {
@@ -35,22 +31,7 @@ const METRICS: &[Shown] = &[
 
 fn build(params: &Params, context: &mut BuildContext<'_>) -> Result<Box<dyn Input>, Diagnostic> {
     let board = Board::declare(params, context, LABELS, METRICS)?;
-    Ok(Box::new(Monitor { board: Some(board), plugins: Arc::clone(&context.shared.plugins) }))
-}
-
-struct Monitor {
-    board: Option<Board>,
-    plugins: Arc<Plugins>,
-}
-
-impl Input for Monitor {
-    fn start(&mut self, context: InputContext) -> BoxFuture<'_, Result<(), StartError>> {
-        if let Some(board) = self.board.take() {
-            let plugins = Arc::clone(&self.plugins);
-            watch(board, &context, move |board| plugins.all().iter().for_each(|info| show(info, board)));
-        }
-        Box::pin(async { Ok(()) })
-    }
+    Ok(Monitor::input(board, context, show))
 }
 
 fn show(info: &PluginInfo, board: &mut Board) {

@@ -1,15 +1,12 @@
 //! `@type prometheus_output_monitor`: `fluentd_output_status_*`, the outputs and their buffers (fluent-plugin-prometheus 2.2).
 
-use crate::prometheus::{Board, MONITOR_SECTIONS, Shown, watch};
-use futures_util::future::BoxFuture;
+use crate::prometheus::{Board, MONITOR_SECTIONS, Monitor, Shown};
 use logweir_engine::config::{Diagnostic, Params};
 use logweir_engine::output::{OutputCounters, OutputStatus};
 use logweir_engine::plugin::{
-    Build, BuildContext, Descriptor, Input, InputContext, Kind, Param, ParamKind, PluginInfo, PluginState,
-    Plugins, StartError,
+    Build, BuildContext, Descriptor, Input, Kind, Param, ParamKind, PluginInfo, PluginState,
 };
 use logweir_engine::telemetry::prometheus::MetricKind::{self, Counter, Gauge};
-use std::sync::Arc;
 
 /// `@type prometheus_output_monitor`
 pub static PLUGIN: Descriptor = Descriptor {
@@ -57,22 +54,7 @@ fn metrics(growing: MetricKind) -> [Shown; 17] {
 fn build(params: &Params, context: &mut BuildContext<'_>) -> Result<Box<dyn Input>, Diagnostic> {
     let growing = if params.bool("gauge_all") { Gauge } else { Counter };
     let board = Board::declare(params, context, LABELS, &metrics(growing))?;
-    Ok(Box::new(Monitor { board: Some(board), plugins: Arc::clone(&context.shared.plugins) }))
-}
-
-struct Monitor {
-    board: Option<Board>,
-    plugins: Arc<Plugins>,
-}
-
-impl Input for Monitor {
-    fn start(&mut self, context: InputContext) -> BoxFuture<'_, Result<(), StartError>> {
-        if let Some(board) = self.board.take() {
-            let plugins = Arc::clone(&self.plugins);
-            watch(board, &context, move |board| plugins.all().iter().for_each(|info| show(info, board)));
-        }
-        Box::pin(async { Ok(()) })
-    }
+    Ok(Monitor::input(board, context, show))
 }
 
 fn show(info: &PluginInfo, board: &mut Board) {

@@ -2,15 +2,12 @@
 //!
 //! As in Fluentd, opened, closed, rotated and throttled count for the whole source, and each of its files shows the same number.
 
-use crate::prometheus::{Board, MONITOR_SECTIONS, Shown, watch};
-use futures_util::future::BoxFuture;
+use crate::prometheus::{Board, MONITOR_SECTIONS, Monitor, Shown};
 use logweir_engine::config::{Diagnostic, Params};
 use logweir_engine::plugin::{
-    Build, BuildContext, Descriptor, FollowedFiles, Input, InputContext, Kind, PluginInfo, PluginState,
-    Plugins, StartError,
+    Build, BuildContext, Descriptor, FollowedFiles, Input, Kind, PluginInfo, PluginState,
 };
 use logweir_engine::telemetry::prometheus::MetricKind::Gauge;
-use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 /// `@type prometheus_tail_monitor`
@@ -39,22 +36,7 @@ const METRICS: &[Shown] = &[
 
 fn build(params: &Params, context: &mut BuildContext<'_>) -> Result<Box<dyn Input>, Diagnostic> {
     let board = Board::declare(params, context, LABELS, METRICS)?;
-    Ok(Box::new(Monitor { board: Some(board), plugins: Arc::clone(&context.shared.plugins) }))
-}
-
-struct Monitor {
-    board: Option<Board>,
-    plugins: Arc<Plugins>,
-}
-
-impl Input for Monitor {
-    fn start(&mut self, context: InputContext) -> BoxFuture<'_, Result<(), StartError>> {
-        if let Some(board) = self.board.take() {
-            let plugins = Arc::clone(&self.plugins);
-            watch(board, &context, move |board| plugins.all().iter().for_each(|info| show(info, board)));
-        }
-        Box::pin(async { Ok(()) })
-    }
+    Ok(Monitor::input(board, context, show))
 }
 
 fn show(info: &PluginInfo, board: &mut Board) {
@@ -87,6 +69,7 @@ mod tests {
     use crate::testing::with_params;
     use logweir_engine::plugin::FollowedFile;
     use logweir_engine::telemetry::prometheus::Exposition;
+    use std::sync::Arc;
 
     #[test]
     fn each_file_is_shown_until_it_is_gone() {

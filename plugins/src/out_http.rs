@@ -3,9 +3,17 @@
 //! A 2xx answer is success. A code of retryable_response_codes is retried; any other is refused for good
 //! (error_response_as_unrecoverable), or only logged.
 
+mod connector;
+mod proxy;
+
+use connector::Connector;
+use flate2::Compression;
+use flate2::write::GzEncoder;
 use http_body_util::{BodyExt, Full, Limited};
 use hyper::body::Bytes;
-use hyper::header::{AUTHORIZATION, CONTENT_TYPE, HeaderName, HeaderValue, USER_AGENT};
+use hyper::header::{
+    AUTHORIZATION, CONTENT_ENCODING, CONTENT_TYPE, HeaderName, HeaderValue, PROXY_AUTHORIZATION, USER_AGENT,
+};
 use hyper::{Method, Request, Uri};
 use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
 use hyper_util::client::legacy::Client;
@@ -19,10 +27,13 @@ use logweir_engine::net::tls::{ClientOptions, ClientParameters, TLS_VERSIONS, Tl
 use logweir_engine::output::Template;
 use logweir_engine::plugin::{
     BufferDefaults, BufferSupport, BufferedOutput, Build, BuildContext, ChunkFormatter, Descriptor,
-    EventFormat, FormatError, Kind, OutputPlugin, Param, ParamKind, SectionSpec, WriteError, WriteFuture,
+    EventFormat, FormatError, Kind, OutputPlugin, Param, ParamKind, SectionSpec, Status, WriteError,
+    WriteFuture,
 };
 use logweir_engine::telemetry::PluginLog;
 use logweir_engine::{log_debug, log_error, log_warn};
+use proxy::Proxy;
+use std::io::Write;
 use std::time::Duration;
 
 /// `@type http`
@@ -46,6 +57,11 @@ pub static PLUGIN: Descriptor = Descriptor {
 const PARAMS: &[Param] = &[
     Param::new("endpoint", ParamKind::String, "URL; may have placeholders").required(),
     Param::new("http_method", ParamKind::Enum(&["put", "post"]), "The request's method").default("post"),
+    Param::new(
+        "proxy",
+        ParamKind::String,
+        "The proxy, http://USER:PASSWORD@HOST:PORT; HTTP_PROXY or http_proxy of the environment if not set, none if empty",
+    ),
     Param::new("content_type", ParamKind::String, "Content-Type; that of the formatter if not set"),
     Param::new("json_array", ParamKind::Bool, "Whether the body is one JSON array").default("false"),
     Param::new("headers", ParamKind::Hash, "Further headers"),
@@ -54,6 +70,16 @@ const PARAMS: &[Param] = &[
         ParamKind::Hash,
         "Further headers, with placeholders in their values",
     ),
+    Param::new("compress", ParamKind::Enum(&["text", "gzip"]), "gzip compresses the body")
+        .default("text")
+        .since("1.17"),
+    Param::new(
+        "reuse_connections",
+        ParamKind::Bool,
+        "Whether a connection is kept for the next request; else each has its own",
+    )
+    .default("false")
+    .since("1.17"),
     Param::new("open_timeout", ParamKind::Integer, "Seconds for a connection to be made"),
     Param::new("read_timeout", ParamKind::Integer, "Seconds for an answer"),
     Param::new("ssl_timeout", ParamKind::Integer, "Seconds for a TLS handshake; added to open_timeout"),
@@ -68,6 +94,9 @@ const PARAMS: &[Param] = &[
     )
     .default("peer"),
     Param::new("tls_version", ParamKind::Enum(TLS_VERSIONS), "Least version of TLS"),
+    Param::new("tls_ciphers", ParamKind::String, "OpenSSL cipher list").status(Status::WithoutEffect(
+        "the suites are always those of rustls: ECDHE with AES-GCM or ChaCha20",
+    )),
     Param::new(
         "error_response_as_unrecoverable",
         ParamKind::Bool,
@@ -94,13 +123,17 @@ struct Http {
     authorization: Option<HeaderValue>,
     content_type: HeaderValue,
     json_array: bool,
+    gzip: bool,
     format: Body,
     read_timeout: Duration,
     error_response_as_unrecoverable: bool,
     retryable: Vec<u16>,
-    client: Client<HttpsConnector<HttpConnector>, Full<Bytes>>,
+    client: HttpClient,
+    proxy: Option<Proxy>,
     log: PluginLog,
 }
+
+type HttpClient = Client<HttpsConnector<Connector>, Full<Bytes>>;
 
 enum HeaderText {
     Fixed(HeaderValue),
@@ -150,6 +183,7 @@ fn build(params: &Params, context: &mut BuildContext<'_>) -> Result<OutputPlugin
     let seconds = |name: &str| params.int(name).and_then(|n| u64::try_from(n).ok()).map(Duration::from_secs);
     let open_timeout =
         seconds("open_timeout").unwrap_or(TIMEOUT_DEFAULT) + seconds("ssl_timeout").unwrap_or_default();
+    let proxy = Proxy::of(params, |name| std::env::var(name).ok())?;
     Ok(OutputPlugin::Buffered(Box::new(Http {
         endpoint,
         method: if params.word("http_method") == Some("put") { Method::PUT } else { Method::POST },
@@ -157,11 +191,13 @@ fn build(params: &Params, context: &mut BuildContext<'_>) -> Result<OutputPlugin
         authorization: authorization(params)?,
         content_type,
         json_array,
+        gzip: params.word("compress") == Some("gzip"),
         format: Body { event: EventFormat::from_params(params, "json", context)?, json_array },
         read_timeout: seconds("read_timeout").unwrap_or(TIMEOUT_DEFAULT),
         error_response_as_unrecoverable: params.bool("error_response_as_unrecoverable"),
         retryable,
-        client: client(params, open_timeout)?,
+        client: client(params, open_timeout, proxy.clone())?,
+        proxy,
         log: context.log.clone(),
     })))
 }
@@ -203,10 +239,7 @@ fn authorization(params: &Params) -> Result<Option<HeaderValue>, Diagnostic> {
     Ok(Some(value))
 }
 
-fn client(
-    params: &Params,
-    open_timeout: Duration,
-) -> Result<Client<HttpsConnector<HttpConnector>, Full<Bytes>>, Diagnostic> {
+fn client(params: &Params, open_timeout: Duration, proxy: Option<Proxy>) -> Result<HttpClient, Diagnostic> {
     let names = ClientParameters {
         trusted: "tls_ca_cert_path",
         certificates: "tls_client_cert_path",
@@ -234,9 +267,12 @@ fn client(
         .with_tls_config(tls.config())
         .https_or_http()
         .enable_http1()
-        .wrap_connector(http);
-    // As Fluentd's: a connection a request.
-    Ok(Client::builder(TokioExecutor::new()).pool_max_idle_per_host(0).build(https))
+        .wrap_connector(Connector { tcp: http, proxy });
+    let mut client = Client::builder(TokioExecutor::new());
+    if !params.bool("reuse_connections") {
+        client.pool_max_idle_per_host(0);
+    }
+    Ok(client.build(https))
 }
 
 impl Http {
@@ -248,7 +284,10 @@ impl Http {
         let uri: Uri =
             text.parse().map_err(|error: hyper::http::uri::InvalidUri| refused(error.to_string()))?;
         let body = chunk.read().map_err(|error| WriteError::retry("IOError", error.to_string()))?;
-        let body = if self.json_array { array(&body) } else { body };
+        let mut body = if self.json_array { array(&body) } else { body };
+        if self.gzip {
+            body = gzip(&body).map_err(|error| WriteError::retry("IOError", error.to_string()))?;
+        }
         let mut request = Request::builder().method(self.method.clone()).uri(uri.clone());
         if let Some(headers) = request.headers_mut() {
             headers.insert(USER_AGENT, HeaderValue::from_static("Ruby"));
@@ -266,6 +305,16 @@ impl Http {
                 headers.insert(name.clone(), value);
             }
             headers.insert(CONTENT_TYPE, self.content_type.clone());
+            if self.gzip {
+                headers.insert(CONTENT_ENCODING, HeaderValue::from_static("gzip"));
+            }
+            // The proxy reads the requests only that are not in a tunnel.
+            if uri.scheme_str() == Some("http")
+                && let Some(authorization) =
+                    self.proxy.as_ref().and_then(|proxy| proxy.authorization.as_ref())
+            {
+                headers.insert(PROXY_AUTHORIZATION, authorization.clone());
+            }
         }
         let request = request.body(Full::new(body)).map_err(|error| refused(error.to_string()))?;
         Ok((uri, request))
@@ -287,7 +336,11 @@ impl Http {
         let (status, body) = match tokio::time::timeout(self.read_timeout, answer).await {
             Ok(Ok(answer)) => answer,
             Ok(Err(error)) => {
-                return Err(WriteError::retry("Errno::ECONNREFUSED", format!("{uri}: {error}")));
+                let through = match &self.proxy {
+                    Some(proxy) => format!(" through the proxy {}", proxy.address()),
+                    None => String::new(),
+                };
+                return Err(WriteError::retry("Errno::ECONNREFUSED", format!("{uri}{through}: {error}")));
             }
             Err(_) => {
                 let message = format!("{uri}: no answer within {} seconds", self.read_timeout.as_secs());
@@ -318,6 +371,12 @@ fn array(body: &[u8]) -> Bytes {
     out.extend_from_slice(inner);
     out.push(b']');
     out.into()
+}
+
+fn gzip(body: &[u8]) -> std::io::Result<Bytes> {
+    let mut encoder = GzEncoder::new(Vec::new(), Compression::default());
+    encoder.write_all(body)?;
+    Ok(encoder.finish()?.into())
 }
 
 /// An error with what caused it, which is what the user can act on.

@@ -2,7 +2,7 @@
 
 use crate::cli::Options;
 use crate::configuration::{Configuration, starting_message};
-use crate::{identity, process};
+use crate::{allocator, identity, process};
 use logweir_engine::config::System;
 use logweir_engine::plugin::Registry;
 use logweir_engine::telemetry::{self, PluginLog};
@@ -22,6 +22,7 @@ pub(crate) fn run(options: Options, registry: Registry) -> ExitCode {
 
 /// Runs, and prints `page` when everything is started.
 pub(super) fn run_and_say(options: Options, registry: Registry, page: Option<String>) -> ExitCode {
+    allocator::give_large_buffers_back();
     telemetry::listen_to_libraries();
     telemetry::prometheus::install_recorder();
     let log = PluginLog::program();

@@ -78,7 +78,7 @@ impl Library {
         // and the library is leaked below, so the copied function pointers stay valid for ever.
         unsafe {
             let library = Loaded::new(path)
-                .map_err(|error| LibraryError::Load { path: path.to_owned(), reason: error.to_string() })?;
+                .map_err(|error| LibraryError::Load { path: path.to_owned(), reason: reason(&error) })?;
             let set_signals: SetSignals = symbol(&library, path, "chdb_set_signal_handlers_enabled")?;
             let api = Self {
                 connect: symbol(&library, path, "chdb_connect")?,
@@ -115,6 +115,11 @@ impl Library {
         let handle = unsafe { (self.connect)(pointers.len() as c_int, pointers.as_ptr()) };
         (!handle.is_null()).then_some(Connection { library: self, handle })
     }
+}
+
+/// What the loader says, which libloading keeps inside its own error.
+fn reason(error: &libloading::Error) -> String {
+    std::error::Error::source(error).map_or_else(|| error.to_string(), ToString::to_string)
 }
 
 /// Looks a function up.
@@ -216,7 +221,15 @@ mod tests {
     #[test]
     fn what_is_no_libchdb_is_refused() {
         let missing = Library::load(Path::new("/nonexistent/libchdb.so")).err().unwrap();
-        assert!(missing.to_string().starts_with("cannot load /nonexistent/libchdb.so: "), "{missing}");
+        assert_eq!(
+            missing.to_string(),
+            "cannot load /nonexistent/libchdb.so: /nonexistent/libchdb.so: cannot open shared object file: No such file or \
+             directory"
+        );
+        let mut text = tempfile::NamedTempFile::new().unwrap();
+        std::io::Write::write_all(&mut text, &[b'x'; 4096]).unwrap();
+        let text = Library::load(text.path()).err().unwrap();
+        assert!(text.to_string().ends_with(": invalid ELF header"), "{text}");
         let other = Library::load(Path::new("libc.so.6")).err().unwrap();
         assert!(other.to_string().contains("lacks chdb_set_signal_handlers_enabled"), "{other}");
     }

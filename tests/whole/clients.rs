@@ -1,6 +1,7 @@
 //! The client libraries that applications use, and another Logweir, send to a Logweir with a file buffer.
 
 use crate::logweir::{Logweir, words};
+use crate::pieces::{json_out, tail_json};
 use logweir_testing::free_port;
 use serde_json::Value;
 use std::fs;
@@ -125,18 +126,8 @@ fn forwarded(security: &str, tls: bool, sender: &str) {
     fs::write(dir.path().join("in.log"), lines.concat()).unwrap();
     let sender = sender.replace("DIR", &server.dir().display().to_string());
     let here = dir.path().display();
-    let config = format!(
-        "<source>
-  @type tail
-  path {here}/in.log
-  pos_file {here}/in.pos
-  tag forwarded
-  read_from_head true
-  <parse>
-    @type json
-  </parse>
-</source>
-<match forwarded>
+    let output = format!(
+        "<match forwarded>
   @type forward
   require_ack_response true
   {sender}
@@ -155,7 +146,7 @@ fn forwarded(security: &str, tls: bool, sender: &str) {
 ",
         server.port
     );
-    let mut from = Logweir::start(dir.path(), &config);
+    let mut from = Logweir::start(dir.path(), &(tail_json(dir.path(), "forwarded") + &output));
     server.wait_for("forwarded");
     // A chunk leaves the sender's buffer once the receiver has answered for it.
     from.wait("an empty buffer", |_| buffered(dir.path()) == 0);
@@ -188,24 +179,8 @@ impl Server {
   {security}
   {transport}
 </source>
-<match **>
-  @type file
-  path {here}/out
-  append true
-  <inject>
-    tag_key tag
-  </inject>
-  <format>
-    @type json
-  </format>
-  <buffer []>
-    @type file
-    path {here}/buffer
-    flush_mode immediate
-  </buffer>
-</match>
 "
-        );
+        ) + &json_out(dir.path(), "<inject>\n    tag_key tag\n  </inject>");
         let logweir = Logweir::start(dir.path(), &config);
         Self { logweir, port, dir }
     }

@@ -14,6 +14,7 @@ mod tls;
 mod web;
 
 use crate::logweir::Logweir;
+use crate::pieces::json_out;
 use logweir_testing::{free_port, http_request};
 use serde_json::Value;
 use std::collections::BTreeSet;
@@ -21,7 +22,8 @@ use std::fs;
 use std::io::{ErrorKind, Read, Write};
 use std::net::{Ipv4Addr, SocketAddr, TcpStream};
 use std::path::Path;
-use std::time::Duration;
+use std::process::Command;
+use std::time::{Duration, Instant};
 
 /// Only a program that hangs is waited for so long.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -37,6 +39,7 @@ struct Target {
     dir: tempfile::TempDir,
     /// The `n` of honest records that were acknowledged.
     acknowledged: BTreeSet<u64>,
+    started: Instant,
 }
 
 impl Target {
@@ -47,7 +50,7 @@ impl Target {
 
     fn start_with(source: &str, open_files: Option<u64>) -> Self {
         let dir = tempfile::tempdir().unwrap();
-        let (here, port, monitor) = (dir.path().display(), free_port(), free_port());
+        let (port, monitor) = (free_port(), free_port());
         let config = format!(
             "<source>
   @id in
@@ -59,25 +62,14 @@ impl Target {
   bind 127.0.0.1
   port {monitor}
 </source>
-{NO_OWN_LOG}
-<match **>
-  @id out
-  @type file
-  path {here}/out
-  append true
-  <format>
-    @type json
-  </format>
-  <buffer []>
-    @type file
-    path {here}/buffer
-    flush_mode immediate
-  </buffer>
-</match>
-"
-        );
-        let logweir = Logweir::start_with(dir.path(), &config, open_files, |_| {});
-        Self { logweir, port, monitor, dir, acknowledged: BTreeSet::new() }
+{NO_OWN_LOG}"
+        ) + &json_out(dir.path(), "@id out");
+        // The bounds of memory must hold with more cores than this machine may have.
+        let threads = |command: &mut Command| {
+            command.env("TOKIO_WORKER_THREADS", "8");
+        };
+        let logweir = Logweir::start_with(dir.path(), &config, open_files, threads);
+        Self { logweir, port, monitor, dir, acknowledged: BTreeSet::new(), started: Instant::now() }
     }
 
     /// Sends records over a connection of its own, and waits for each acknowledgement.
@@ -115,6 +107,15 @@ impl Target {
         assert!(self.logweir.stop().success());
     }
 
+    /// Checks that the log has lines that contain one of `texts`, and at most so many for each minute that the test takes: the
+    /// same complaint about the same peer comes once a minute.
+    fn complains(&self, texts: &[&str], times_a_minute: usize) {
+        let lines: usize = texts.iter().map(|text| self.lines(text)).sum();
+        let minutes = 1 + self.started.elapsed().as_secs() as usize / 60;
+        let is_right = (1..=times_a_minute * minutes).contains(&lines);
+        assert!(is_right, "{texts:?} are in the log {lines} times:\n{}", self.logweir.log());
+    }
+
     /// Lines of the log that contain `text`.
     fn lines(&self, text: &str) -> usize {
         self.logweir.log().lines().filter(|line| line.contains(text)).count()
@@ -126,7 +127,7 @@ struct Peer(TcpStream);
 
 impl Peer {
     fn connect(port: u16) -> Self {
-        Self::connect_from(Ipv4Addr::LOCALHOST, port)
+        Self::patient(TcpStream::connect((Ipv4Addr::LOCALHOST, port)).unwrap())
     }
 
     /// From another address of this machine: another peer.
@@ -135,7 +136,10 @@ impl Peer {
         let socket = socket(AddressFamily::INET, SocketType::STREAM, None).unwrap();
         bind(&socket, &SocketAddr::from((address, 0))).unwrap();
         connect(&socket, &SocketAddr::from((Ipv4Addr::LOCALHOST, port))).unwrap();
-        let stream = TcpStream::from(socket);
+        Self::patient(TcpStream::from(socket))
+    }
+
+    fn patient(stream: TcpStream) -> Self {
         stream.set_read_timeout(Some(PATIENCE)).unwrap();
         stream.set_write_timeout(Some(PATIENCE)).unwrap();
         Self(stream)

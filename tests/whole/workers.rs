@@ -3,7 +3,10 @@
 use crate::logweir::{Logweir, logweir, words};
 use logweir_testing::{free_port, http_request};
 use std::fs;
+use std::io::Write;
+use std::net::TcpStream;
 use std::path::Path;
+use std::time::Duration;
 
 /// Logweir's own log lines are no events.
 const NO_OWN_LOG: &str = "<label @FLUENT_LOG>\n <match **>\n @type null\n </match>\n</label>\n";
@@ -66,6 +69,50 @@ fn events_go_past_the_plugins_of_their_worker_only() {
     assert_eq!(lines("out1.log"), [by_1("1"), by_1("anywhere, for 1"), by_1("from 1")]);
     assert!(process.log().contains("[debug]: #1 Executing command"), "{}", process.log());
     assert!(process.log().contains("no patterns matched tag=\"other\""), "{}", process.log());
+}
+
+/// Fluentd's workers share the socket of a source that stands in no `<worker>`.
+#[test]
+fn one_forward_source_serves_all_workers() {
+    let dir = tempfile::tempdir().unwrap();
+    let port = free_port();
+    let source = format!("<source>\n @type forward\n bind 127.0.0.1\n port {port}\n</source>\n");
+    let out = output(dir.path(), "**", "out", "");
+    let config = format!("<system>\n workers 2\n</system>\n{source}{out}{NO_OWN_LOG}");
+    let mut process = Logweir::start(dir.path(), &config);
+    let peers: Vec<TcpStream> = (0..4)
+        .map(|n| {
+            let mut peer = TcpStream::connect(("127.0.0.1", port)).unwrap();
+            let event = ("t", 1_700_000_000, serde_json::json!({"n": n}));
+            peer.write_all(&rmp_serde::to_vec(&event).unwrap()).unwrap();
+            peer
+        })
+        .collect();
+    let lines = || fs::read_to_string(dir.path().join("out.log")).unwrap_or_default().lines().count();
+    process.wait("the events of all connections", |_| lines() == peers.len());
+    assert_eq!(process.stop().code(), Some(0));
+    assert_eq!(process.log().matches("listening port").count(), 1, "{}", process.log());
+}
+
+#[test]
+fn two_inputs_on_one_port_are_an_error_that_names_it() {
+    let dir = tempfile::tempdir().unwrap();
+    let source = input(free_port());
+    let config = format!(
+        "<system>\n workers 2\n</system>\n<worker 0>\n{source}</worker>\n<worker 1>\n{source}</worker>\n{}",
+        "<match **>\n @type null\n</match>\n"
+    );
+    let mut process = Logweir::not_started(dir.path(), &config);
+    process.spawn(&[]);
+    let status = loop {
+        match process.ended() {
+            Some(status) => break status,
+            None => std::thread::sleep(Duration::from_millis(20)),
+        }
+    };
+    assert_eq!(status.code(), Some(1));
+    let log = process.log();
+    assert!(log.contains("another program, or another input, listens there already"), "{log}");
 }
 
 #[test]

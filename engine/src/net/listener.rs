@@ -81,7 +81,9 @@ fn resolve(bind: &str, port: u16) -> io::Result<SocketAddr> {
 
 fn bind_error(error: &io::Error, protocol: &str, bind: &str, port: u16) -> StartError {
     let advice = match error.kind() {
-        io::ErrorKind::AddrInUse => "another program listens there already; stop it or change port",
+        io::ErrorKind::AddrInUse => {
+            "another program, or another input, listens there already; stop it or change port"
+        }
         io::ErrorKind::PermissionDenied => "ports below 1024 need the capability CAP_NET_BIND_SERVICE",
         io::ErrorKind::AddrNotAvailable => "bind must be an address of this machine, or 0.0.0.0",
         _ => "check bind and port",

@@ -51,7 +51,7 @@ fn build(params: &Params, context: &mut BuildContext<'_>) -> Result<Box<dyn Inpu
 
 fn configured(params: &Params, context: &mut BuildContext<'_>) -> Result<(Page, ServerOptions), Diagnostic> {
     let mut server = settings::server(params, context)?;
-    // In Fluentd each worker has an endpoint of its own, and so a port.
+    // In Fluentd each worker has an endpoint of its own, and so a port. Those in `<worker>` sections have it here too.
     let worker = Worker::of(context.system).number;
     let port = u16::try_from(worker).ok().and_then(|worker| server.port.checked_add(worker));
     server.port =

@@ -1,8 +1,9 @@
 //! The answers, over real sockets.
 
 use super::*;
+use crate::socket::testing::tls;
 use crate::testing::{Pipeline, build_error, with_params};
-use logweir_engine::net::tls::{ClientOptions, ClientParameters, TlsClient, protocol_versions};
+use logweir_engine::plugin::Driver;
 use logweir_engine::telemetry::prometheus::{FamilySpec, LabelValues, MetricKind, Update};
 use std::io::Read;
 use std::net::SocketAddr;
@@ -55,21 +56,6 @@ async fn request(
 
 fn text(body: &[u8]) -> String {
     String::from_utf8(body.to_vec()).unwrap()
-}
-
-async fn tls(address: SocketAddr) -> impl AsyncRead + AsyncWrite + Unpin {
-    let options = ClientOptions {
-        versions: protocol_versions("version", None, None, None).unwrap(),
-        insecure: true,
-        verify_hostname: false,
-        trusted: Vec::new(),
-        certificates: None,
-        key: None,
-        passphrase: None,
-    };
-    let names = ClientParameters { trusted: "", certificates: "", key: "" };
-    let client = TlsClient::new(&options, names).unwrap();
-    client.connect(TcpStream::connect(address).await.unwrap(), None).await.unwrap()
 }
 
 #[tokio::test]
@@ -131,10 +117,26 @@ async fn tls_as_it_is_and_as_it_was_configured() {
         "<ssl>\nenable true\nextra_conf {\"SSLCertName\":[[\"CN\",\"nobody\"]]}\n</ssl>".to_owned(),
     ] {
         let served = Served::new(&parameters);
-        let (status, _, body) = request(tls(served.address).await, "GET", "/metrics", "").await;
+        let (status, _, body) =
+            request(tls(TcpStream::connect(served.address).await.unwrap()).await, "GET", "/metrics", "")
+                .await;
         assert!(status == 200 && text(&body).contains("\nm 1.5\n"), "{parameters}");
         served.pipeline.stop().await;
     }
+}
+
+#[test]
+fn each_worker_has_a_port_of_its_own() {
+    let mut driver = Driver::new(crate::PLUGINS);
+    let port = |driver: &mut Driver, text: &str| {
+        let params =
+            driver.params(Kind::Input, &format!("<source>\n@type prometheus\n{text}\n</source>")).unwrap();
+        configured(&params, &mut driver.context()).map(|(_, server)| server.port).map_err(|e| e.to_string())
+    };
+    assert_eq!(port(&mut driver, ""), Ok(24231));
+    driver.system = driver.system.in_workers(2..=3);
+    assert_eq!(port(&mut driver, ""), Ok(24233));
+    assert!(port(&mut driver, "port 65535").unwrap_err().contains("'port' is too high for worker 2"));
 }
 
 #[test]

@@ -7,7 +7,7 @@ use super::refused;
 use super::worker::Worker;
 use logweir_engine::config::{Diagnostic, Params};
 use logweir_engine::log_warn;
-use logweir_engine::plugin::{BuildContext, InputContext, Param, ParamKind, SectionSpec};
+use logweir_engine::plugin::{BuildContext, Param, ParamKind, SectionSpec};
 use logweir_engine::telemetry::prometheus::{Family, FamilySpec, LabelValues, MetricKind, Update};
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -67,6 +67,10 @@ impl Board {
         Ok(Self { base, metrics: written, interval })
     }
 
+    pub(super) fn interval(&self) -> Duration {
+        self.interval
+    }
+
     /// Sets a metric of those that were declared; `labels` are the values of the monitor's own labels.
     pub(crate) fn set(&mut self, name: &str, labels: &[&str], value: f64) {
         let Some(metric) = self.metrics.iter_mut().find(|metric| metric.name == name) else {
@@ -78,8 +82,9 @@ impl Board {
         metric.now.insert(values);
     }
 
-    /// Ends a round.
-    fn end_round(&mut self) {
+    /// One round: sets what there is now, and removes what was set in the round before and is not any more.
+    pub(crate) fn round(&mut self, set: impl Fn(&mut Self)) {
+        set(self);
         for metric in &mut self.metrics {
             let now = std::mem::take(&mut metric.now);
             metric.before.difference(&now).for_each(|gone| metric.family.remove(gone));
@@ -126,29 +131,4 @@ fn labels(
         values.push(value);
     }
     Ok((names, values))
-}
-
-/// Updates `board` with `round` now and every `interval`, until the input is told to stop.
-pub(crate) fn watch(mut board: Board, context: &InputContext, round: impl Fn(&mut Board) + Send + 'static) {
-    let stop = context.stop.clone();
-    context.tasks.spawn(async move {
-        loop {
-            round(&mut board);
-            board.end_round();
-            tokio::select! {
-                biased;
-                () = stop.cancelled() => return,
-                () = tokio::time::sleep(board.interval) => {}
-            }
-        }
-    });
-}
-
-#[cfg(test)]
-impl Board {
-    /// One round.
-    pub(crate) fn round(&mut self, round: impl Fn(&mut Self)) {
-        round(self);
-        self.end_round();
-    }
 }

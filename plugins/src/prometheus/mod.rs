@@ -6,6 +6,7 @@
 //!   labels        the labels: texts, placeholders, fields
 //!   initial       <initlabels>: label sets that are there from the start
 //! board         what a monitor shows: gauges that are set anew, round after round
+//! monitor       the input around a board
 //! worker        which worker a plugin takes itself for
 //! ```
 
@@ -14,12 +15,14 @@ mod initial;
 mod instruments;
 mod labels;
 mod metric;
+mod monitor;
 #[cfg(test)]
 mod tests;
 mod worker;
 
-pub(crate) use board::{Board, MONITOR_SECTIONS, Shown, watch};
+pub(crate) use board::{Board, MONITOR_SECTIONS, Shown};
 pub(crate) use instruments::{Instruments, SECTIONS, TagInstruments};
+pub(crate) use monitor::Monitor;
 pub(crate) use worker::Worker;
 
 use logweir_engine::config::{Diagnostic, Params};

@@ -255,7 +255,7 @@ fn two_declarations_of_one_metric_must_agree() {
 #[test]
 fn with_several_workers_metrics_say_which() {
     let mut driver = Driver::new(crate::PLUGINS);
-    driver.system.workers = 2;
+    driver.system.all_workers = 2;
     driver.output(&format!("<match>\n@type prometheus\n{}</match>", metric("type counter"))).unwrap();
     assert_eq!(driver.shared.metrics.get("m").unwrap().spec().labels, ["worker_id"]);
     let source = "<source>\n@type prometheus_monitor\n<labels>\nzone a\n</labels>\n</source>";
@@ -265,4 +265,21 @@ fn with_several_workers_metrics_say_which() {
     build(&params, &mut driver.context()).map(drop).unwrap();
     let monitor = driver.shared.metrics.get("fluentd_status_retry_count").unwrap();
     assert_eq!(monitor.spec().labels, ["worker_id", "zone", "plugin_id", "plugin_category", "type"]);
+}
+
+#[test]
+fn in_a_worker_section_metrics_are_those_of_its_first_worker() {
+    let mut driver = Driver::new(crate::PLUGINS);
+    driver.system.all_workers = 4;
+    let text = metric("type counter\ninitialized true\n<labels>\nw ${worker_id}\n</labels>");
+    for workers in [1..=1, 2..=3] {
+        driver.system = driver.system.in_workers(workers);
+        driver.output(&format!("<match>\n@type prometheus\n{text}</match>")).unwrap();
+    }
+    let mut exposition = Exposition::default();
+    driver.shared.metrics.show(&mut exposition);
+    let shown = exposition.into_text();
+    for sample in ["m{w=\"1\",worker_id=\"1\"} 0\n", "m{w=\"2\",worker_id=\"2\"} 0\n"] {
+        assert!(shown.contains(sample), "{sample}{shown}");
+    }
 }

@@ -1,6 +1,7 @@
 //! Directories with buffers, for the tests of `logweir buffer`.
 
 use crate::logweir::{Logweir, logweir, words};
+use crate::pieces::tail_json;
 use logweir_testing::free_port;
 use serde_json::Value;
 use std::collections::BTreeMap;
@@ -32,18 +33,8 @@ impl Place {
     }
 
     pub(crate) fn start(&self, buffer: &str, keys: &str) -> Logweir {
-        let config = format!(
-            "<source>
-  @type tail
-  path DIR/in.log
-  pos_file DIR/in.pos
-  tag app
-  read_from_head true
-  <parse>
-    @type json
-  </parse>
-</source>
-<match app>
+        let output = format!(
+            "<match app>
   @type forward
   @id out
   <server>
@@ -58,7 +49,8 @@ impl Place {
             free_port()
         );
         self.write("in.log", "");
-        Logweir::start(self.dir.path(), &config.replace("DIR/", &self.text("")))
+        let config = tail_json(self.dir.path(), "app") + &output.replace("DIR/", &self.text(""));
+        Logweir::start(self.dir.path(), &config)
     }
 
     /// Appends lines and waits until they are in the buffer.

@@ -2,6 +2,7 @@
 
 use crate::load::{COLUMNS, Client, Dice, ENGINE, Found, Promised, Rotation, config};
 use crate::logweir::{Logweir, logweir, words};
+use crate::pieces::json_out;
 use logweir_engine::msgpack::Entries;
 use logweir_testing::{ClickHouse as Server, free_port};
 use rustix::process::Signal;
@@ -192,29 +193,8 @@ impl Scene {
 /// Another Logweir, which writes into a file what it receives, and is not disturbed.
 fn receiver() -> Receiver {
     let (dir, port) = (tempfile::tempdir().unwrap(), free_port());
-    let here = dir.path().display();
-    let config = format!(
-        "<source>
-  @type forward
-  bind 127.0.0.1
-  port {port}
-</source>
-<match **>
-  @type file
-  path {here}/out
-  append true
-  <format>
-    @type json
-  </format>
-  <buffer []>
-    @type file
-    path {here}/buffer
-    flush_mode immediate
-  </buffer>
-</match>
-"
-    );
-    let process = Logweir::start(dir.path(), &config);
+    let source = format!("<source>\n @type forward\n bind 127.0.0.1\n port {port}\n</source>\n");
+    let process = Logweir::start(dir.path(), &(source + &json_out(dir.path(), "")));
     Receiver { dir, port, _process: process }
 }
 

@@ -6,7 +6,7 @@ use logweir_testing::{free_port, promtool};
 use rustix::process::Signal;
 
 /// A forward source, a file that is followed, a filter that counts, a file buffer.
-fn config(here: &Path, forward: u16, metrics: u16) -> String {
+fn config(here: &Path, [forward, metrics, monitor]: [u16; 3]) -> String {
     let here = here.display();
     metrics_conf(metrics)
         + &format!(
@@ -20,27 +20,16 @@ fn config(here: &Path, forward: u16, metrics: u16) -> String {
              <labels>\n tag ${{tag_parts[1]}}\n </labels>\n</filter>\n\
              <match {{app.**,logs}}>\n @id out\n @type file\n path {here}/out/events\n append true\n\
              <buffer>\n @type file\n path {here}/buffer\n flush_mode lazy\n timekey 1d\n flush_at_shutdown false\n </buffer>\n</match>\n\
-             <source>\n @type monitor_agent\n bind 127.0.0.1\n port {}\n</source>\n{NO_OWN_LOG}",
-            metrics + 1
+             <source>\n @type monitor_agent\n bind 127.0.0.1\n port {monitor}\n</source>\n{NO_OWN_LOG}"
         )
-}
-
-/// Two free ports, one after the other.
-fn two_ports() -> u16 {
-    loop {
-        let first = free_port();
-        if first < u16::MAX && std::net::TcpListener::bind(("127.0.0.1", first + 1)).is_ok() {
-            return first;
-        }
-    }
 }
 
 #[test]
 fn what_records_bring_is_counted_over_a_reload() {
     let dir = tempfile::tempdir().unwrap();
-    let (forward, metrics) = (free_port(), two_ports());
+    let [forward, metrics, monitor] = [(); 3].map(|()| free_port());
     fs::create_dir(dir.path().join("logs")).unwrap();
-    let mut process = Logweir::start(dir.path(), &config(dir.path(), forward, metrics));
+    let mut process = Logweir::start(dir.path(), &config(dir.path(), [forward, metrics, monitor]));
     // Losses are there before there are any.
     let at_first = page(metrics);
     let dropped = |reason: &str| {
@@ -94,12 +83,12 @@ fn what_records_bring_is_counted_over_a_reload() {
 #[test]
 fn files_that_are_followed() {
     let dir = tempfile::tempdir().unwrap();
-    let (forward, metrics) = (free_port(), two_ports());
+    let [forward, metrics, monitor] = [(); 3].map(|()| free_port());
     let logs = dir.path().join("logs");
     fs::create_dir(&logs).unwrap();
     let file = logs.join("a.log");
     fs::write(&file, "one\ntwo\n").unwrap();
-    let mut process = Logweir::start(dir.path(), &config(dir.path(), forward, metrics));
+    let mut process = Logweir::start(dir.path(), &config(dir.path(), [forward, metrics, monitor]));
     let key = |name: &str| {
         format!("fluentd_tail_file_{name}{{plugin_id=\"logs\",type=\"tail\",path=\"{}\"}}", file.display())
     };
@@ -117,7 +106,7 @@ fn files_that_are_followed() {
     for (name, value) in [("rotated", 1.0), ("closed", 1.0), ("opened", 2.0), ("position", 5.0)] {
         wait_for(&mut process, metrics, &key(name), value);
     }
-    let answer = http_request(metrics + 1, "GET", "/api/plugins.json?@id=logs", &[], b"").unwrap();
+    let answer = http_request(monitor, "GET", "/api/plugins.json?@id=logs", &[], b"").unwrap();
     let answer: serde_json::Value = serde_json::from_slice(&answer.body).unwrap();
     let plugin = &answer["plugins"][0];
     assert_eq!(
@@ -133,10 +122,10 @@ fn files_that_are_followed() {
 #[test]
 fn promtool_takes_the_page() {
     let dir = tempfile::tempdir().unwrap();
-    let (forward, metrics) = (free_port(), two_ports());
+    let [forward, metrics, monitor] = [(); 3].map(|()| free_port());
     fs::create_dir(dir.path().join("logs")).unwrap();
     fs::write(dir.path().join("logs/a \"quoted\" \\ file.log"), "one\n").unwrap();
-    let mut process = Logweir::start(dir.path(), &config(dir.path(), forward, metrics));
+    let mut process = Logweir::start(dir.path(), &config(dir.path(), [forward, metrics, monitor]));
     send(forward, "app.web", "c1", &json!({"http": {"status": "a\n\"b\"\\", "bytes": 1}}), 1);
     process.wait("metrics of the tail", |_| page(metrics).contains("fluentd_tail_file_position{"));
     let all = page(metrics);

@@ -1,6 +1,7 @@
 //! `@type clickhouse` with a path and no host: Logweir runs the store itself.
 
 use crate::logweir::Logweir;
+use crate::pieces::tail_json;
 use logweir_testing::{Libchdb, free_port, http_request};
 use rustix::process::{Pid, Signal, kill_process};
 use std::fs::{self, OpenOptions};
@@ -12,18 +13,8 @@ use std::sync::{Arc, Mutex};
 
 fn config(dir: &Path, port: u16, libchdb: &Path) -> String {
     let here = dir.display();
-    format!(
-        "<source>
-  @type tail
-  path {here}/in.log
-  pos_file {here}/in.pos
-  tag app
-  read_from_head true
-  <parse>
-    @type json
-  </parse>
-</source>
-<match app>
+    let output = format!(
+        "<match app>
   @type clickhouse
   path {here}/store
   port {port}
@@ -42,7 +33,8 @@ fn config(dir: &Path, port: u16, libchdb: &Path) -> String {
 </match>
 ",
         libchdb.display()
-    )
+    );
+    tail_json(dir, "app") + &output
 }
 
 fn append(dir: &Path, numbers: std::ops::Range<u64>) {

@@ -2,6 +2,7 @@
 
 use super::Store;
 use crate::logweir::Logweir;
+use crate::pieces::tail_json;
 use std::fs;
 
 const LINES: u64 = 5000;
@@ -15,18 +16,8 @@ fn records_arrive_once_with_the_store_killed_on_the_way() {
         .map(|n| format!("{{\"n\":{n},\"level\":\"info\",\"service\":\"api\",\"user\":{{\"id\":{n}}},\"message\":\"grün {n}\"}}\n"))
         .collect();
     fs::write(dir.path().join("in.log"), lines).unwrap();
-    let config = format!(
-        "<source>
-  @type tail
-  path {here}/in.log
-  pos_file {here}/in.pos
-  tag app
-  read_from_head true
-  <parse>
-    @type json
-  </parse>
-</source>
-<match app>
+    let output = format!(
+        "<match app>
   @type clickhouse
   host 127.0.0.1
   port {}
@@ -47,7 +38,7 @@ fn records_arrive_once_with_the_store_killed_on_the_way() {
 ",
         store.port()
     );
-    let mut logweir = Logweir::start(dir.path(), &config);
+    let mut logweir = Logweir::start(dir.path(), &(tail_json(dir.path(), "app") + &output));
     let some = |store: &Store| {
         let answer = store.post("", "SELECT count() FROM logs.app");
         if answer.status == 200 { answer.text().trim().parse().unwrap_or(0) } else { 0u64 }

@@ -23,6 +23,8 @@ pub use table::SYSTEM;
 pub struct System {
     /// Worker processes that the configuration is written for; for a plugin in `<worker N-M>`, those of that section.
     pub workers: u32,
+    /// All worker processes that the configuration is written for, for a plugin in `<worker N-M>` too.
+    pub all_workers: u32,
     /// The worker that a plugin takes itself for: the first of its `<worker N-M>`, 0 outside of one.
     pub worker_id: u32,
     /// Base of `worker0/<@id>/...` for buffers, storage and backup.
@@ -197,6 +199,7 @@ impl System {
         };
         Self {
             workers: u32::try_from(workers).unwrap_or(u32::MAX),
+            all_workers: u32::try_from(workers).unwrap_or(u32::MAX),
             worker_id: 0,
             root_dir: layers.text("root_dir").map(PathBuf::from),
             log_level: log_level.unwrap_or(Level::Info),
@@ -296,6 +299,7 @@ impl Default for System {
     fn default() -> Self {
         Self {
             workers: 1,
+            all_workers: 1,
             worker_id: 0,
             root_dir: None,
             log_level: Level::Info,

@@ -76,7 +76,11 @@ async fn an_address_in_use_is_an_error_that_says_so() {
     let server = Running::start("");
     let error = logweir_engine::net::listen_tcp("127.0.0.1", server.address.port(), None).unwrap_err();
     assert_eq!(error.class, "Errno::EADDRINUSE");
-    assert!(error.message.contains("another program listens there already"), "{}", error.message);
+    assert!(
+        error.message.contains("another program, or another input, listens there already"),
+        "{}",
+        error.message
+    );
     server.stop().await;
 }
 
