@@ -284,7 +284,9 @@ fn write(
     let parts = u16::try_from(placed.len())
         .map_err(|_| io::Error::new(io::ErrorKind::InvalidInput, "an emit for more than 65535 chunks"))?;
     if state.commits.taken_back.is_full() {
-        return Err(io::Error::other("the device has failed many times, and what it left is not put right yet"));
+        return Err(io::Error::other(
+            "the device has failed many times, and what it left is not put right yet",
+        ));
     }
     // A sequence is used up even if the append fails: what was written under it may still turn up after a crash.
     state.sequence += 1;

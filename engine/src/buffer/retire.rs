@@ -21,7 +21,8 @@ impl Shared {
         if let Err(error) = self.save_marks(store, &retired) {
             // If there is no room for the marks in a while, it is better to risk that an input repeats something after a crash
             // than to let the disk stay full for ever; but nothing may be lost.
-            let is_full = error.kind() == io::ErrorKind::StorageFull && self.lock().commits.is_full_for_long();
+            let is_full =
+                error.kind() == io::ErrorKind::StorageFull && self.lock().commits.is_full_for_long();
             let kept =
                 retired.extract_if(.., |chunk| !is_full || chunk.divided() > saved).collect::<Vec<_>>();
             all = kept.is_empty();

@@ -1,8 +1,8 @@
 //! A file buffer's directory: new chunk files, the lock, the marks file, the backup of what is damaged.
 
 use super::chunk::{Content, NewFrame, NotWritten};
-use super::file::{FileContent, gone};
 use super::file::header::Header;
+use super::file::{FileContent, gone};
 use super::marks::Snapshot;
 use super::{
     Chunk, ChunkId, Durability, Environment, FileSettings, Metadata, OpenError, SingleKey, marks_file,

@@ -18,6 +18,9 @@ const STEPS_PER_SECOND: f64 = 20_000_000.0;
 const PROGRAM_BYTES_MAX: usize = 10 << 20;
 /// Bytes of the automaton that is built while searching, a thread.
 const LAZY_BYTES_MAX: usize = 2 << 20;
+/// What a pattern for the backtracking engine may become: it writes out what a group calls, 19 deep, so that two calls of a group
+/// in itself would be half a million groups.
+const INSTRUCTIONS_MAX: usize = 200_000;
 
 /// The steps that fit into a time.
 pub(super) fn steps_within(limit: Duration) -> usize {
@@ -167,8 +170,18 @@ fn backtracking(node: &Node, steps_max: usize) -> Result<fancy_regex::Regex, Reg
         .backtrack_limit(steps_max)
         .delegate_size_limit(PROGRAM_BYTES_MAX)
         .delegate_dfa_size_limit(LAZY_BYTES_MAX)
+        .max_prog_size(INSTRUCTIONS_MAX)
         .build()
-        .map_err(|e| RegexpError::message(e.to_string()))
+        .map_err(|error| match error {
+            fancy_regex::Error::CompileError(error)
+                if matches!(*error, fancy_regex::CompileError::PatternTooComplex) =>
+            {
+                RegexpError::message(
+                    "a group calls itself from several places, which makes the pattern too large",
+                )
+            }
+            error => RegexpError::message(error.to_string()),
+        })
 }
 
 fn reason(error: &meta::BuildError) -> String {

@@ -232,6 +232,16 @@ fn a_runaway_pattern_is_given_up() {
     assert!(!re.is_match(text.as_bytes()));
 }
 
+/// Written out, the first of them would be 800 MB.
+#[test]
+fn a_group_that_calls_itself_from_several_places_is_refused() {
+    for source in [r"(?<v>\[(?:\g<v>(?:,\g<v>)*)?\])", r"(?<n>a\g<n>?b\g<n>?c\g<n>?d)"] {
+        let error = error(source);
+        assert!(error.starts_with("a group calls itself from several places"), "{error}");
+    }
+    assert_eq!(found(r"(?<n>\((?:[^()]|\g<n>)*\))", "a(b(c)d)e"), Some("(b(c)d)"));
+}
+
 #[test]
 fn deep_patterns_are_refused() {
     assert!(error(&"(".repeat(10_000)).starts_with("too deep nest level"));

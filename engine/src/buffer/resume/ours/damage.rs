@@ -2,8 +2,8 @@
 
 use super::{Looked, OurFile, OurFiles, PartOf};
 use crate::buffer::file::frame::{FrameHeader, HEADER_BYTES};
-use crate::buffer::file::{header, origin};
 use crate::buffer::file::scan::{Scan, is_zero, read};
+use crate::buffer::file::{header, origin};
 use crate::buffer::files::ChunkName;
 use crate::buffer::store::FileStore;
 use crate::io::{Access, File};

@@ -7,8 +7,7 @@ fn one(seed: u64, fault: Fault, calls: u64, mends: bool) -> Result<(), String> {
     let mut world = World::new(seed);
     world.tags = 1 + seed as usize % 3;
     let (clock, fs) = (Arc::new(SimClock::new(seed)), SimFs::new(seed));
-    let buffer =
-        Life { fs: &fs, clock: &clock, acts: 0 }.begin(&world).map_err(|error| error.to_string())?;
+    let buffer = Life { fs: &fs, clock: &clock, acts: 0 }.begin(&world).map_err(|error| error.to_string())?;
     world.tail(&buffer, 0, 2, false);
     buffer.settle();
     world.hear();
