@@ -306,6 +306,11 @@ impl Chunk {
         file.name_again()
     }
 
+    /// Its file, if it is one of ours that is not removed yet.
+    pub(super) fn live_file(&self) -> Option<&FileContent> {
+        self.file().filter(|file| !file.is_removed())
+    }
+
     /// The last append that put something in.
     pub(super) fn sequence(&self) -> u64 {
         self.sequence.load(Relaxed)

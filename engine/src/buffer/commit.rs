@@ -175,21 +175,24 @@ impl Commits {
         self.want(sequence);
     }
 
-    /// A file of an append that failed is not to be there.
+    /// A file is not to be there.
     pub(super) fn unwanted(&mut self, path: PathBuf) {
-        self.dirs.extend(path.parent().map(Path::to_owned));
-        self.unwanted.push(Unwanted { path, again: false });
+        self.add_unwanted(Unwanted { path, again: false });
     }
 
     /// A file was removed, and the directory could not be synced.
     pub(super) fn remove_again(&mut self, path: PathBuf) {
-        self.dirs.extend(path.parent().map(Path::to_owned));
-        self.unwanted.push(Unwanted { path, again: true });
+        self.add_unwanted(Unwanted { path, again: true });
+    }
+
+    fn add_unwanted(&mut self, file: Unwanted) {
+        self.dirs.extend(file.path.parent().map(Path::to_owned));
+        self.unwanted.push(file);
     }
 
     /// A directory could not be synced, and these chunks have new names in it: they get them once more.
     pub(super) fn name_again(&mut self, chunks: Vec<Arc<Chunk>>) {
-        for chunk in chunks.into_iter().filter(|chunk| chunk.file().is_some()) {
+        for chunk in chunks.into_iter().filter(|chunk| chunk.live_file().is_some()) {
             match chunk.name_again() {
                 Ok(()) => self.named(&chunk),
                 Err(_) => self.nameless(chunk),
@@ -386,13 +389,14 @@ impl Shared {
     fn queue_again(&self, work: &mut Work) -> bool {
         let mut all = true;
         for chunk in std::mem::take(&mut work.unqueued) {
-            match chunk.file().map(FileContent::enqueue) {
+            match chunk.live_file().map(FileContent::enqueue) {
                 Some(Err(error)) => {
                     all = false;
                     self.not_queued(&chunk, &error);
                     self.lock().commits.unqueued.push(chunk);
                 }
-                _ => work.named(chunk),
+                Some(Ok(_)) => work.named(chunk),
+                None => {}
             }
         }
         all
@@ -401,7 +405,9 @@ impl Shared {
     /// Gives chunks their names that could not be given once more before. `false` if one cannot be given now either.
     fn name_again(&self, work: &mut Work) -> bool {
         let mut all = true;
-        for chunk in std::mem::take(&mut work.nameless) {
+        for chunk in
+            std::mem::take(&mut work.nameless).into_iter().filter(|chunk| chunk.live_file().is_some())
+        {
             match chunk.name_again() {
                 Err(error) => {
                     all = false;
@@ -434,7 +440,7 @@ impl Shared {
                 Err(error) => {
                     log_error!(
                         self.environment.log,
-                        "can't remove the file of an append that failed. retry in a second",
+                        "can't remove a buffer file. retry in a second",
                         path = file.path,
                         error = error.to_string()
                     );
@@ -443,7 +449,7 @@ impl Shared {
             }
         }
         let all = failed.is_empty();
-        state.commits.unwanted.extend(failed);
+        failed.into_iter().for_each(|file| state.commits.add_unwanted(file));
         all
     }
 
@@ -459,7 +465,7 @@ impl Shared {
 
     fn sync_files(&self, dirty: &[Arc<Chunk>], failed: &mut Vec<Arc<Chunk>>) {
         for chunk in dirty {
-            if let Some(Err(error)) = chunk.file().map(|file| file.sync()) {
+            if let Some(Err(error)) = chunk.live_file().map(FileContent::sync) {
                 log_error!(
                     self.environment.log,
                     "can't write a buffer chunk to the device. it is written to another file",
@@ -491,7 +497,7 @@ impl Shared {
     fn rewrite(&self, store: &FileStore, failed: Vec<Arc<Chunk>>) -> bool {
         let mut all = true;
         for chunk in failed {
-            let Some(file) = chunk.file() else { continue };
+            let Some(file) = chunk.live_file() else { continue };
             match file.rewrite(store.settings.file_mode, &chunk.header()) {
                 Ok((bytes, records)) => self.rewritten(&chunk, bytes, records),
                 Err(error) => {

@@ -71,8 +71,8 @@ pub(super) fn resume(store: &FileStore, settings: &Settings) -> Result<State, Op
             );
         }
     }
-    ours.drop_copies();
     ours.void_taken_back().map_err(|(path, error)| cannot_open(path, error))?;
+    ours.drop_copies();
     ours.void_incomplete();
     ours.recover_marks(&mut state.marks, now);
     state.sequence = ours.last_sequence().max(store.environment.clock.now().0);

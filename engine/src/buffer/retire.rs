@@ -37,12 +37,13 @@ impl Shared {
         let mut dirs = BTreeSet::new();
         for chunk in &retired {
             dirs.extend(chunk.path().as_deref().and_then(Path::parent).map(Path::to_owned));
-            self.remove(chunk);
+            all &= self.remove(chunk);
             fault!("chunk-removed");
         }
         if !self.sync_dirs(store, &dirs) {
-            // A file that comes back after a crash is delivered again, under the same id.
-            self.lock().names_failed(dirs);
+            let mut state = self.lock();
+            state.names_failed(dirs);
+            retired.iter().filter_map(|chunk| chunk.path()).for_each(|path| state.commits.remove_again(path));
         }
         fault!("removal-synced");
         store.keep_spare();
@@ -67,21 +68,25 @@ impl Shared {
         }
     }
 
-    fn remove(&self, chunk: &Chunk) {
+    /// `false` if the file stays, and is to be removed later.
+    fn remove(&self, chunk: &Chunk) -> bool {
         let removed = match chunk.content() {
             Content::Memory(_) => Ok(()),
             Content::File(content) => content.remove(),
             Content::Fluentd(content) => content.remove(),
         };
-        if let Err(error) = removed {
-            // Delivered all the same; should the file still be there at the next start, it is delivered again.
-            log_error!(
-                self.environment.log,
-                "failed to purge buffer chunk",
-                chunk_id = chunk.id(),
-                error = error.to_string()
-            );
+        let Err(error) = removed else { return true };
+        // Should the file still be there at the next start, it is delivered again, under the same id.
+        log_error!(
+            self.environment.log,
+            "failed to purge buffer chunk. retry in a second",
+            chunk_id = chunk.id(),
+            error = error.to_string()
+        );
+        if let Some(path) = chunk.path() {
+            self.lock().commits.unwanted(path);
         }
+        false
     }
 
     fn save_marks(&self, store: &FileStore, retired: &[Arc<Chunk>]) -> io::Result<()> {

@@ -39,6 +39,7 @@ struct Inner {
     /// Something was written or cut since the last sync began. Then the file is open.
     dirty: bool,
     poisoned: bool,
+    removed: bool,
     /// Appends that the next [`FileContent::rewrite`] leaves out.
     omitted: Vec<u64>,
 }
@@ -72,6 +73,7 @@ impl FileContent {
             state: ChunkState::Staged,
             dirty: true,
             poisoned: false,
+            removed: false,
             omitted: Vec::new(),
         };
         Ok(Self { fs: Arc::clone(fs), id: header.id, start, synced_notes, inner: Mutex::new(inner) })
@@ -96,6 +98,7 @@ impl FileContent {
             state,
             dirty: false,
             poisoned: false,
+            removed: false,
             omitted: Vec::new(),
         };
         Self { fs: Arc::clone(fs), id, start, synced_notes, inner: Mutex::new(inner) }
@@ -350,10 +353,16 @@ impl FileContent {
         Ok(bodies)
     }
 
-    /// Removes the file.
+    /// Removes the file. Even after an error it does not count any more.
     pub(crate) fn remove(&self) -> io::Result<()> {
-        let inner = self.lock();
+        let mut inner = self.lock();
+        inner.removed = true;
         gone(self.fs.remove(&inner.path))
+    }
+
+    /// Whether it was removed: there is nothing to be synced, named or written once more.
+    pub(crate) fn is_removed(&self) -> bool {
+        self.lock().removed
     }
 
     pub(crate) fn path(&self) -> PathBuf {

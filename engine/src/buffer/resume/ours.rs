@@ -112,7 +112,11 @@ struct FoundMark {
     sequence: u64,
     at: u32,
     mark: Mark,
+    file: usize,
 }
+
+/// Of marks: a file that could not be walked to its end.
+const UNREAD: usize = usize::MAX;
 
 /// From so many entries on, lists of frames are thinned out.
 const LIST_MAX: usize = 200_000;
@@ -172,6 +176,7 @@ impl<'a> OurFiles<'a> {
                 // Of a file that could not be walked to its end nothing is looked at again.
                 let count = self.files.len();
                 self.parts.retain(|part| part.file < count);
+                self.marks.iter_mut().filter(|mark| mark.file >= count).for_each(|mark| mark.file = UNREAD);
                 walked.map(|()| Looked::Ours)
             }
             header::Found::Newer(version) => {
@@ -275,7 +280,8 @@ impl<'a> OurFiles<'a> {
             if self.complete.is_some_and(|complete| header.sequence <= complete) {
                 return;
             }
-            self.marks.push(FoundMark { sequence: header.sequence, at: header.at, mark });
+            let file = self.files.len();
+            self.marks.push(FoundMark { sequence: header.sequence, at: header.at, mark, file });
             if self.marks.len() >= self.join_at {
                 self.join_marks();
             }
@@ -296,6 +302,7 @@ impl<'a> OurFiles<'a> {
             };
             if let Some(before) = last.get(&(file, ordinal)).map(|at| &mut joined[*at])
                 && new.sequence <= known
+                && before.file == new.file
                 && before.sequence < new.sequence
                 && let Mark::Tail { from: Some(_), end: last_end, .. } = &mut before.mark
                 && from == Some(*last_end)
@@ -325,11 +332,12 @@ impl<'a> OurFiles<'a> {
     }
 
     /// Of two files of the same chunk, takes the one with more in it: a chunk file that could not be synced was written once
-    /// more, and a crash left both the old one under its old name and the new one under a later name.
+    /// more, and a crash left both the old one under its old name and the new one under a later name. Either has all that was
+    /// acknowledged.
     pub(super) fn drop_copies(&mut self) {
         let mut best: BTreeMap<ChunkId, usize> = BTreeMap::new();
         for at in 0..self.files.len() {
-            let rank = |file: &OurFile| (file.last_sequence, file.records, file.state == ChunkState::Queued);
+            let rank = |file: &OurFile| (file.records, file.last_sequence, file.state == ChunkState::Queued);
             let other = best.entry(self.files[at].header.id).or_insert(at);
             let (kept, copy) = match rank(&self.files[at]) > rank(&self.files[*other]) {
                 true => (at, *other),
@@ -339,6 +347,7 @@ impl<'a> OurFiles<'a> {
             self.files[copy].is_copy = kept != copy;
         }
         self.parts.retain(|part| !self.files[part.file].is_copy);
+        self.marks.retain(|mark| self.files.get(mark.file).is_none_or(|file| !file.is_copy));
     }
 
     /// Voids frames of appends of which parts are missing. If the other parts may have been delivered, or be in a file that
@@ -388,7 +397,8 @@ impl<'a> OurFiles<'a> {
         let known = self.known_complete();
         let (store, mut chunks, mut failed) = (self.store, Vec::new(), Vec::new());
         for ours in std::mem::take(&mut self.files) {
-            let is_empty = ours.is_copy || (ours.bytes == 0 && ours.records == 0);
+            let is_copy = ours.is_copy;
+            let is_empty = is_copy || (ours.bytes == 0 && ours.records == 0);
             let (path, voided, must_be_rewritten) =
                 (ours.path.clone(), ours.voided.clone(), ours.must_be_rewritten);
             // Also what is removed then: should the name come back after a crash, nothing must have come back with it.
@@ -404,7 +414,7 @@ impl<'a> OurFiles<'a> {
                 voided.into_iter().for_each(|sequence| file.omit(sequence));
             }
             match synced {
-                _ if must_be_rewritten => failed.push(found),
+                _ if must_be_rewritten && !is_copy => failed.push(found),
                 Ok(()) if is_empty => {
                     if let Err(error) = self.remove(&path) {
                         let error = error.to_string();

@@ -142,7 +142,7 @@ impl OurFiles<'_> {
             return Ok(());
         }
         let mut found = Vec::new();
-        for (at, ours) in self.files.iter().enumerate().filter(|(_, ours)| !ours.is_copy) {
+        for (at, ours) in self.files.iter().enumerate() {
             let mut look = || -> io::Result<()> {
                 let file = self.store.read(&ours.path)?;
                 let scan = Scan { file: &*file, id: ours.header.id, start: ours.start, end: ours.end };
