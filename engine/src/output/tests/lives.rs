@@ -44,22 +44,37 @@ fn setup(dice: &mut Dice, disk: &SimFs, is_last: bool) -> Setup {
     setup
 }
 
+/// A moment at which the ledger, the buffer and the disk say the same.
+struct Rest {
+    balance: Balance,
+    /// In the buffer.
+    records: u64,
+    /// What is there after a power cut at that moment.
+    disk: SimFs,
+}
+
 impl Rig {
-    /// Waits until the ledger and the buffer say the same, and nothing is on its way to the disk or from it; answers how many
-    /// records the buffer holds.
-    async fn rest(&self, disk: &SimFs) -> u64 {
+    /// Waits for such a moment. A write may be under way, and ends a little later, on another thread.
+    async fn rest(&self, disk: &SimFs) -> Rest {
+        let look = || {
+            let status = self.status();
+            let chunks = self.output.runtime.buffer().unwrap().chunk_ids();
+            (status.balance(), status.buffer.unwrap().records, chunks)
+        };
         for _ in 0..10_000 {
-            // What is there after a power cut now. What the buffer's thread does meanwhile can only take chunks away from it.
-            let names = disk.power_cut_keeping_nothing().list(Path::new("/spool")).unwrap_or_default();
+            let before = look();
+            let after_cut = disk.power_cut_keeping_nothing();
+            let names = after_cut.list(Path::new("/spool")).unwrap_or_default();
             let files: Vec<_> = names.iter().map(|name| name.to_string_lossy()).collect();
             let files: BTreeSet<&str> =
                 files.iter().filter_map(|name| name.strip_prefix("buffer.")?.get(1..33)).collect();
-            let chunks = self.output.runtime.buffer().unwrap().chunk_ids();
+            let (balance, records, chunks) = &before;
             let chunks: Vec<String> = chunks.iter().map(ToString::to_string).collect();
-            let status = self.status();
-            let records = status.buffer.unwrap().records;
-            if status.balance().expected_in_buffer() == records as i64 && files.into_iter().eq(&chunks) {
-                return records;
+            if balance.expected_in_buffer() == *records as i64
+                && files.into_iter().eq(&chunks)
+                && before == look()
+            {
+                return Rest { balance: *balance, records: *records, disk: after_cut };
             }
             tokio::task::spawn_blocking(|| std::thread::sleep(std::time::Duration::from_millis(1)))
                 .await
@@ -104,9 +119,9 @@ async fn lives(seed: u64) {
         if dice.once_in(2) {
             rig.output.shutdown().await;
         }
-        carried = rig.rest(&disk).await;
-        all += rig.status().balance();
-        disk = disk.power_cut_keeping_nothing();
+        let rest = rig.rest(&disk).await;
+        all += rest.balance;
+        (carried, disk) = (rest.records, rest.disk);
         // The old life goes on with a disk of its own, on which nobody looks any more.
         drop(rig);
     }
