@@ -20,22 +20,22 @@
 //! the next time. Its frames are written once more, to another file that takes its place, and nothing is declared
 //! durable until that worked. Meanwhile the chunk is not appended to. If the kernel has given up some of its frames, it is
 //! found out which appends are not whole any more: what is left of those is taken out too, their marks are revoked and
-//! their inputs told, so that they are repeated, and no others. What failed or was lost may be on the disk all the same, until
-//! the next declaration: frames written meanwhile say which appends those are ([`super::taken_back`]). A directory whose sync failed is synced again, but only after each new
-//! name in it was given once more.
+//! their inputs told, so that they are repeated, and no others. What failed or was lost may be on the disk all the same,
+//! until the next declaration: frames written meanwhile say which appends those are ([`super::taken_back`]). A directory
+//! whose sync failed is synced again, but only after each name in it was given once more ([`super::names`]).
 
 use super::Chunk;
 use super::buffer::{Shared, State};
 use super::file::FileContent;
+use super::names::Unwanted;
 use super::patience::Patience;
 use super::store::FileStore;
 use super::taken_back::TakenBack;
 use crate::delivery::{Commit, CommitError};
 use crate::{fault, log_error};
 use std::collections::BTreeSet;
-use std::io;
 use std::ops::RangeInclusive;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
@@ -55,14 +55,14 @@ pub(super) struct Commits {
     /// Chunks with frames that were not synced.
     dirty: Vec<Arc<Chunk>>,
     /// Chunks whose files have names that were not synced.
-    unnamed: Vec<Arc<Chunk>>,
+    pub(super) unnamed: Vec<Arc<Chunk>>,
     /// Queued chunks whose files could not be given the name of one. They are not taken before that: one that was written and
     /// is staged again after a crash would be appended to, under an id that the destination knows.
     pub(super) unqueued: Vec<Arc<Chunk>>,
     /// Chunks whose files could not be given their names once more.
-    nameless: Vec<Arc<Chunk>>,
+    pub(super) nameless: Vec<Arc<Chunk>>,
     /// Directories in which names changed.
-    dirs: BTreeSet<PathBuf>,
+    pub(super) dirs: BTreeSet<PathBuf>,
     /// Delivered chunks whose files are to be removed.
     pub(super) retired: Vec<Arc<Chunk>>,
     /// Chunks whose files cannot be synced any more and are to be written once more.
@@ -70,7 +70,7 @@ pub(super) struct Commits {
     /// Appends that failed or were lost, and of which something may be on the disk.
     pub(super) taken_back: TakenBack,
     /// Files that are not to be there.
-    unwanted: Vec<Unwanted>,
+    pub(super) unwanted: Vec<Unwanted>,
     /// Rounds in a row in which there was no room for the marks file.
     pub(super) full_rounds: u32,
     /// Appends that were lost: the device failed, and what the kernel had of them was gone. Numbers that no append has may
@@ -125,28 +125,13 @@ pub(super) enum Round {
 pub(super) struct Work {
     pub(super) target: Option<u64>,
     dirty: Vec<Arc<Chunk>>,
-    unnamed: Vec<Arc<Chunk>>,
-    unqueued: Vec<Arc<Chunk>>,
-    nameless: Vec<Arc<Chunk>>,
-    dirs: BTreeSet<PathBuf>,
+    pub(super) unnamed: Vec<Arc<Chunk>>,
+    pub(super) unqueued: Vec<Arc<Chunk>>,
+    pub(super) nameless: Vec<Arc<Chunk>>,
+    pub(super) dirs: BTreeSet<PathBuf>,
     retired: Vec<Arc<Chunk>>,
     failed: Vec<Arc<Chunk>>,
-    unwanted: Vec<Unwanted>,
-}
-
-/// A file that is not to be there, until that is on the device.
-struct Unwanted {
-    path: PathBuf,
-    /// The device failed to take its removal, and may have forgotten that it was told: it is removed once more.
-    again: bool,
-}
-
-impl Work {
-    /// The file of `chunk` has a new name, which this round makes durable.
-    fn named(&mut self, chunk: Arc<Chunk>) {
-        self.dirs.extend(chunk.path().as_deref().and_then(Path::parent).map(Path::to_owned));
-        self.unnamed.push(chunk);
-    }
+    pub(super) unwanted: Vec<Unwanted>,
 }
 
 impl Commits {
@@ -158,55 +143,10 @@ impl Commits {
         }
     }
 
-    /// The file of `chunk` is new or has a new name.
-    pub(super) fn named(&mut self, chunk: &Arc<Chunk>) {
-        self.unnamed.push(Arc::clone(chunk));
-        self.removed(chunk);
-    }
-
-    /// The file of `chunk` was removed.
-    pub(super) fn removed(&mut self, chunk: &Chunk) {
-        self.dirs.extend(chunk.path().as_deref().and_then(Path::parent).map(Path::to_owned));
-    }
-
     /// Append `sequence` failed: what may be on the disk of it must go before anything later is declared durable.
     pub(super) fn take_back(&mut self, sequence: u64) {
         self.taken_back.add(sequence..=sequence);
         self.want(sequence);
-    }
-
-    /// A file is not to be there.
-    pub(super) fn unwanted(&mut self, path: PathBuf) {
-        self.add_unwanted(Unwanted { path, again: false });
-    }
-
-    /// A file was removed, and the directory could not be synced.
-    pub(super) fn remove_again(&mut self, path: PathBuf) {
-        self.add_unwanted(Unwanted { path, again: true });
-    }
-
-    fn add_unwanted(&mut self, file: Unwanted) {
-        self.dirs.extend(file.path.parent().map(Path::to_owned));
-        self.unwanted.push(file);
-    }
-
-    /// A directory could not be synced, and these chunks have new names in it: they get them once more.
-    pub(super) fn name_again(&mut self, chunks: Vec<Arc<Chunk>>) {
-        for chunk in chunks.into_iter().filter(|chunk| chunk.live_file().is_some()) {
-            match chunk.name_again() {
-                Ok(()) => self.named(&chunk),
-                Err(_) => self.nameless(chunk),
-            }
-        }
-    }
-
-    /// The file of `chunk` could not be given its name once more. If the device failed when it was to be noted in it that nothing is
-    /// to be appended any more, it is written once more first.
-    fn nameless(&mut self, chunk: Arc<Chunk>) {
-        if chunk.file().is_some_and(FileContent::is_poisoned) {
-            self.failed.push(Arc::clone(&chunk));
-        }
-        self.nameless.push(chunk);
     }
 
     /// Append `sequence` must become durable soon.
@@ -385,84 +325,6 @@ impl Shared {
         if is_done { Round::Done } else { Round::Failed }
     }
 
-    /// Gives queued chunks their names that could not be given before. `false` if one cannot be given now either.
-    fn queue_again(&self, work: &mut Work) -> bool {
-        let mut all = true;
-        for chunk in std::mem::take(&mut work.unqueued) {
-            match chunk.live_file().map(FileContent::enqueue) {
-                Some(Err(error)) => {
-                    all = false;
-                    self.not_queued(&chunk, &error);
-                    self.lock().commits.unqueued.push(chunk);
-                }
-                Some(Ok(_)) => work.named(chunk),
-                None => {}
-            }
-        }
-        all
-    }
-
-    /// Gives chunks their names that could not be given once more before. `false` if one cannot be given now either.
-    fn name_again(&self, work: &mut Work) -> bool {
-        let mut all = true;
-        for chunk in
-            std::mem::take(&mut work.nameless).into_iter().filter(|chunk| chunk.live_file().is_some())
-        {
-            match chunk.name_again() {
-                Err(error) => {
-                    all = false;
-                    log_error!(
-                        self.environment.log,
-                        "can't name a buffer chunk. retry in a second",
-                        chunk_id = chunk.id(),
-                        error = error.to_string()
-                    );
-                    self.lock().commits.nameless(chunk);
-                }
-                Ok(()) => work.named(chunk),
-            }
-        }
-        all
-    }
-
-    /// Removes files that are not to be there. `false` if one stays.
-    fn remove_unwanted(&self, store: &FileStore, work: &mut Work) -> bool {
-        let mut failed = Vec::new();
-        // Under the lock, so that no chunk gets such a name meanwhile.
-        let mut state = self.lock();
-        for file in std::mem::take(&mut work.unwanted) {
-            if state.has_file(&file.path) {
-                // It was a copy of a chunk that has this name now.
-                continue;
-            }
-            match store.remove(&file.path, file.again) {
-                Ok(()) => work.unwanted.push(file),
-                Err(error) => {
-                    log_error!(
-                        self.environment.log,
-                        "can't remove a buffer file. retry in a second",
-                        path = file.path,
-                        error = error.to_string()
-                    );
-                    failed.push(file);
-                }
-            }
-        }
-        let all = failed.is_empty();
-        failed.into_iter().for_each(|file| state.commits.add_unwanted(file));
-        all
-    }
-
-    /// Says that a chunk has no name of a queued one.
-    pub(super) fn not_queued(&self, chunk: &Chunk, error: &io::Error) {
-        log_error!(
-            self.environment.log,
-            "can't enqueue buffer file. it is tried again before the chunk is written",
-            chunk_id = chunk.id(),
-            error = error.to_string()
-        );
-    }
-
     fn sync_files(&self, dirty: &[Arc<Chunk>], failed: &mut Vec<Arc<Chunk>>) {
         for chunk in dirty {
             if let Some(Err(error)) = chunk.live_file().map(FileContent::sync) {
@@ -475,22 +337,6 @@ impl Shared {
                 failed.push(Arc::clone(chunk));
             }
         }
-    }
-
-    pub(super) fn sync_dirs(&self, store: &FileStore, dirs: &BTreeSet<PathBuf>) -> bool {
-        let mut synced = true;
-        for dir in dirs {
-            if let Err(error) = store.sync_dir(dir) {
-                synced = false;
-                log_error!(
-                    self.environment.log,
-                    "can't write the names of buffer chunks to the device",
-                    path = dir,
-                    error = error.to_string()
-                );
-            }
-        }
-        synced
     }
 
     /// Writes the chunks whose files cannot be synced to other files. `false` if one could not be written.
@@ -549,15 +395,5 @@ impl Shared {
         if is_ready {
             self.ready.notify_waiters();
         }
-    }
-}
-
-impl State {
-    /// Directories could not be synced: the new names in them may be lost.
-    pub(super) fn names_failed(&mut self, dirs: BTreeSet<PathBuf>) {
-        self.commits.dirs.extend(dirs);
-        let unnamed = std::mem::take(&mut self.commits.unnamed);
-        self.commits.name_again(unnamed);
-        self.commits.unwanted.iter_mut().for_each(|file| file.again = true);
     }
 }

@@ -30,6 +30,7 @@ mod marks;
 mod marks_file;
 mod memory;
 mod metadata;
+mod names;
 mod patience;
 pub mod replay;
 mod resume;
