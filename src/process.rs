@@ -99,7 +99,9 @@ pub(crate) async fn run(mut configuration: Configuration, loaded: Loaded, page: 
             return ExitCode::from(EXIT_START_FAILED);
         }
     };
-    let mut running = match Running::start(loaded.plan).await {
+    let mut own_log = None;
+    let begin = |router| own_log.insert(own_log::Forwarder::start()).route_to(router);
+    let mut running = match Running::start(loaded.plan, begin).await {
         Ok(running) => running,
         Err(failed) => {
             log_error!(
@@ -111,8 +113,7 @@ pub(crate) async fn run(mut configuration: Configuration, loaded: Loaded, page: 
             return ExitCode::from(EXIT_START_FAILED);
         }
     };
-    let own_log = own_log::Forwarder::start();
-    own_log.route_to(running.log_router());
+    let own_log = own_log.unwrap_or_else(own_log::Forwarder::start);
     log_info!(log, "fluentd worker is now running", worker = 0u32);
     let notifier = Notifier::from_environment(&log);
     notifier.keep_watchdog_quiet();
@@ -150,11 +151,10 @@ pub(crate) async fn run(mut configuration: Configuration, loaded: Loaded, page: 
                     continue;
                 };
                 own_log.route_to(None);
-                match swap(running, next.plan, &mut configuration, &log).await {
+                match swap(running, next.plan, &mut configuration, &own_log, &log).await {
                     Some(started) => running = started,
                     None => return ExitCode::from(EXIT_START_FAILED),
                 }
-                own_log.route_to(running.log_router());
                 notify_ready(&notifier, &running);
             }
             Request::Release if !running.is_held() => log_info!(
@@ -204,11 +204,12 @@ async fn swap(
     running: Running,
     next: crate::plan::Plan,
     configuration: &mut Configuration,
+    own_log: &own_log::Forwarder,
     log: &PluginLog,
 ) -> Option<Running> {
     running.stop().await;
     fault!("reload-stopped");
-    let failed = match Running::start(next).await {
+    let failed = match Running::start(next, |router| own_log.route_to(router)).await {
         Ok(started) => {
             configuration.accept();
             log_info!(log, "the new configuration is running");
@@ -216,6 +217,7 @@ async fn swap(
         }
         Err(failed) => failed,
     };
+    own_log.route_to(None);
     log_error!(
         log,
         "the new configuration cannot start; going back to the one before",
@@ -223,7 +225,7 @@ async fn swap(
         error = failed.to_string()
     );
     let previous = configuration.previous()?;
-    match Running::start(previous.plan).await {
+    match Running::start(previous.plan, |router| own_log.route_to(router)).await {
         Ok(started) => Some(started),
         Err(failed) => {
             log_error!(

@@ -51,7 +51,11 @@ pub(crate) struct FailedStart {
 
 impl Running {
     /// Starts outputs, filters, then inputs. If one of them cannot start, those before it are stopped again.
-    pub(crate) async fn start(mut plan: Plan) -> Result<Self, FailedStart> {
+    /// Before the first input starts, `own_log` is told where Logweir's own log lines go as events.
+    pub(crate) async fn start(
+        mut plan: Plan,
+        own_log: impl FnOnce(Option<Arc<Router>>),
+    ) -> Result<Self, FailedStart> {
         plan.announce_metrics();
         let inputs = std::mem::take(&mut plan.inputs);
         let mut running = Self {
@@ -65,7 +69,7 @@ impl Running {
             log: PluginLog::program(),
             plan,
         };
-        match running.start_plugins(inputs).await {
+        match running.start_plugins(inputs, own_log).await {
             Ok(()) => Ok(running),
             Err(failed) => {
                 running.stop().await;
@@ -74,7 +78,11 @@ impl Running {
         }
     }
 
-    async fn start_plugins(&mut self, inputs: Vec<crate::plan::PlannedInput>) -> Result<(), FailedStart> {
+    async fn start_plugins(
+        &mut self,
+        inputs: Vec<crate::plan::PlannedInput>,
+        own_log: impl FnOnce(Option<Arc<Router>>),
+    ) -> Result<(), FailedStart> {
         if !self.is_held {
             self.start_outputs().await?;
         }
@@ -83,6 +91,7 @@ impl Running {
             let failed = |error| FailedStart { type_name: "buffer", id: "source_only_buffer".into(), error };
             started.map_err(failed)?;
         }
+        own_log(self.log_router());
         for mut planned in inputs {
             let counters = planned.counters;
             let context = InputContext {
