@@ -35,10 +35,9 @@ impl<'t> Reader<'t> {
     pub(super) fn finish(&self, fields: &mut Fields<'t>) {
         if let Some(century) = self.century {
             // Without `%C`, `%y` has completed the year already.
+            let begin = century.saturating_mul(100);
             let year_of = |short: bool, year: Option<i64>| {
-                year.map(
-                    |year| if short { year.rem_euclid(100) + century * 100 } else { year + century * 100 },
-                )
+                year.map(|year| begin.saturating_add(if short { year.rem_euclid(100) } else { year }))
             };
             fields.year = year_of(self.short_year, fields.year);
             fields.iso_year = year_of(self.short_iso_year, fields.iso_year);
