@@ -169,7 +169,7 @@ impl<'a> Plan<'a> {
         let limits = &self.shared.settings.limits;
         let mut staged = state.stage.get(&part.metadata);
         if let Some(chunk) = staged
-            && chunk.file().is_some_and(FileContent::is_poisoned)
+            && chunk.file().is_some_and(FileContent::is_finished)
         {
             self.sealed.push(Arc::clone(chunk));
             staged = None;

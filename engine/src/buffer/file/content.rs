@@ -39,6 +39,8 @@ struct Inner {
     /// Something was written or cut since the last sync began. Then the file is open.
     dirty: bool,
     poisoned: bool,
+    /// Nothing is appended any more; see [`FileContent::is_finished`].
+    finished: bool,
     removed: bool,
     /// Appends that the next [`FileContent::rewrite`] leaves out.
     omitted: Vec<u64>,
@@ -73,6 +75,7 @@ impl FileContent {
             state: ChunkState::Staged,
             dirty: true,
             poisoned: false,
+            finished: false,
             removed: false,
             omitted: Vec::new(),
         };
@@ -98,6 +101,7 @@ impl FileContent {
             state,
             dirty: false,
             poisoned: false,
+            finished: false,
             removed: false,
             omitted: Vec::new(),
         };
@@ -151,7 +155,7 @@ impl FileContent {
     /// (which is to be synced), or, if even that fails, never read and never synced.
     pub(crate) fn append(&self, frame: &NewFrame<'_>) -> io::Result<()> {
         let mut inner = self.lock();
-        if inner.poisoned {
+        if inner.poisoned || inner.finished {
             return Err(io::Error::other("the file cannot be written any more"));
         }
         let mut head = Vec::with_capacity(128);
@@ -163,7 +167,7 @@ impl FileContent {
             file.write_at(&[IoSlice::new(&head), half], at)
         });
         if let Err(error) = file.write_at(&[IoSlice::new(&head), IoSlice::new(&frame.body.bytes)], at) {
-            inner.dirty = true;
+            (inner.dirty, inner.finished) = (true, true);
             inner.poisoned = file.set_len(at).is_err();
             return Err(error);
         }
@@ -179,7 +183,7 @@ impl FileContent {
         let mut inner = self.lock();
         inner.len = inner.before;
         inner.synced = inner.synced.min(inner.len);
-        inner.dirty = true;
+        (inner.dirty, inner.finished) = (true, true);
         let len = inner.len;
         if self.writable(&mut inner).and_then(|file| file.set_len(len)).is_err() {
             inner.poisoned = true;
@@ -189,6 +193,14 @@ impl FileContent {
     /// Whether nothing may be appended because the device or the file system failed.
     pub(crate) fn is_poisoned(&self) -> bool {
         self.lock().poisoned
+    }
+
+    /// Whether nothing may be appended, now or ever again. A file from which frames were cut off, or that has taken the place of
+    /// another one, may be given the blocks in which those frames were. If the power goes before new frames are in them,
+    /// some file systems show what was there before, and nothing tells it from frames that belong there.
+    pub(crate) fn is_finished(&self) -> bool {
+        let inner = self.lock();
+        inner.poisoned || inner.finished
     }
 
     /// Gives the file the name of a queued chunk; answers whether it had another one.
@@ -325,7 +337,7 @@ impl FileContent {
         inner.file = Some(OpenFile::new(target));
         inner.omitted.clear();
         (inner.len, inner.before, inner.synced) = (end, end, end);
-        (inner.dirty, inner.poisoned) = (false, false);
+        (inner.dirty, inner.poisoned, inner.finished) = (false, false, true);
         Ok((bytes, records))
     }
 
