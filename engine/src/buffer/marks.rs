@@ -12,6 +12,7 @@
 //! recognised. What is written to the marks file is a second table, which a mark enters when its append is durable: a
 //! mark that outlives its records would be a loss.
 
+use super::ends::Ends;
 use super::file::origin::Mark;
 use super::spans::{Span, Spans};
 use crate::delivery::{FileIdentity, Origin};
@@ -44,6 +45,8 @@ pub(super) struct Marks {
     /// Where appends of tailed files ended that were lost and are not yet repeated. What follows one of them is here already,
     /// or on its way, and does not reach back over it.
     lost: HashMap<TailKey, Vec<u64>>,
+    /// For the marks file.
+    pub(super) ends: Ends,
 }
 
 /// What is worth a place in the marks file.
@@ -224,6 +227,7 @@ impl Marks {
         });
         Snapshot {
             complete: sequence,
+            ends: self.ends.clone(),
             tails: self.durable.tails.iter().map(|(key, spans)| (*key, spans.clone())).collect(),
             forwards: forwards.map(|(key, m)| (key, m.ordinal, m.sequence, m.at)).collect(),
         }
@@ -325,6 +329,8 @@ fn add_span(tails: &mut HashMap<TailKey, Spans>, mark: &Mark, sequence: u64) {
 pub(super) struct Snapshot {
     /// All parts of the appends up to this sequence were on the device.
     pub(super) complete: u64,
+    /// Where the files ended that the last start went on with.
+    pub(super) ends: Ends,
     pub(super) tails: Vec<(TailKey, Spans)>,
     /// Key, ordinal, sequence, time.
     pub(super) forwards: Vec<(ForwardKey, u32, u64, u32)>,

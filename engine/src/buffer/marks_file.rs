@@ -3,17 +3,21 @@
 //! | bytes | field |
 //! |---|---|
 //! | 8 | magic `C1` `LwMarks` |
-//! | 4 | version: 1 |
+//! | 4 | version: 2; 1 is without the ends of files |
 //! | 8 | complete: all parts of the appends up to this sequence were on the device |
 //! | 4 | number of tailed files |
 //! | each 28 | dev: u64, ino: u64, head: u32, ordinal: u32, number of spans: u32 |
 //! | .. each 24 | from: u64 (all ones: none), end: u64, sequence: u64 |
 //! | 4 | number of forward chunks |
 //! | each 20 + | ordinal: u32, sequence: u64, time: u32, length of peer: u16, length of id: u16, peer, id |
+//! | 4 | number of files that the last start went on with ([`super::ends`]) |
+//! | each 32 | chunk id, end: u64, sequence: u64 |
 //! | 4 | CRC32 of everything before |
 //!
 //! Little-endian. The file is replaced as a whole before a chunk is removed whose marks it must take over.
 
+use super::ChunkId;
+use super::ends::End;
 use super::file::origin::Input;
 use super::marks::{ForwardKey, Snapshot, TailKey};
 use super::spans::{Span, Spans};
@@ -22,7 +26,7 @@ use bytes::Bytes;
 use std::sync::Arc;
 
 const MAGIC: [u8; 8] = *b"\xc1LwMarks";
-const VERSION: u32 = 1;
+const VERSION: u32 = 2;
 const NO_FROM: u64 = u64::MAX;
 
 /// The bytes of a marks file.
@@ -56,6 +60,12 @@ pub(super) fn write(snapshot: &Snapshot) -> Vec<u8> {
         out.extend_from_slice(key.peer.as_bytes());
         out.extend_from_slice(&key.chunk);
     }
+    write_count(&mut out, snapshot.ends.len());
+    for (id, end) in &snapshot.ends {
+        out.extend_from_slice(&id.0);
+        out.extend_from_slice(&end.offset.to_le_bytes());
+        out.extend_from_slice(&end.sequence.to_le_bytes());
+    }
     let crc = crc32fast::hash(&out);
     out.extend_from_slice(&crc.to_le_bytes());
     out
@@ -68,7 +78,11 @@ pub(super) fn read(bytes: &[u8]) -> Option<Snapshot> {
         return None;
     }
     let mut input = Input(content);
-    if input.bytes(8)? != MAGIC || input.u32()? != VERSION {
+    if input.bytes(8)? != MAGIC {
+        return None;
+    }
+    let version = input.u32()?;
+    if !(1..=VERSION).contains(&version) {
         return None;
     }
     let mut snapshot = Snapshot { complete: input.u64()?, ..Snapshot::default() };
@@ -89,6 +103,11 @@ pub(super) fn read(bytes: &[u8]) -> Option<Snapshot> {
         let chunk = Bytes::copy_from_slice(input.bytes(chunk_bytes.into())?);
         snapshot.forwards.push((ForwardKey { peer, chunk }, ordinal, sequence, at));
     }
+    let ends = if version > 1 { input.u32()? } else { 0 };
+    for _ in 0..ends {
+        let id = ChunkId(input.bytes(16)?.try_into().ok()?);
+        snapshot.ends.insert(id, End { offset: input.u64()?, sequence: input.u64()? });
+    }
     input.0.is_empty().then_some(snapshot)
 }
 
@@ -99,6 +118,7 @@ fn write_count(out: &mut Vec<u8>, count: usize) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::buffer::ends::Ends;
 
     fn snapshot() -> Snapshot {
         let mut spans = Spans::default();
@@ -108,6 +128,7 @@ mod tests {
         let forward = ForwardKey { peer: "10.0.0.1".into(), chunk: Bytes::from_static(b"\xff\0id") };
         Snapshot {
             complete: 6,
+            ends: Ends::from([(ChunkId([4; 16]), End { offset: 500, sequence: 6 })]),
             tails: vec![(TailKey { file, ordinal: 2 }, spans)],
             forwards: vec![(forward, 1, 4, 1_704_164_645)],
         }

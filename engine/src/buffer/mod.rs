@@ -18,6 +18,7 @@ mod buffer;
 mod chunk;
 mod commit;
 mod compress;
+mod ends;
 mod file;
 mod files;
 mod fluentd;

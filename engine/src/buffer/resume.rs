@@ -11,6 +11,7 @@
 //! 5. Files without records are removed, the others synced: what is there may be acknowledged from now on.
 //! 6. Staged chunks are staged again unless they are full, damaged, or there is a later one with the same metadata; all
 //!    others are queued in the order of their last changes.
+//! 7. Where the files of staged chunks end is noted in the marks file ([`super::ends`]).
 //!
 //! A crash anywhere in between repeats the same steps with the same result: each is a copy that is made again, a cut, a
 //! void mark or a removal of what nothing refers to.
@@ -19,6 +20,7 @@ mod fluentd;
 mod ours;
 
 use super::buffer::State;
+use super::ends::{End, Ends};
 use super::files::{ChunkName, meta_path};
 use super::marks::Snapshot;
 use super::store::FileStore;
@@ -53,6 +55,7 @@ pub(super) fn resume(store: &FileStore, settings: &Settings) -> Result<State, Op
     match read_marks(store)? {
         Some(snapshot) => {
             ours.complete = Some(snapshot.complete);
+            ours.ends.clone_from(&snapshot.ends);
             state.marks.restore(snapshot, now);
         }
         None => ours.damaged.parts += 1,
@@ -79,7 +82,7 @@ pub(super) fn resume(store: &FileStore, settings: &Settings) -> Result<State, Op
     let is_broken = ours.damaged.parts > 0 || found.iter().any(Option::is_none);
     state.damaged = ours.damaged;
     let known_durable = ours.known_complete();
-    let taken_back = std::mem::take(&mut ours.taken_back);
+    let (taken_back, ends) = (std::mem::take(&mut ours.taken_back), std::mem::take(&mut ours.ends));
     let (chunks, failed, removed) = ours.finish();
     let unsynced: Vec<_> = failed.iter().map(|found| Arc::clone(&found.chunk)).collect();
     let found = chunks.into_iter().chain(failed).chain(found.into_iter().flatten());
@@ -104,10 +107,58 @@ pub(super) fn resume(store: &FileStore, settings: &Settings) -> Result<State, Op
         }
         state.commits.want(last);
     }
+    if store.is_synced() && !note_ends(store, &mut state, ends) {
+        queue_staged(store, &mut state);
+    }
     if is_broken {
         list_others(store, &state);
     }
     Ok(state)
+}
+
+/// Notes where the files of staged chunks end, before anything is appended to them ([`super::ends`]). `ends` are those of the
+/// last start. `false` if that could not be noted.
+fn note_ends(store: &FileStore, state: &mut State, mut ends: Ends) -> bool {
+    let chunks = state.stage.values().chain(&state.sealed).chain(&state.queue);
+    let there: HashSet<ChunkId> = chunks.map(|chunk| chunk.id()).collect();
+    ends.retain(|id, _| there.contains(id));
+    let sequence = state.sequence;
+    let staged = state.stage.values().filter_map(|chunk| Some((chunk.id(), chunk.file()?.end())));
+    let staged: Vec<_> = staged.map(|(id, offset)| (id, End { offset, sequence })).collect();
+    let is_needed = !staged.is_empty();
+    ends.extend(staged);
+    state.marks.ends = ends;
+    if !is_needed {
+        return true;
+    }
+    let saved = state.marks.saved();
+    let snapshot = state.marks.snapshot();
+    let noted = store.save_marks(&snapshot).and_then(|()| store.sync_dir(&store.settings.files.dir));
+    if let Err(error) = &noted {
+        state.marks.not_saved(saved);
+        log_error!(
+            store.environment.log,
+            "can't note where buffer chunks end. those that were staged are queued and not appended to",
+            path = store.settings.files.marks_path(),
+            error = error.to_string()
+        );
+    }
+    noted.is_ok()
+}
+
+/// Queues all staged chunks.
+fn queue_staged(store: &FileStore, state: &mut State) {
+    state.sequence += 1;
+    let (last, mut renamed) = (state.sequence, Vec::new());
+    let mut staged: Vec<_> = std::mem::take(&mut state.stage).into_values().collect();
+    staged.sort_by_key(|chunk| (chunk.modified(), chunk.sequence(), chunk.created(), chunk.id()));
+    for chunk in staged {
+        state.staged_bytes -= chunk.size();
+        chunk.wait_for(last);
+        queue_chunk(store, state, chunk, &mut renamed);
+    }
+    renamed.iter().for_each(|chunk| state.commits.named(chunk));
+    state.commits.want(last);
 }
 
 fn cannot_open(path: PathBuf, error: io::Error) -> OpenError {
@@ -236,24 +287,27 @@ fn place(
             state.sealed.push(chunk);
         }
     }
-    for chunk in queue.into_iter().rev() {
-        state.queued_bytes += chunk.size();
-        match chunk.file().map(|file| file.enqueue()) {
-            Some(Ok(true)) => renamed.push(Arc::clone(&chunk)),
-            Some(Err(error)) => {
-                log_error!(
-                    store.environment.log,
-                    "can't enqueue buffer file. it is tried again before the chunk is written",
-                    chunk_id = chunk.id(),
-                    error = error.to_string()
-                );
-                state.commits.unqueued.push(Arc::clone(&chunk));
-            }
-            _ => {}
-        }
-        state.queue.push_back(chunk);
-    }
+    queue.into_iter().rev().for_each(|chunk| queue_chunk(store, state, chunk, &mut renamed));
     renamed
+}
+
+/// Adds a chunk to the queue, and to `renamed` if its file gets another name for that.
+fn queue_chunk(store: &FileStore, state: &mut State, chunk: Arc<Chunk>, renamed: &mut Vec<Arc<Chunk>>) {
+    state.queued_bytes += chunk.size();
+    match chunk.file().map(|file| file.enqueue()) {
+        Some(Ok(true)) => renamed.push(Arc::clone(&chunk)),
+        Some(Err(error)) => {
+            log_error!(
+                store.environment.log,
+                "can't enqueue buffer file. it is tried again before the chunk is written",
+                chunk_id = chunk.id(),
+                error = error.to_string()
+            );
+            state.commits.unqueued.push(Arc::clone(&chunk));
+        }
+        _ => {}
+    }
+    state.queue.push_back(chunk);
 }
 
 /// Whether a chunk may be staged: there is none with its metadata yet that is treated in the same way.

@@ -5,6 +5,7 @@
 
 use super::frame::{self, FrameHeader, HEADER_BYTES};
 use crate::buffer::ChunkId;
+use crate::buffer::ends::End;
 use crate::io::File;
 use bytes::Bytes;
 use std::io;
@@ -21,6 +22,9 @@ pub(crate) struct Scan<'a> {
     pub(crate) id: ChunkId,
     pub(crate) start: u64,
     pub(crate) end: u64,
+    /// Where the file ended at the last start, if that is known: nothing from the first frame on that does not belong there
+    /// is part of it.
+    pub(crate) ended: Option<End>,
 }
 
 /// A whole frame.
@@ -64,7 +68,7 @@ impl<'a> Scan<'a> {
     }
 
     fn walk(&self) -> Walk<&'a dyn File> {
-        Walk::new(self.file, self.id, self.start..self.end)
+        Walk { ended: self.ended, ..Walk::new(self.file, self.id, self.start..self.end) }
     }
 }
 
@@ -73,6 +77,7 @@ pub(crate) struct Walk<F> {
     window: Window<F>,
     id: ChunkId,
     at: u64,
+    ended: Option<End>,
     rest: Rest,
 }
 
@@ -80,7 +85,13 @@ impl<F: Deref<Target: File>> Walk<F> {
     /// Frames lie in `range` of the file.
     pub(crate) fn new(file: F, id: ChunkId, range: Range<u64>) -> Self {
         let window = Window { file, bytes: Vec::new(), start: 0, end: range.end };
-        Self { window, id, at: range.start, rest: Rest { damaged: Vec::new(), end: range.start } }
+        Self {
+            window,
+            id,
+            at: range.start,
+            ended: None,
+            rest: Rest { damaged: Vec::new(), end: range.start },
+        }
     }
 
     /// The next whole frame and where it begins; its body is appended to `body`.
@@ -93,7 +104,8 @@ impl<F: Deref<Target: File>> Walk<F> {
                 continue;
             };
             let next = at + header.frame_bytes();
-            if next > self.window.end {
+            let is_old = self.ended.is_some_and(|end| end.excludes(at, header.sequence));
+            if is_old || next > self.window.end {
                 self.at = self.window.end;
                 self.rest.damage(at..self.at);
                 break;
@@ -287,7 +299,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let file = RealFs.create(&dir.path().join("chunk"), 0o600).unwrap();
         file.write_at(&[IoSlice::new(bytes)], 0).unwrap();
-        let scan = Scan { file: &*file, id: ID, start: 4, end: bytes.len() as u64 };
+        let scan = Scan { file: &*file, id: ID, start: 4, end: bytes.len() as u64, ended: None };
         let mut bodies = Vec::new();
         let rest = scan
             .bodies(|found| {

@@ -5,6 +5,7 @@ mod damage;
 use super::Found;
 use crate::buffer::buffer::Damaged;
 use crate::buffer::chunk::Content;
+use crate::buffer::ends::Ends;
 use crate::buffer::file::FileContent;
 use crate::buffer::file::frame;
 use crate::buffer::file::header::{self, Header};
@@ -37,6 +38,8 @@ pub(super) enum Looked {
 pub(super) struct OurFiles<'a> {
     /// All parts of the appends up to here were on the device, says the marks file; `None` if it says nothing.
     pub(super) complete: Option<u64>,
+    /// Where files ended at the last start.
+    pub(super) ends: Ends,
     pub(super) damaged: Damaged,
     /// There are files that could not be read.
     pub(super) are_missing: bool,
@@ -127,6 +130,7 @@ impl<'a> OurFiles<'a> {
     pub(super) fn new(store: &'a FileStore) -> Self {
         Self {
             complete: None,
+            ends: Ends::new(),
             damaged: Damaged::default(),
             are_missing: false,
             taken_back: TakenBack::default(),
@@ -225,7 +229,7 @@ impl<'a> OurFiles<'a> {
             voided: Vec::new(),
             must_be_rewritten: false,
         };
-        let scan = Scan { file, id, start, end: len };
+        let scan = Scan { file, id, start, end: len, ended: self.ends.get(&id).copied() };
         let (mut seen, mut copies) = (Sequences::default(), Vec::new());
         let rest = scan.headers(|found| match seen.insert(found.header.sequence) {
             true => self.note(&mut ours, &found),

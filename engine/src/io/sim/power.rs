@@ -1,15 +1,19 @@
 //! What is found when the power is back.
 
 use super::dice::{Choices, Dice, Odometer};
-use super::world::{DataChange, Inode, NameChange, SimFs, World, apply_data, apply_name, write};
+use super::world::{DataChange, Inode, NameChange, SimFs, World, apply_data, apply_name, free, write};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::ffi::OsString;
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 
 /// What a device writes as a whole.
 const SECTOR_BYTES: usize = 512;
 /// A write of more sectors comes out whole or not at all where all outcomes are tried.
 const TORN_SECTORS_MAX: usize = 4;
+
+/// Where a chunk file has the id of its chunk.
+const ID: Range<usize> = 16..32;
 
 /// How much of what was not synced is found.
 enum Kept {
@@ -127,7 +131,12 @@ impl World {
         let mut world = World::new(self.dice.clone().roll());
         (world.names, world.dirs) = (device.names.clone(), device.dirs.clone());
         (world.device, world.inodes, world.next_inode) = (device, inodes, self.next_inode);
-        world.lies = self.lies;
+        (world.lies, world.freed) = (self.lies, self.freed.clone());
+        if by_chance {
+            let mut numbers: Vec<&u64> = self.inodes.keys().collect();
+            numbers.sort_unstable();
+            numbers.into_iter().for_each(|number| free(&mut world.freed, &self.inodes[number].bytes));
+        }
         SimFs::of(world)
     }
 
@@ -153,22 +162,28 @@ impl World {
         if written < end && choices.once_in(2) {
             bytes.resize(end, 0);
             if by_chance && choices.once_in(3) {
-                self.recycle(&mut bytes[written..], written, choices);
+                let (head, hole) = bytes.split_at_mut(written);
+                self.recycle(head, hole, choices);
             }
         }
     }
 
-    /// Puts what a chunk or a marks file has at those offsets there: blocks that were given away again.
-    fn recycle(&self, hole: &mut [u8], at: usize, choices: &mut impl Choices) {
-        let is_ours = |inode: &Inode| inode.bytes.first() == Some(&0xc1);
-        let ours = self.inodes.iter().filter(|(_, inode)| is_ours(inode));
-        let mut numbers: Vec<&u64> = ours.map(|(number, _)| number).collect();
-        if numbers.is_empty() {
+    /// Puts what a chunk or a marks file has or had at those offsets there: blocks that were given away again. As often as not
+    /// those of an earlier state of the same file, or of one that it took the place of, as a file system likes to keep a file together.
+    fn recycle(&self, head: &[u8], hole: &mut [u8], choices: &mut impl Choices) {
+        let mut numbers: Vec<&u64> = self.inodes.keys().collect();
+        numbers.sort_unstable();
+        let there = numbers.into_iter().map(|number| &self.inodes[number].bytes);
+        let there = there.filter(|bytes| bytes.first() == Some(&0xc1));
+        let mut old: Vec<&Vec<u8>> = there.chain(&self.freed).collect();
+        let id = |bytes: &[u8]| bytes.get(ID).map(<[u8]>::to_vec);
+        if choices.once_in(2) && old.iter().any(|bytes| id(bytes) == id(head)) {
+            old.retain(|bytes| id(bytes) == id(head));
+        }
+        if old.is_empty() {
             return;
         }
-        numbers.sort_unstable();
-        let other = numbers[choices.below(numbers.len() as u64) as usize];
-        let old = self.inodes[other].bytes.get(at..).unwrap_or_default();
+        let old = old[choices.below(old.len() as u64) as usize].get(head.len()..).unwrap_or_default();
         let length = hole.len().min(old.len());
         hole[..length].copy_from_slice(&old[..length]);
     }

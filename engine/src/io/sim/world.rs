@@ -3,11 +3,14 @@
 use super::dice::{Choices, Dice};
 use super::fault::{Call, Fault, Faults};
 use crate::io::{Access, DirectoryLock, File, FileStat, Fs, LockError, Timestamp};
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::ffi::OsString;
 use std::io::{self, IoSlice};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+/// So many old contents of files are remembered.
+const FREED_MAX: usize = 32;
 
 /// A simulated file system. Clones share it.
 #[derive(Clone)]
@@ -37,6 +40,8 @@ pub(super) struct World {
     pub(super) next_inode: u64,
     pub(super) dice: Dice,
     pub(super) lies: Option<Lie>,
+    /// What was in chunk and marks files once: blocks that were given back, and those of writes that a power cut undid.
+    pub(super) freed: VecDeque<Vec<u8>>,
     locks: BTreeSet<PathBuf>,
     /// Changes so far; at `power_until` there is no power any more.
     steps: u64,
@@ -157,6 +162,7 @@ impl World {
             next_inode: 1,
             dice: Dice(seed),
             lies: None,
+            freed: VecDeque::new(),
             locks: BTreeSet::new(),
             steps: 0,
             power_until: u64::MAX,
@@ -201,6 +207,11 @@ impl World {
         self.step()?;
         let step = self.steps;
         if let Some(file) = self.inodes.get_mut(&inode) {
+            if let DataChange::SetLen(len) = &change
+                && (*len as usize) < file.bytes.len()
+            {
+                free(&mut self.freed, &file.bytes);
+            }
             apply_data(&mut file.bytes, &change);
             file.pending.push((step, change));
         }
@@ -228,6 +239,16 @@ impl World {
 impl Inode {
     pub(super) fn synced(bytes: Vec<u8>) -> Self {
         Self { durable: bytes.clone(), bytes, pending: Vec::new() }
+    }
+}
+
+/// Remembers what was in a file, if it is one whose blocks are worth it.
+pub(super) fn free(freed: &mut VecDeque<Vec<u8>>, bytes: &[u8]) {
+    if bytes.first() == Some(&0xc1) {
+        freed.push_back(bytes.to_vec());
+        if freed.len() > FREED_MAX {
+            freed.pop_front();
+        }
     }
 }
 
