@@ -6,6 +6,7 @@ mod fixtures;
 mod fluentd;
 mod inspect;
 mod limits;
+mod old_blocks;
 mod recovery;
 mod replays;
 
