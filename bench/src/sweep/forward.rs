@@ -9,7 +9,7 @@ use crate::messages::Shape;
 use crate::report::Figures;
 use std::fs;
 
-/// A file buffer with these keys and this `flush_interval`. The size of its chunks is set because out_null's own is 10 KiB, as Fluentd's is.
+/// A file buffer with these keys (`[]` for none: out_null's own are the tag) and this `flush_interval`. The size of its chunks is set because out_null's own is 10 KiB, as Fluentd's is.
 fn buffered(keys: &str, flush_interval: &str) -> String {
     format!(
         "{FORWARD}<match servio.**>\n  @type null\n  <buffer{keys}>\n    @type file\n    path @DIR@/buffer\n    chunk_limit_size \
@@ -21,7 +21,7 @@ fn buffered(keys: &str, flush_interval: &str) -> String {
 pub(super) fn connections(options: &Options, command: &[String], points: &mut Points) -> Result<(), String> {
     let series = [
         ("-> null", format!("{FORWARD}{NULL}"), 4.0),
-        ("-> file buffer (synced) -> null", buffered("", "1s"), 2.0),
+        ("-> file buffer (synced) -> null", buffered(" []", "1s"), 2.0),
     ];
     for (name, config, share) in &series {
         let idle = idle_memory(command, config)?;
@@ -49,7 +49,7 @@ pub(super) fn tags(options: &Options, command: &[String], points: &mut Points) -
     let series = [
         ("-> null", format!("{FORWARD}{NULL}"), 2.0),
         ("-> record_transformer -> null", format!("{FORWARD}{TRANSFORM}{NULL}"), 2.0),
-        ("-> file buffer (synced) -> null", buffered("", "1s"), 2.0),
+        ("-> file buffer (synced) -> null", buffered(" []", "1s"), 2.0),
         // Chunks come and are not flushed: an interval of a second would flush one of them a second.
         ("-> file buffer by tag (synced)", buffered(" tag", "1h"), 1.0),
     ];
@@ -69,7 +69,7 @@ pub(super) fn record_size(options: &Options, command: &[String], points: &mut Po
     let series = [
         ("forward -> null", format!("{FORWARD}{NULL}")),
         ("forward -> record_transformer -> null", format!("{FORWARD}{TRANSFORM}{NULL}")),
-        ("forward -> file buffer (synced) -> null", buffered("", "1s")),
+        ("forward -> file buffer (synced) -> null", buffered(" []", "1s")),
     ];
     const SIZES: [usize; 4] = [100, 300, 2048, 65_536];
     for (name, config) in &series {

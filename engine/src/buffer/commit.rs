@@ -326,6 +326,9 @@ impl Shared {
     }
 
     fn sync_files(&self, dirty: &[Arc<Chunk>], failed: &mut Vec<Arc<Chunk>>) {
+        if dirty.len() > 1 {
+            dirty.iter().filter_map(|chunk| chunk.live_file()).for_each(FileContent::begin_sync);
+        }
         for chunk in dirty {
             if let Some(Err(error)) = chunk.live_file().map(FileContent::sync) {
                 log_error!(

@@ -78,6 +78,13 @@ pub trait File: Send + Sync {
         Ok(self.len()? == 0)
     }
 
+    /// Asks the device to begin with what [`Self::sync_data`] is going to wait for, and does not wait itself: the bytes of several
+    /// files are then written at a time, and put into one transaction of the file system's journal. Makes nothing durable. An error is
+    /// one of the sync that was begun.
+    fn begin_sync(&self) -> io::Result<()> {
+        Ok(())
+    }
+
     /// Makes bytes and length durable.
     fn sync_data(&self) -> io::Result<()>;
 }

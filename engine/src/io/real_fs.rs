@@ -3,9 +3,10 @@
 use super::{Access, DirectoryLock, File, FileStat, Fs, LockError, Timestamp};
 use rustix::fs::{FlockOperation, flock};
 use rustix::io::Errno;
-use std::ffi::OsString;
+use std::ffi::{OsString, c_int, c_uint};
 use std::fs::{self, DirBuilder, OpenOptions};
 use std::io::{self, IoSlice, Write};
+use std::os::fd::AsRawFd;
 use std::os::unix::fs::{DirBuilderExt, FileExt, MetadataExt, OpenOptionsExt};
 use std::path::Path;
 use std::sync::Arc;
@@ -107,10 +108,30 @@ impl File for fs::File {
         Ok(self.metadata()?.len())
     }
 
+    fn begin_sync(&self) -> io::Result<()> {
+        // SAFETY: sync_file_range(2) takes numbers only; the descriptor is open as long as `self` is borrowed. The length 0 means up to
+        // the end of the file.
+        match unsafe { sync_file_range(self.as_raw_fd(), 0, 0, SYNC_FILE_RANGE_WRITE) } {
+            0 => Ok(()),
+            _ => match Errno::from_io_error(&io::Error::last_os_error()) {
+                // Something that knows no such call, or allows none: the sync itself does all of it.
+                None | Some(Errno::NOSYS | Errno::INVAL | Errno::PERM | Errno::SPIPE) => Ok(()),
+                Some(error) => Err(error.into()),
+            },
+        }
+    }
+
     fn sync_data(&self) -> io::Result<()> {
         fs::File::sync_data(self)
     }
 }
+
+unsafe extern "C" {
+    fn sync_file_range(descriptor: c_int, offset: i64, length: i64, flags: c_uint) -> c_int;
+}
+
+/// From fcntl.h: begins to write pages, unless they are being written, and leaves it to later calls to report what comes of it.
+const SYNC_FILE_RANGE_WRITE: c_uint = 2;
 
 fn timestamp(sec: i64, nsec: i64) -> Timestamp {
     Timestamp(Timestamp::from_secs(sec).0 + u64::try_from(nsec).unwrap_or(0) / 1000)
@@ -192,6 +213,19 @@ mod tests {
         assert!(second.to_string().contains("is in use by logweir, process 1, plugin a;"), "{second}");
         drop(first);
         RealFs.lock(&path, "me").unwrap();
+    }
+
+    #[test]
+    fn a_sync_may_be_begun_on_whatever_is_open() {
+        let dir = tempfile::tempdir().unwrap();
+        let file = RealFs.create(&dir.path().join("file"), 0o600).unwrap();
+        file.begin_sync().unwrap();
+        file.write_at(&[IoSlice::new(b"bytes")], 0).unwrap();
+        file.begin_sync().unwrap();
+        file.sync_data().unwrap();
+        assert_eq!(file.read_from(0).unwrap(), b"bytes");
+        let (end, _other) = std::os::unix::net::UnixStream::pair().unwrap();
+        File::begin_sync(&fs::File::from(std::os::fd::OwnedFd::from(end))).unwrap();
     }
 
     #[test]

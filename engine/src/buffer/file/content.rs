@@ -226,6 +226,17 @@ impl FileContent {
         inner.close();
     }
 
+    /// Lets the device begin with what [`Self::sync`] is going to wait for. If that fails, the sync does.
+    pub(crate) fn begin_sync(&self) {
+        let file = {
+            let inner = self.lock();
+            inner.file.as_ref().filter(|_| inner.dirty && !inner.poisoned).map(|open| Arc::clone(open.file()))
+        };
+        if file.is_some_and(|file| file.begin_sync().is_err()) {
+            self.lock().poisoned = true;
+        }
+    }
+
     /// Makes what was appended so far durable. After an error the file must not be synced again: the caller has it
     /// written once more ([`Self::rewrite`]). Opens nothing, so that a lack of file descriptors is not taken for a device
     /// that fails.
