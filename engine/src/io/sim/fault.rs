@@ -34,6 +34,7 @@ pub(super) enum Call {
     Read,
     List,
     Stat,
+    BeginSync,
     Sync,
     SyncDir,
     Lock,
@@ -72,7 +73,7 @@ impl Fault {
         match self {
             Self::Full => matches!(call, Create | MakeDir | Rename | Write),
             Self::Io => call != Lock,
-            Self::ReadOnly => !matches!(call, Open | Read | List | Stat),
+            Self::ReadOnly => !matches!(call, Open | Read | List | Stat | BeginSync),
             Self::TooManyFiles => matches!(call, Open | OpenToWrite | Create | List | SyncDir | Lock),
         }
     }

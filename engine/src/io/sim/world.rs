@@ -475,6 +475,11 @@ impl File for SimFile {
         Ok(world.inodes[&self.inode].bytes.len() as u64)
     }
 
+    fn begin_sync(&self) -> io::Result<()> {
+        let mut world = self.fs.world();
+        world.call(Call::BeginSync).inspect_err(|_| world.lose_pages(self.inode))
+    }
+
     fn sync_data(&self) -> io::Result<()> {
         let mut world = self.fs.world();
         let called = world.call(Call::Sync);
