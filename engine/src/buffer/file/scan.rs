@@ -22,9 +22,6 @@ pub(crate) struct Scan<'a> {
     pub(crate) id: ChunkId,
     pub(crate) start: u64,
     pub(crate) end: u64,
-    /// Where the file ended at the last start, if that is known: nothing from the first frame on that does not belong there
-    /// is part of it.
-    pub(crate) ended: Option<End>,
 }
 
 /// A whole frame.
@@ -58,8 +55,18 @@ impl<'a> Scan<'a> {
     }
 
     /// Visits the whole frames in order, without their bodies, whose checksums are verified all the same.
-    pub(crate) fn headers(&self, mut visit: impl FnMut(Found<'_>)) -> io::Result<Rest> {
-        let mut walk = self.walk();
+    pub(crate) fn headers(&self, visit: impl FnMut(Found<'_>)) -> io::Result<Rest> {
+        self.own_headers(None, visit)
+    }
+
+    /// The same, of a file that ended there at the last start: from the first frame on that is older and lies behind that, nothing
+    /// is part of it.
+    pub(crate) fn own_headers(
+        &self,
+        ended: Option<End>,
+        mut visit: impl FnMut(Found<'_>),
+    ) -> io::Result<Rest> {
+        let mut walk = Walk { ended, ..self.walk() };
         while let Some((offset, header)) = walk.next(None)? {
             let origin = walk.origin(offset, &header)?;
             visit(Found { offset, header, origin, body: Bytes::new() });
@@ -68,7 +75,7 @@ impl<'a> Scan<'a> {
     }
 
     fn walk(&self) -> Walk<&'a dyn File> {
-        Walk { ended: self.ended, ..Walk::new(self.file, self.id, self.start..self.end) }
+        Walk::new(self.file, self.id, self.start..self.end)
     }
 }
 
@@ -85,13 +92,8 @@ impl<F: Deref<Target: File>> Walk<F> {
     /// Frames lie in `range` of the file.
     pub(crate) fn new(file: F, id: ChunkId, range: Range<u64>) -> Self {
         let window = Window { file, bytes: Vec::new(), start: 0, end: range.end };
-        Self {
-            window,
-            id,
-            at: range.start,
-            ended: None,
-            rest: Rest { damaged: Vec::new(), end: range.start },
-        }
+        let rest = Rest { damaged: Vec::new(), end: range.start };
+        Self { window, id, at: range.start, ended: None, rest }
     }
 
     /// The next whole frame and where it begins; its body is appended to `body`.
@@ -299,7 +301,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let file = RealFs.create(&dir.path().join("chunk"), 0o600).unwrap();
         file.write_at(&[IoSlice::new(bytes)], 0).unwrap();
-        let scan = Scan { file: &*file, id: ID, start: 4, end: bytes.len() as u64, ended: None };
+        let scan = Scan { file: &*file, id: ID, start: 4, end: bytes.len() as u64 };
         let mut bodies = Vec::new();
         let rest = scan
             .bodies(|found| {

@@ -130,11 +130,9 @@ impl Place {
                     new.insert(Parts::new(complete(fs, &files)?))
                 }
             };
-            Scan { file: &*opened.file, id: header.id, start, end: opened.stat.len, ended: None }.headers(
-                |found| {
-                    of.note(&found.header);
-                },
-            )?;
+            Scan { file: &*opened.file, id: header.id, start, end: opened.stat.len }.headers(|found| {
+                of.note(&found.header);
+            })?;
         }
         let of_dir = |(dir, parts): (&Path, Parts)| (dir.to_owned(), parts.incomplete());
         Ok(Incomplete { by_dir: parts.into_iter().map(of_dir).collect() })

@@ -229,9 +229,10 @@ impl<'a> OurFiles<'a> {
             voided: Vec::new(),
             must_be_rewritten: false,
         };
-        let scan = Scan { file, id, start, end: len, ended: self.ends.get(&id).copied() };
+        let scan = Scan { file, id, start, end: len };
         let (mut seen, mut copies) = (Sequences::default(), Vec::new());
-        let rest = scan.headers(|found| match seen.insert(found.header.sequence) {
+        let ended = self.ends.get(&id).copied();
+        let rest = scan.own_headers(ended, |found| match seen.insert(found.header.sequence) {
             true => self.note(&mut ours, &found),
             false if found.header.void => {}
             false => copies.push(found.offset..found.offset + found.header.frame_bytes()),
