@@ -4,6 +4,11 @@ use std::path::Path;
 
 /// A source that reads `in.log` of this directory from its beginning, a JSON object a line.
 pub(crate) fn tail_json(dir: &Path, tag: &str) -> String {
+    tail(dir, tag, "json")
+}
+
+/// The same, with lines for that parser.
+pub(crate) fn tail(dir: &Path, tag: &str, parser: &str) -> String {
     let dir = dir.display();
     format!(
         "<source>
@@ -13,7 +18,7 @@ pub(crate) fn tail_json(dir: &Path, tag: &str) -> String {
   tag {tag}
   read_from_head true
   <parse>
-    @type json
+    @type {parser}
   </parse>
 </source>
 "

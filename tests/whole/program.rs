@@ -1,6 +1,7 @@
 //! The command line, the log, and signals.
 
 use crate::logweir::{BINARY, Logweir, logweir, words};
+use crate::pieces::tail;
 use rustix::process::Signal;
 use std::fs;
 use std::path::Path;
@@ -230,19 +231,10 @@ fn the_log_goes_to_a_file_that_sigusr1_opens_again() {
 
 /// Lines of `in.log` into `out.log`, with `buffer` in the section of that name.
 fn tail_to_file(dir: &Path, buffer: &str) -> String {
+    let source = tail(dir, "lines", "none");
     let dir = dir.display();
     format!(
-        "<source>
-  @type tail
-  path {dir}/in.log
-  pos_file {dir}/in.pos
-  tag lines
-  read_from_head true
-  <parse>
-    @type none
-  </parse>
-</source>
-<match lines>
+        "{source}<match lines>
   @type file
   path {dir}/out
   append true

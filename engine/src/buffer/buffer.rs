@@ -349,6 +349,7 @@ impl Buffer {
 #[cfg(any(test, feature = "fuzz"))]
 impl Buffer {
     /// What is shared.
+    #[cfg(test)]
     pub(super) fn shared(&self) -> &Shared {
         &self.shared
     }
