@@ -25,7 +25,7 @@ use super::files::{ChunkName, meta_path};
 use super::marks::Snapshot;
 use super::store::FileStore;
 use super::{Chunk, ChunkId, ChunkState, Limits, OpenError, Settings, marks_file};
-use crate::io::File;
+use crate::io::{File, FileStat};
 use crate::{log_debug, log_error, log_info, log_warn};
 use ours::{Looked, OurFiles};
 use std::collections::HashSet;
@@ -33,6 +33,14 @@ use std::ffi::OsString;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+
+/// A file that is not one of ours.
+struct TheirFile {
+    path: PathBuf,
+    name: ChunkName,
+    stat: FileStat,
+    has_meta: bool,
+}
 
 /// A chunk that was found, and how it is to be treated.
 struct Found {
@@ -60,18 +68,21 @@ pub(super) fn resume(store: &FileStore, settings: &Settings) -> Result<State, Op
         }
         None => ours.damaged.parts += 1,
     }
+    let mut theirs = Vec::new();
     for (path, name) in listed.into_iter().chain(also) {
-        if let Err(error) = look(store, &mut ours, &mut found, &path, &name) {
-            if is_of_the_process(&error) {
-                return Err(cannot_open(path, error));
-            }
+        if let Err(error) = look(store, &mut ours, &mut theirs, &path, name) {
             ours.are_missing = true;
-            log_error!(
-                store.environment.log,
-                "can't restore a buffer file. it stays where it is until the next start",
-                path = path,
-                error = error.to_string()
-            );
+            cannot_look(store, path, error)?;
+        }
+    }
+    let ids = ours.ids();
+    for file in theirs {
+        match fluentd::found(store, &file, ids.contains(&file.name.id)) {
+            Ok(chunk) => found.push(chunk),
+            Err(error) => {
+                ours.are_missing = true;
+                cannot_look(store, file.path, error)?;
+            }
         }
     }
     ours.void_taken_back().map_err(|(path, error)| cannot_open(path, error))?;
@@ -197,12 +208,26 @@ fn list(store: &FileStore, dir: &Path) -> io::Result<Vec<(PathBuf, ChunkName)>> 
     Ok(names.iter().filter_map(|name| Some((dir.join(name), files.parse(name)?))).collect())
 }
 
+/// Says that a file cannot be read. An error if that is the fault of the process or the machine, which have no more to open files with.
+fn cannot_look(store: &FileStore, path: PathBuf, error: io::Error) -> Result<(), OpenError> {
+    if is_of_the_process(&error) {
+        return Err(cannot_open(path, error));
+    }
+    log_error!(
+        store.environment.log,
+        "can't restore a buffer file. it stays where it is until the next start",
+        path = path,
+        error = error.to_string()
+    );
+    Ok(())
+}
+
 fn look(
     store: &FileStore,
     ours: &mut OurFiles<'_>,
-    found: &mut Vec<Option<Found>>,
+    theirs: &mut Vec<TheirFile>,
     path: &Path,
-    name: &ChunkName,
+    name: ChunkName,
 ) -> io::Result<()> {
     let stat = store.fs().stat(path)?;
     if !stat.is_file {
@@ -217,13 +242,11 @@ fn look(
     }
     let file = store.read(path)?;
     let has_meta = store.fs().stat(&meta_path(path)).is_ok();
-    match ours.look(path, name, &file, stat.len, has_meta)? {
-        Looked::Ours => Ok(()),
-        Looked::NotOurs => {
-            found.push(fluentd::found(store, path, name, &*file, &stat, has_meta)?);
-            Ok(())
-        }
+    match ours.look(path, &name, &file, stat.len, has_meta)? {
+        Looked::Ours => {}
+        Looked::NotOurs => theirs.push(TheirFile { path: path.to_owned(), name, stat, has_meta }),
     }
+    Ok(())
 }
 
 /// The marks file; an empty one if there is none, `None` if it is damaged.

@@ -1,6 +1,6 @@
 //! Chunk files of Fluentd's, at the start.
 
-use super::Found;
+use super::{Found, TheirFile};
 use crate::buffer::chunk::Content;
 use crate::buffer::files::{ChunkName, meta_path};
 use crate::buffer::fluentd::{FluentdContent, Meta, count_records, metadata_of_key, remove};
@@ -21,17 +21,13 @@ use std::sync::Arc;
 /// | of `file_single` | the same; the key is in the name |
 /// | without `.meta` (Fluentd 0.12) | queued, without metadata |
 /// | empty, or with a `.meta` that cannot be read | broken |
+/// | with the name of a chunk that is in a file of ours (`has_namesake`), which is to have that name | broken |
 ///
 /// Fluentd itself takes a `.meta` that cannot be read for one without values up to 1.16, which makes the chunk useless to
 /// any output that needs its tag; later versions stop there.
-pub(super) fn found(
-    store: &FileStore,
-    path: &Path,
-    name: &ChunkName,
-    file: &dyn File,
-    stat: &FileStat,
-    has_meta: bool,
-) -> io::Result<Option<Found>> {
+pub(super) fn found(store: &FileStore, found: &TheirFile, has_namesake: bool) -> io::Result<Option<Found>> {
+    let TheirFile { path, name, stat, has_meta } = found;
+    let file = &*store.read(path)?;
     let mode = match name.state {
         ChunkState::Staged => "staged",
         ChunkState::Queued => "enqueued",
@@ -40,7 +36,11 @@ pub(super) fn found(
     if stat.len == 0 {
         return broken(store, path, name, file, stat, &format!("{mode} file chunk is empty"));
     }
-    let meta = match has_meta && single.is_none() {
+    if has_namesake {
+        let why = format!("{mode} file has the name of a chunk that is in another file");
+        return broken(store, path, name, file, stat, &why);
+    }
+    let meta = match *has_meta && single.is_none() {
         false => None,
         true => match Meta::read(&store.read(&meta_path(path))?.read_from(0)?) {
             Some(meta) => Some(meta),

@@ -152,6 +152,11 @@ impl<'a> OurFiles<'a> {
         Ok(())
     }
 
+    /// The chunks in them.
+    pub(super) fn ids(&self) -> HashSet<ChunkId> {
+        self.files.iter().map(|file| file.header.id).collect()
+    }
+
     /// The highest sequence that was seen anywhere.
     pub(super) fn last_sequence(&self) -> u64 {
         self.last_sequence.max(self.durable).max(self.complete.unwrap_or(0))

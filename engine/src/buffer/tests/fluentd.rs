@@ -89,6 +89,22 @@ fn an_empty_meta_file_makes_a_broken_chunk() {
     }
 }
 
+/// A chunk of ours gets the name of a queued one, and what had it would be gone.
+#[test]
+fn a_file_with_the_name_of_a_chunk_of_ours_is_set_aside() {
+    let place = Place::new();
+    let buffer = place.open();
+    append(&buffer, vec![part("a", 0..3)]).unwrap();
+    kill(buffer);
+    let path = place.chunk_file();
+    let queued = path.to_str().unwrap().replace("buffer.b", "buffer.q");
+    std::fs::write(&queued, "not ours").unwrap();
+    assert_eq!(drain(&place.open()), [all("a", &[0, 1, 2])]);
+    let backups = place.backups();
+    assert_eq!(backups.len(), 1, "{backups:?}");
+    assert_eq!(std::fs::read(place.dir.path().join("backup").join(&backups[0])).unwrap(), b"not ours");
+}
+
 #[test]
 fn an_empty_chunk_is_broken() {
     let place = Place::new();
