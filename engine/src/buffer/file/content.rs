@@ -327,7 +327,7 @@ impl FileContent {
         let target = self.fs.create(&copy, mode)?;
         target.write_at(&[IoSlice::new(&head)], 0)?;
         let (mut end, mut bytes, mut records) = (self.start, 0, 0);
-        Scan { file: &*file, id: self.id, start: self.start, end: len }.bodies(|found| {
+        Scan::new(&*file, self.id, self.start..len).bodies(|found| {
             if found.header.void || omitted.contains(&found.header.sequence) {
                 return Ok(());
             }
@@ -355,7 +355,7 @@ impl FileContent {
     /// Visits the frames.
     pub(crate) fn frames(&self, visit: impl FnMut(Found<'_>) -> io::Result<()>) -> io::Result<Rest> {
         let (file, len) = self.readable()?;
-        Scan { file: &*file, id: self.id, start: self.start, end: len }.bodies(visit)
+        Scan::new(&*file, self.id, self.start..len).bodies(visit)
     }
 
     /// A walk over the frames that are in it now, from the one at this offset on, or from the first one.

@@ -16,12 +16,12 @@ const WINDOW_BYTES: usize = 256 << 10;
 /// A header with the longest origin.
 const HEADER_BYTES_MAX: usize = HEADER_BYTES + u16::MAX as usize;
 
-/// A chunk file to walk over: frames lie between `start` and `end`.
+/// A chunk file to walk over.
 pub(crate) struct Scan<'a> {
-    pub(crate) file: &'a dyn File,
-    pub(crate) id: ChunkId,
-    pub(crate) start: u64,
-    pub(crate) end: u64,
+    file: &'a dyn File,
+    id: ChunkId,
+    range: Range<u64>,
+    ended: Option<End>,
 }
 
 /// A whole frame.
@@ -43,6 +43,17 @@ pub(crate) struct Rest {
 }
 
 impl<'a> Scan<'a> {
+    /// Frames of the chunk `id` lie in `range` of the file.
+    pub(crate) fn new(file: &'a dyn File, id: ChunkId, range: Range<u64>) -> Self {
+        Self { file, id, range, ended: None }
+    }
+
+    /// The file ended there at the last start, if that is known: from the first frame on that is older and lies behind that,
+    /// nothing is part of it.
+    pub(crate) fn that_ended(self, ended: Option<End>) -> Self {
+        Self { ended, ..self }
+    }
+
     /// Visits the whole frames in order, with their bodies.
     pub(crate) fn bodies(&self, mut visit: impl FnMut(Found<'_>) -> io::Result<()>) -> io::Result<Rest> {
         let mut walk = self.walk();
@@ -55,18 +66,8 @@ impl<'a> Scan<'a> {
     }
 
     /// Visits the whole frames in order, without their bodies, whose checksums are verified all the same.
-    pub(crate) fn headers(&self, visit: impl FnMut(Found<'_>)) -> io::Result<Rest> {
-        self.own_headers(None, visit)
-    }
-
-    /// The same, of a file that ended there at the last start: from the first frame on that is older and lies behind that, nothing
-    /// is part of it.
-    pub(crate) fn own_headers(
-        &self,
-        ended: Option<End>,
-        mut visit: impl FnMut(Found<'_>),
-    ) -> io::Result<Rest> {
-        let mut walk = Walk { ended, ..self.walk() };
+    pub(crate) fn headers(&self, mut visit: impl FnMut(Found<'_>)) -> io::Result<Rest> {
+        let mut walk = self.walk();
         while let Some((offset, header)) = walk.next(None)? {
             let origin = walk.origin(offset, &header)?;
             visit(Found { offset, header, origin, body: Bytes::new() });
@@ -75,7 +76,7 @@ impl<'a> Scan<'a> {
     }
 
     fn walk(&self) -> Walk<&'a dyn File> {
-        Walk::new(self.file, self.id, self.start..self.end)
+        Walk { ended: self.ended, ..Walk::new(self.file, self.id, self.range.clone()) }
     }
 }
 
@@ -301,7 +302,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let file = RealFs.create(&dir.path().join("chunk"), 0o600).unwrap();
         file.write_at(&[IoSlice::new(bytes)], 0).unwrap();
-        let scan = Scan { file: &*file, id: ID, start: 4, end: bytes.len() as u64 };
+        let scan = Scan::new(&*file, ID, 4..bytes.len() as u64);
         let mut bodies = Vec::new();
         let rest = scan
             .bodies(|found| {

@@ -1,6 +1,7 @@
 //! One chunk file, whoever wrote it.
 
 use super::{Damage, ours, theirs};
+use crate::buffer::ends::End;
 use crate::buffer::file::header;
 use crate::buffer::files::{ChunkName, meta_path};
 use crate::buffer::fluentd::{ExportFormat, ExportedChunk, Meta, Unfit};
@@ -19,6 +20,8 @@ pub struct ChunkFile {
     pub(super) single: Option<SingleKey>,
     /// Whether a Fluentd chunk holds text; by its content if that is not known.
     pub(super) text: Option<bool>,
+    /// Where it ended when a Logweir started last.
+    pub(super) ended: Option<End>,
 }
 
 /// What a chunk file holds.

@@ -56,7 +56,7 @@ pub(super) fn head(opened: &Opened<'_>) -> io::Result<Head> {
             continue;
         }
         let mut has_frames = false;
-        let scan = Scan { file: &*opened.file, id: opened.chunk.name.id, start: 0, end: opened.stat.len };
+        let scan = Scan::new(&*opened.file, opened.chunk.name.id, 0..opened.stat.len);
         scan.headers(|_| has_frames = true)?;
         return Ok(match has_frames || begins_like_ours {
             true if !has_frames && is_zero(&*opened.file, 0..opened.stat.len)? => Head::Empty,
@@ -87,7 +87,7 @@ pub(super) fn walk(
     let mut from = start;
     for look in 1..=LOOKS_MAX {
         let end = opened.file.len()?;
-        let scan = Scan { file: &*opened.file, id, start: from, end };
+        let scan = Scan::new(&*opened.file, id, from..end).that_ended(opened.chunk.ended);
         let rest = match &mut visit {
             None => scan.headers(|found| note(&mut seen, &found))?,
             Some(visit) => scan.bodies(|found| {

@@ -4,9 +4,11 @@ use super::ChunkFile;
 use super::chunk_file::Look;
 use super::names::{any_id, guess, prefix_by_lock};
 use super::ours::{self, Head};
-use crate::buffer::file::frame::{self, FrameHeader};
-use crate::buffer::file::scan::Scan;
+use crate::buffer::file::scan::{Found, Scan};
+use crate::buffer::file::{frame, origin};
 use crate::buffer::files::ChunkName;
+use crate::buffer::marks::Snapshot;
+use crate::buffer::taken_back::TakenBack;
 use crate::buffer::{ChunkFiles, ChunkId, ChunkState, SingleKey, marks_file};
 use crate::io::{self, Access, DirectoryLock, Fs, LockError};
 use std::collections::hash_map::Entry;
@@ -25,11 +27,11 @@ pub struct Place {
     only: Option<ChunkFile>,
 }
 
-/// Appends that a crash interrupted: not all of their parts are there, so nobody was told that they were stored, and
-/// their inputs repeat them.
+/// Appends that do not count. A crash interrupted them: not all of their parts are there, so nobody was told that they were stored,
+/// and their inputs repeat them. Or they had failed, and what is there of them was not to be.
 #[derive(Debug, Default)]
 pub struct Incomplete {
-    by_dir: HashMap<PathBuf, HashSet<u64>>,
+    by_dir: HashMap<PathBuf, (HashSet<u64>, TakenBack)>,
 }
 
 impl Place {
@@ -97,7 +99,8 @@ impl Place {
     /// more before a crash) the one with more in it.
     pub fn chunks(&self, fs: &dyn Fs) -> Result<Vec<ChunkFile>> {
         if let Some(file) = &self.only {
-            return Ok(vec![file.clone()]);
+            let ends = self.marks(fs, directory(&file.path))?.map(|marks| marks.ends).unwrap_or_default();
+            return Ok(vec![ChunkFile { ended: ends.get(&file.name.id).copied(), ..file.clone() }]);
         }
         let mut found: BTreeMap<ChunkId, Vec<ChunkFile>> = BTreeMap::new();
         for (at, dir) in self.dirs().enumerate() {
@@ -105,9 +108,12 @@ impl Place {
                 Err(error) if at > 0 && error.kind() == ErrorKind::NotFound => continue,
                 names => names?,
             };
+            let ends = self.marks(fs, dir)?.map(|marks| marks.ends).unwrap_or_default();
             for name in names {
                 if let Some(parsed) = self.files.parse(&name) {
-                    found.entry(parsed.id).or_default().push(self.file(dir.join(name), parsed));
+                    let (id, ended) = (parsed.id, ends.get(&parsed.id).copied());
+                    let file = ChunkFile { ended, ..self.file(dir.join(name), parsed) };
+                    found.entry(id).or_default().push(file);
                 }
             }
         }
@@ -120,19 +126,17 @@ impl Place {
         let chunks = Self { only: None, ..self.clone() }.chunks(fs)?;
         let mut parts: HashMap<&Path, Parts> = HashMap::new();
         for chunk in &chunks {
-            let dir = chunk.path.parent().unwrap_or(Path::new("."));
+            let dir = directory(&chunk.path);
             let Some(opened) = chunk.open(fs)? else { continue };
             let Head::Header(header, start) = ours::head(&opened)? else { continue };
             let of = match parts.entry(dir) {
                 Entry::Occupied(of) => of.into_mut(),
                 Entry::Vacant(new) => {
-                    let files = ChunkFiles { dir: dir.to_owned(), ..self.files.clone() };
-                    new.insert(Parts::new(complete(fs, &files)?))
+                    new.insert(Parts::new(self.marks(fs, dir)?.map(|marks| marks.complete)))
                 }
             };
-            Scan { file: &*opened.file, id: header.id, start, end: opened.stat.len }.headers(|found| {
-                of.note(&found.header);
-            })?;
+            let scan = Scan::new(&*opened.file, header.id, start..opened.stat.len).that_ended(chunk.ended);
+            scan.headers(|found| of.note(&found))?;
         }
         let of_dir = |(dir, parts): (&Path, Parts)| (dir.to_owned(), parts.incomplete());
         Ok(Incomplete { by_dir: parts.into_iter().map(of_dir).collect() })
@@ -154,15 +158,30 @@ impl Place {
     }
 
     fn file(&self, path: PathBuf, name: ChunkName) -> ChunkFile {
-        ChunkFile { path, name, single: self.files.single.clone(), text: self.text }
+        ChunkFile { path, name, single: self.files.single.clone(), text: self.text, ended: None }
+    }
+
+    /// What the marks file in one of its directories says; `None` if it is damaged. As long as nothing was delivered there need not be
+    /// one, but then there is the lock file.
+    fn marks(&self, fs: &dyn Fs, dir: &Path) -> Result<Option<Snapshot>> {
+        let files = ChunkFiles { dir: dir.to_owned(), ..self.files.clone() };
+        if fs.stat(&files.lock_path()).is_err() {
+            return Ok(None);
+        }
+        match fs.open(&files.marks_path(), Access::Read) {
+            Ok(file) => Ok(marks_file::read(&file.read_from(0)?)),
+            Err(error) if error.kind() == ErrorKind::NotFound => Ok(Some(Snapshot::default())),
+            Err(error) => Err(error),
+        }
     }
 }
 
 impl Incomplete {
     /// Whether the append of that number is one, in the directory of `chunk`.
     pub fn has(&self, chunk: &ChunkFile, sequence: u64) -> bool {
-        let dir = chunk.path.parent().unwrap_or(Path::new("."));
-        self.by_dir.get(dir).is_some_and(|sequences| sequences.contains(&sequence))
+        self.by_dir.get(directory(&chunk.path)).is_some_and(|(incomplete, taken_back)| {
+            incomplete.contains(&sequence) || taken_back.contains(sequence)
+        })
     }
 }
 
@@ -171,6 +190,7 @@ struct Parts {
     sets: HashMap<u64, Vec<(u16, u16)>>,
     /// Appends up to here were whole.
     whole: u64,
+    taken_back: TakenBack,
 }
 
 /// From so many appends on, those that are known to be whole are forgotten at once.
@@ -179,10 +199,12 @@ const SETS_MAX: usize = 200_000;
 impl Parts {
     /// `complete` is what the marks file says; if it says nothing, all appends count as whole.
     fn new(complete: Option<u64>) -> Self {
-        Self { sets: HashMap::new(), whole: complete.unwrap_or(u64::MAX) }
+        Self { sets: HashMap::new(), whole: complete.unwrap_or(u64::MAX), taken_back: TakenBack::default() }
     }
 
-    fn note(&mut self, header: &FrameHeader) {
+    fn note(&mut self, found: &Found<'_>) {
+        let header = &found.header;
+        origin::taken_back(found.origin).for_each(|range| self.taken_back.add(range));
         self.whole = self.whole.max(header.durable);
         if header.parts > 1 && !header.void && header.sequence > self.whole {
             self.sets.entry(header.sequence).or_default().push((header.part, header.parts));
@@ -192,23 +214,15 @@ impl Parts {
         }
     }
 
-    fn incomplete(mut self) -> HashSet<u64> {
+    fn incomplete(mut self) -> (HashSet<u64>, TakenBack) {
         self.sets.retain(|sequence, of| *sequence > self.whole && !frame::are_whole(of.iter().copied()));
-        self.sets.into_keys().collect()
+        (self.sets.into_keys().collect(), self.taken_back)
     }
 }
 
-/// Up to which append everything is whole, says the marks file; `None` if it is damaged. As long as nothing was delivered
-/// there need not be one, but then there is the lock file.
-fn complete(fs: &dyn Fs, files: &ChunkFiles) -> Result<Option<u64>> {
-    if fs.stat(&files.lock_path()).is_err() {
-        return Ok(None);
-    }
-    match fs.open(&files.marks_path(), Access::Read) {
-        Ok(file) => Ok(marks_file::read(&file.read_from(0)?).map(|snapshot| snapshot.complete)),
-        Err(error) if error.kind() == ErrorKind::NotFound => Ok(Some(0)),
-        Err(error) => Err(error),
-    }
+/// Where a file is.
+fn directory(path: &Path) -> &Path {
+    path.parent().unwrap_or(Path::new("."))
 }
 
 /// Of several files of one chunk the one that a start would take.
@@ -219,7 +233,7 @@ fn best(fs: &dyn Fs, mut same: Vec<ChunkFile>) -> Result<Option<ChunkFile>> {
     let mut best: Option<(_, ChunkFile)> = None;
     for file in same {
         let Some(look) = file.look(fs)? else { continue };
-        let rank = |look: &Look| (look.last_sequence, look.records, look.state == ChunkState::Queued);
+        let rank = |look: &Look| (look.records, look.last_sequence, look.state == ChunkState::Queued);
         if best.as_ref().is_none_or(|(other, _)| rank(&look) > *other) {
             best = Some((rank(&look), file));
         }

@@ -234,10 +234,9 @@ impl<'a> OurFiles<'a> {
             voided: Vec::new(),
             must_be_rewritten: false,
         };
-        let scan = Scan { file, id, start, end: len };
+        let scan = Scan::new(file, id, start..len).that_ended(self.ends.get(&id).copied());
         let (mut seen, mut copies) = (Sequences::default(), Vec::new());
-        let ended = self.ends.get(&id).copied();
-        let rest = scan.own_headers(ended, |found| match seen.insert(found.header.sequence) {
+        let rest = scan.headers(|found| match seen.insert(found.header.sequence) {
             true => self.note(&mut ours, &found),
             false if found.header.void => {}
             false => copies.push(found.offset..found.offset + found.header.frame_bytes()),

@@ -1,6 +1,7 @@
 //! Blocks that a file is given may hold older frames of the same chunk, and a power cut may show them.
 
 use super::*;
+use crate::buffer::inspect::{Look, Place as Seen};
 use crate::io::sim::{Fault, SimClock, SimFs};
 use std::sync::Arc;
 
@@ -27,6 +28,7 @@ fn a_frame_of_before_the_last_start_is_not_taken_for_a_new_one() {
     kill(buffer);
     // The next one leaves its block, and what was in it before, in the place of the third.
     std::fs::write(&path, &two).unwrap();
+    assert_eq!(shown(&RealFs, &place.settings()), [1], "what logweir buffer export takes");
     let buffer = place.open();
     assert_eq!(buffer.stats().damaged_parts, 1);
     assert_eq!(std::fs::read(&path).unwrap(), one, "it is cut off");
@@ -34,6 +36,46 @@ fn a_frame_of_before_the_last_start_is_not_taken_for_a_new_one() {
     assert_eq!(backups, [format!("{}.{}-{}.damaged", id(&path), one.len(), two.len())]);
     append(&buffer, vec![part("a", 4..5)]).unwrap();
     assert_eq!(drain(&buffer), [all("a", &[1, 4])]);
+}
+
+/// The numbers of the records that `logweir buffer export` takes.
+fn shown(fs: &dyn Fs, settings: &Settings) -> Vec<u8> {
+    let Store::File(FileSettings { files, .. }) = &settings.store else { panic!("no files") };
+    let place = Seen::of(files.clone(), false);
+    let incomplete = place.incomplete(fs).unwrap();
+    let mut numbers = Vec::new();
+    for chunk in place.chunks(fs).unwrap() {
+        let visit = |_: &Look, sequence, body: Body| {
+            if !incomplete.has(&chunk, sequence) {
+                numbers.extend(body.inflated()?.chunks(6).map(|entry| entry[5]));
+            }
+            Ok(())
+        };
+        chunk.read(fs, visit).unwrap();
+    }
+    numbers.sort_unstable();
+    numbers
+}
+
+#[test]
+fn an_append_that_failed_is_not_shown_although_it_is_there() {
+    let mut stayed = 0;
+    for seed in 0..20 {
+        let fs = SimFs::new(seed);
+        let buffer = simulated(&fs);
+        append(&buffer, vec![part("a", 1..2)]).unwrap();
+        assert!(buffer.settle());
+        // The write may be done all the same, and cannot be taken back.
+        fs.fail_calls(Fault::Io, 0, 2);
+        append(&buffer, vec![part("a", 2..3)]).unwrap_err();
+        append(&buffer, vec![part("a", 3..4)]).unwrap();
+        kill(buffer);
+        assert_eq!(shown(&fs, &file_settings(Path::new("/var/spool"))), [1, 3], "seed {seed}");
+        let dir = Path::new("/var/spool/buf");
+        let lens = fs.list(dir).unwrap().into_iter().map(|name| fs.stat(&dir.join(name)).unwrap().len);
+        stayed += usize::from(lens.collect::<Vec<_>>().contains(&(196 + 54)));
+    }
+    assert!(stayed > 2, "{stayed}");
 }
 
 /// The id in a chunk file's name.

@@ -23,7 +23,7 @@ impl OurFiles<'_> {
         head: &[u8],
     ) -> io::Result<Looked> {
         let mut records = 0;
-        let scan = Scan { file, id: name.id, start: 0, end: len };
+        let scan = Scan::new(file, name.id, 0..len);
         scan.headers(|found| records += u64::from(found.header.records))?;
         let is_zero = is_zero(file, 0..len)?;
         // Where a power cut left out the first sector of a new file of ours, there are zeros, or an old file of ours. No entry
@@ -145,7 +145,7 @@ impl OurFiles<'_> {
         for (at, ours) in self.files.iter().enumerate() {
             let mut look = || -> io::Result<()> {
                 let file = self.store.read(&ours.path)?;
-                let scan = Scan { file: &*file, id: ours.header.id, start: ours.start, end: ours.end };
+                let scan = Scan::new(&*file, ours.header.id, ours.start..ours.end);
                 scan.headers(|frame| {
                     let header = &frame.header;
                     if self.taken_back.contains(header.sequence) && !header.void {
