@@ -13,7 +13,7 @@
 //!
 //! A server stores the rows of one insert and one partition as a whole, in one part, and merges parts as a whole. So the
 //! rows of a partition are there if one part that is younger than the chunk has all of them, as often as the insert has
-//! them. What this cannot tell apart is another insert of the same age with the same rows. That is why rows without a
+//! them, provided that no parts were merged while that was looked at. What this cannot tell apart is another insert of the same age with the same rows. That is why rows without a
 //! time are not compared: among them equals are common.
 
 use super::cells::Block;
@@ -34,6 +34,8 @@ const SLACK_SECONDS: u64 = 10;
 const LOG_WAIT_MAX: Duration = Duration::from_secs(10);
 /// Between two looks at it.
 const LOG_PAUSE: Duration = Duration::from_millis(100);
+/// So often rows are compared while the table's parts change.
+const COMPARISONS_MAX: usize = 20;
 /// Code of a server that is too busy to answer.
 const TOO_MANY_QUERIES: u32 = 202;
 
@@ -218,6 +220,25 @@ impl<'a> Comparison<'a> {
             settings.push(("async_insert", "0".to_owned()));
         }
         endpoint.insert(&sql, &settings, &[], &insert.block.body).await?;
+        // The list of parts and the rows are not read at one moment: a merge in between makes rows be looked for in parts that are gone.
+        for _ in 0..COMPARISONS_MAX {
+            let before = self.parts(endpoint).await?;
+            let missing = self.select(endpoint, insert, session).await?;
+            if missing.is_empty() || self.parts(endpoint).await? == before {
+                return Ok(missing);
+            }
+        }
+        Err(Failure::Lost(
+            "the parts of the table do not stay the same for as long as a look at them takes".to_owned(),
+        ))
+    }
+
+    async fn select(
+        &self,
+        endpoint: &Endpoint,
+        insert: &Insert<'_>,
+        session: &[(&'static str, String)],
+    ) -> Result<Vec<u32>, Failure> {
         let age = age_seconds(insert.chunk.created()).unwrap_or(0);
         let target = self.target;
         let sql = select(&target.name, &target.table.partition_key, &self.columns, self.time, age);
@@ -225,6 +246,17 @@ impl<'a> Comparison<'a> {
         let text = String::from_utf8_lossy(&answer);
         let numbers = text.lines().map(|line| line.trim().parse::<u32>());
         numbers.collect::<Result<_, _>>().map_err(|_| Failure::Lost("not row numbers".to_owned()))
+    }
+
+    /// The names of the parts that the table has now. One that is gone never comes back.
+    async fn parts(&self, endpoint: &Endpoint) -> Result<Vec<u8>, Failure> {
+        let name = &self.target.name;
+        let sql = format!(
+            "SELECT name FROM system.parts WHERE database = {} AND table = {} AND active ORDER BY name",
+            literal(&name.database),
+            literal(&name.table)
+        );
+        endpoint.query(&sql, "TabSeparated").await.map(|answer| answer.to_vec())
     }
 }
 
