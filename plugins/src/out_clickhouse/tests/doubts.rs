@@ -5,6 +5,7 @@ use super::plugin::{chunk, plugin, written};
 use logweir_engine::buffer::Chunk;
 use logweir_testing::{ClickHouse, http_request};
 use serde_json::{Value, json};
+use std::sync::atomic::{AtomicBool, Ordering};
 
 const TABLE: &str = "CREATE TABLE t (timestamp DateTime, n UInt32, message String) ENGINE = MergeTree \
                      PARTITION BY toYYYYMM(timestamp) ORDER BY timestamp";
@@ -53,6 +54,37 @@ async fn a_server_that_is_killed_forgets_its_log_but_not_the_rows() {
     assert_eq!(server.query("SELECT count() FROM system.parts WHERE table = 't' AND active"), "3");
     write_after_a_restart(&server, &chunk).await;
     assert_eq!(counts(&server), "31\t31");
+}
+
+/// The parts in which the rows are looked for are gone when they are read.
+#[tokio::test(flavor = "multi_thread")]
+async fn rows_are_found_while_the_parts_that_they_are_in_are_merged() {
+    let server = ClickHouse::start();
+    server.query(TABLE);
+    let chunk = chunk(&records());
+    let (first, _) = plugin(&format!("port {}\ntable t", server.port()));
+    first.write(&chunk).await.unwrap();
+    server.query("SYSTEM FLUSH LOGS");
+    server.query("DROP TABLE IF EXISTS system.query_log");
+    let is_over = AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            while !is_over.load(Ordering::Relaxed) {
+                server.query("INSERT INTO t VALUES ('2024-01-20 00:00:00', 1000, 'tick'), ('2024-02-20 00:00:00', 1000, 'tick')");
+                server.query("OPTIMIZE TABLE t PARTITION 202401 FINAL");
+                server.query("OPTIMIZE TABLE t PARTITION 202402 FINAL");
+            }
+        });
+        tokio::task::block_in_place(|| {
+            tokio::runtime::Handle::current().block_on(async {
+                for _ in 0..30 {
+                    write_after_a_restart(&server, &chunk).await;
+                }
+            });
+        });
+        is_over.store(true, Ordering::Relaxed);
+    });
+    assert_eq!(server.query("SELECT count(), uniqExact(n) FROM t WHERE n < 1000"), "30\t30");
 }
 
 #[tokio::test]
