@@ -38,9 +38,12 @@ fn records_gather_while_the_server_has_too_many_parts() {
     let chunks = chunks(dir.path());
     assert!(chunks <= 3, "{chunks} chunks");
     server.query("SYSTEM START MERGES");
-    server.query("OPTIMIZE TABLE t FINAL");
     let stored = "SELECT count(), uniqExact(n) FROM t WHERE n < 1000000";
-    logweir.wait("all records", |_| server.query(stored) == format!("{count}\t{count}"));
+    logweir.wait("all records", |_| {
+        // Three parts are too few for 18.16 to merge by itself, and as many as refuse the next insert.
+        server.query("OPTIMIZE TABLE t FINAL");
+        server.query(stored) == format!("{count}\t{count}")
+    });
     assert_eq!(logweir.stop().code(), Some(0));
     assert_eq!(server.query(stored), format!("{count}\t{count}"));
 }
