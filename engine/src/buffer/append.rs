@@ -167,15 +167,8 @@ impl<'a> Plan<'a> {
     /// divided between records.
     fn part(&mut self, state: &State, part: &'a Part, whole: Body) -> io::Result<()> {
         let limits = &self.shared.settings.limits;
-        let mut staged = state.stage.get(&part.metadata);
-        if let Some(chunk) = staged
-            && chunk.file().is_some_and(FileContent::is_finished)
-        {
-            self.sealed.push(Arc::clone(chunk));
-            staged = None;
-        }
         let fresh = || Room { target: Target::New(&part.metadata), bytes: 0, records: 0 };
-        let room = staged.map_or_else(fresh, |chunk| Room {
+        let room = state.stage.get(&part.metadata).map_or_else(fresh, |chunk| Room {
             target: Target::Staged(Arc::clone(chunk)),
             bytes: chunk.size(),
             records: chunk.records(),
@@ -279,7 +272,7 @@ fn write(
     placed: Vec<Placed<'_>>,
     mark: Option<&Mark>,
     enqueue: bool,
-    sealed: Vec<Arc<Chunk>>,
+    mut sealed: Vec<Arc<Chunk>>,
 ) -> io::Result<Appended> {
     let parts = u16::try_from(placed.len())
         .map_err(|_| io::Error::new(io::ErrorKind::InvalidInput, "an emit for more than 65535 chunks"))?;
@@ -296,8 +289,9 @@ fn write(
         let taken_back = &state.commits.taken_back;
         let frame = NewFrame { body: &placed.body, mark, sequence, part, parts, at, durable, taken_back };
         match placed.write(shared, &frame) {
-            Ok(one) => {
+            Ok((one, gives_way)) => {
                 written.push(one);
+                sealed.extend(gives_way);
                 if part + 1 < parts {
                     fault!("part-written");
                 }
@@ -375,21 +369,25 @@ struct Written {
 }
 
 impl Placed<'_> {
-    fn write(&self, shared: &Shared, frame: &NewFrame<'_>) -> Result<Written, NotWritten> {
-        let (chunk, is_new) = match &self.target {
-            Target::New(metadata) => (Arc::new(shared.new_chunk(metadata, frame)?), true),
-            Target::Staged(chunk) => {
-                match chunk.content() {
-                    Content::Memory(content) => content.push(self.body.clone()),
-                    Content::File(content) => content.append(frame)?,
-                    Content::Fluentd(_) => {
-                        return Err(io::Error::other("a chunk of Fluentd's is never appended to").into());
-                    }
-                }
-                (Arc::clone(chunk), false)
+    /// Also answers the staged chunk that gives way to a new one, if nothing may be appended to it any more.
+    fn write(
+        &self,
+        shared: &Shared,
+        frame: &NewFrame<'_>,
+    ) -> Result<(Written, Option<Arc<Chunk>>), NotWritten> {
+        let (metadata, gives_way) = match &self.target {
+            Target::New(metadata) => (*metadata, None),
+            Target::Staged(chunk) if chunk.push(frame)? => {
+                return Ok((self.written(Arc::clone(chunk), false), None));
             }
+            Target::Staged(chunk) => (chunk.metadata(), Some(Arc::clone(chunk))),
         };
-        Ok(Written { chunk, body: self.body.clone(), seal: self.seal, is_new })
+        let chunk = Arc::new(shared.new_chunk(metadata, frame)?);
+        Ok((self.written(chunk, true), gives_way))
+    }
+
+    fn written(&self, chunk: Arc<Chunk>, is_new: bool) -> Written {
+        Written { chunk, body: self.body.clone(), seal: self.seal, is_new }
     }
 }
 

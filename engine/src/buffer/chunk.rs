@@ -326,6 +326,16 @@ impl Chunk {
         self.ready_after.load(Relaxed)
     }
 
+    /// Puts in what is to be appended; `false` if nothing may be appended any more ([`FileContent::append`]).
+    pub(super) fn push(&self, frame: &NewFrame<'_>) -> io::Result<bool> {
+        match &self.content {
+            Content::Memory(content) => content.push(frame.body.clone()),
+            Content::File(content) => return content.append(frame),
+            Content::Fluentd(_) => return Err(io::Error::other("a chunk of Fluentd's is never appended to")),
+        }
+        Ok(true)
+    }
+
     /// Counts what append `sequence` put in.
     pub(super) fn grow(&self, body: &Body, sequence: u64, now: Timestamp) {
         self.count(body.bytes.len() as u64, body.records);

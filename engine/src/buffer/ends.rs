@@ -4,7 +4,7 @@
 //! not become part of the file when the power went, or that stood in a file whose place this one took. If the power goes
 //! before the new frames are in those blocks, a file system that does not write data before lengths (ext4 with
 //! `data=writeback`) shows the old ones, and their checksums are right. Within the life of a process no such file is
-//! appended to ([`super::file::FileContent::is_finished`]); one that was found is not before its end is noted, in the marks
+//! appended to ([`super::file::FileContent::append`]); one that was found is not before its end is noted, in the marks
 //! file. What lies behind that end and is of an append before that start does not belong there.
 
 use super::ChunkId;

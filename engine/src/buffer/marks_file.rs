@@ -26,7 +26,7 @@ use bytes::Bytes;
 use std::sync::Arc;
 
 const MAGIC: [u8; 8] = *b"\xc1LwMarks";
-const VERSION: u32 = 2;
+pub(super) const VERSION: u32 = 2;
 const NO_FROM: u64 = u64::MAX;
 
 /// The bytes of a marks file.

@@ -39,7 +39,7 @@ struct Inner {
     /// Something was written or cut since the last sync began. Then the file is open.
     dirty: bool,
     poisoned: bool,
-    /// Nothing is appended any more; see [`FileContent::is_finished`].
+    /// Nothing is appended any more; see [`FileContent::append`].
     finished: bool,
     removed: bool,
     /// Appends that the next [`FileContent::rewrite`] leaves out.
@@ -153,10 +153,15 @@ impl FileContent {
 
     /// Appends a frame with one write. After an error the chunk is as before: what was written of the frame is cut off
     /// (which is to be synced), or, if even that fails, never read and never synced.
-    pub(crate) fn append(&self, frame: &NewFrame<'_>) -> io::Result<()> {
+    ///
+    /// Answers `false` if nothing may be appended, now or ever again: the device failed for it (a sync beside this may meet
+    /// that at any time), frames were cut off from it, or it has taken the place of another file. It may be given the
+    /// blocks in which old frames were. If the power goes before new frames are in them, some file systems show what was
+    /// there before, and nothing tells it from frames that belong there.
+    pub(crate) fn append(&self, frame: &NewFrame<'_>) -> io::Result<bool> {
         let mut inner = self.lock();
         if inner.poisoned || inner.finished {
-            return Err(io::Error::other("the file cannot be written any more"));
+            return Ok(false);
         }
         let mut head = Vec::with_capacity(128);
         write_head(self.id, frame, &mut head)?;
@@ -175,7 +180,7 @@ impl FileContent {
         inner.dirty = true;
         inner.before = at;
         inner.len = at + head.len() as u64 + frame.body.bytes.len() as u64;
-        Ok(())
+        Ok(true)
     }
 
     /// Takes the last frame back.
@@ -193,14 +198,6 @@ impl FileContent {
     /// Whether nothing may be appended because the device or the file system failed.
     pub(crate) fn is_poisoned(&self) -> bool {
         self.lock().poisoned
-    }
-
-    /// Whether nothing may be appended, now or ever again. A file from which frames were cut off, or that has taken the place of
-    /// another one, may be given the blocks in which those frames were. If the power goes before new frames are in them,
-    /// some file systems show what was there before, and nothing tells it from frames that belong there.
-    pub(crate) fn is_finished(&self) -> bool {
-        let inner = self.lock();
-        inner.poisoned || inner.finished
     }
 
     /// Gives the file the name of a queued chunk; answers whether it had another one.

@@ -1,16 +1,25 @@
 //! Files of each version of the format, as it was written once: later versions must read them.
 //!
-//! `fixtures/vN` is a buffer's directory after a kill. `cargo test -p logweir-engine write_the_fixtures -- --ignored` makes the
-//! one of the version that is written now; a directory that is in a release is never made again.
+//! `fixtures/vN-marks-vM` is a buffer's directory after a kill, with chunk files of version N and a marks file of version M.
+//! `cargo test -p logweir-engine write_the_fixtures -- --ignored` makes the one of the versions that are written now; a
+//! directory that is in a release is never made again.
 
 use super::*;
 use crate::buffer::file::header::VERSION;
+use crate::buffer::marks_file::{self, VERSION as MARKS_VERSION};
 use crate::delivery::FileIdentity;
 use std::path::PathBuf;
 
-fn dir(version: u16) -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("src/buffer/tests/fixtures/v{version}"))
+fn fixtures() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("src/buffer/tests/fixtures")
 }
+
+/// The fixture of the versions that are written now.
+fn current() -> String {
+    format!("v{VERSION}-marks-v{MARKS_VERSION}")
+}
+
+const MARKS: &str = ".buffer.log.marks";
 
 fn tail(end: u64) -> Origin {
     Origin::Tail { file: FileIdentity { dev: 90_001, ino: 5, head: 7 }, end }
@@ -51,25 +60,27 @@ fn fill(place: &Place) {
 
 #[test]
 fn buffers_of_every_version_are_taken_over() {
-    for version in 1..=VERSION {
-        let from = dir(version);
+    let versions = names(&fixtures());
+    assert!(versions.contains(&current()), "there are no files of these versions: write_the_fixtures");
+    for version in versions {
         let place = Place::new();
         RealFs.create_dir_all(&place.buffer_dir(), 0o755).unwrap();
-        let names = RealFs.list(&from).unwrap_or_default();
-        assert!(!names.is_empty(), "there are no files of version {version}: write_the_fixtures");
-        for name in names {
+        let from = fixtures().join(&version);
+        for name in names(&from) {
             std::fs::copy(from.join(&name), place.buffer_dir().join(&name)).unwrap();
         }
+        let marks = marks_file::read(&std::fs::read(place.buffer_dir().join(MARKS)).unwrap()).unwrap();
+        assert_eq!(marks.ends.is_empty(), version.ends_with("marks-v1"), "{version}");
         let buffer = place.open();
-        assert_eq!((buffer.stats().damaged_parts, place.backups().len()), (0, 0), "version {version}");
+        assert_eq!((buffer.stats().damaged_parts, place.backups().len()), (0, 0), "{version}");
         for known in [tail(100), tail(200), forward(b"one")] {
             let again = append_from(&buffer, known.clone(), vec![part("app", 99..100)]).unwrap();
-            assert!(again.duplicate, "version {version}: {known:?} is not known");
+            assert!(again.duplicate, "{version}: {known:?} is not known");
         }
         assert!(!append_from(&buffer, tail(300), vec![part("new", 40..41)]).unwrap().duplicate);
         append(&buffer, vec![part("app", 25..26)]).unwrap();
         let keyed = buffer.timekeys();
-        assert_eq!(keyed, [1_704_153_600], "version {version}");
+        assert_eq!(keyed, [1_704_153_600], "{version}");
         let expected = [
             all("app", &[20, 21, 22, 24, 25]),
             all("gzip", &[30]),
@@ -78,7 +89,7 @@ fn buffers_of_every_version_are_taken_over() {
             all("other", &[23]),
             all("zstd", &[31]),
         ];
-        assert_eq!(drain(&buffer), expected, "version {version}");
+        assert_eq!(drain(&buffer), expected, "{version}");
     }
 }
 
@@ -87,7 +98,7 @@ fn buffers_of_every_version_are_taken_over() {
 fn write_the_fixtures() {
     let place = Place::new();
     fill(&place);
-    let to = dir(VERSION);
+    let to = fixtures().join(current());
     std::fs::create_dir_all(&to).unwrap();
     for name in names(&place.buffer_dir()) {
         if !name.ends_with(".lock") && !name.ends_with(".spare") {
