@@ -133,7 +133,7 @@ pub(super) fn append(
 /// Lets the input wait for append `sequence`, if there is anything to wait for.
 fn promise(shared: &Shared, state: &mut State, receipt: &mut Receipt, sequence: u64, now: Duration) {
     let synced = shared.store.as_ref().is_some_and(FileStore::is_synced);
-    if !synced && state.commits.taken_back.is_empty() {
+    if !synced && state.commits.taken_back.is_empty() && !state.commits.unnoted {
         state.commits.durable = state.sequence;
         state.marks.settle(state.commits.durable);
     } else if !synced {

@@ -76,6 +76,8 @@ pub(super) struct Commits {
     /// Appends that were lost: the device failed, and what the kernel had of them was gone. Numbers that no append has may
     /// be among them.
     pub(super) lost: Vec<RangeInclusive<u64>>,
+    /// That there may be appends in files that could not be read ([`super::unseen`]) could not be noted.
+    pub(super) unnoted: bool,
     /// Something was lost, and it is not yet known what.
     pub(super) unaccounted: bool,
     pub(super) patience: Patience,
@@ -309,7 +311,9 @@ impl Shared {
             if !work.dirs.is_empty() {
                 fault!("names-synced");
             }
-            if let Some(target) = work.target.filter(|_| is_safe) {
+            let is_noted = self.note_unseen(store);
+            is_done &= is_noted;
+            if let Some(target) = work.target.filter(|_| is_safe && is_noted) {
                 self.declare(target);
             }
         } else {

@@ -55,7 +55,9 @@ impl Shared {
                 next = sequence + 1;
                 continue;
             }
-            for (_, chunk) in parts {
+            // Other parts may be in a file that could not be read at the start.
+            let is_lost = sequence > state.marks.unseen.up_to;
+            for (_, chunk) in parts.into_iter().filter(|_| is_lost) {
                 if let Some(file) = chunk.file() {
                     file.omit(sequence);
                     state.commits.failed.push(chunk);
@@ -66,7 +68,12 @@ impl Shared {
             lost.push(next..=state.sequence);
         }
         state.marks.revoke(&lost);
-        lost.iter().for_each(|lost| state.commits.taken_back.add(lost.clone()));
+        for lost in &lost {
+            let seen = *lost.start().max(&(state.marks.unseen.up_to + 1))..=*lost.end();
+            if !seen.is_empty() {
+                state.commits.taken_back.add(seen);
+            }
+        }
         state.commits.lost.extend(lost);
         state.commits.unaccounted = false;
         true

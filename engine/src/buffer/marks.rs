@@ -15,6 +15,7 @@
 use super::ends::Ends;
 use super::file::origin::Mark;
 use super::spans::{Span, Spans};
+use super::unseen::Unseen;
 use crate::delivery::{FileIdentity, Origin};
 use bytes::Bytes;
 use smallvec::SmallVec;
@@ -47,6 +48,8 @@ pub(super) struct Marks {
     lost: HashMap<TailKey, Vec<u64>>,
     /// For the marks file.
     pub(super) ends: Ends,
+    /// For the marks file.
+    pub(super) unseen: Unseen,
 }
 
 /// What is worth a place in the marks file.
@@ -228,6 +231,7 @@ impl Marks {
         Snapshot {
             complete: sequence,
             ends: self.ends.clone(),
+            unseen: self.unseen,
             tails: self.durable.tails.iter().map(|(key, spans)| (*key, spans.clone())).collect(),
             forwards: forwards.map(|(key, m)| (key, m.ordinal, m.sequence, m.at)).collect(),
         }
@@ -331,6 +335,8 @@ pub(super) struct Snapshot {
     pub(super) complete: u64,
     /// Where the files ended that the last start went on with.
     pub(super) ends: Ends,
+    /// Appends of which parts may be in files that could not be read.
+    pub(super) unseen: Unseen,
     pub(super) tails: Vec<(TailKey, Spans)>,
     /// Key, ordinal, sequence, time.
     pub(super) forwards: Vec<(ForwardKey, u32, u64, u32)>,

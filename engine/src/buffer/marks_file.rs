@@ -3,7 +3,7 @@
 //! | bytes | field |
 //! |---|---|
 //! | 8 | magic `C1` `LwMarks` |
-//! | 4 | version: 2; 1 is without the ends of files |
+//! | 4 | version: 2; 1 is without the ends of files and what follows them |
 //! | 8 | complete: all parts of the appends up to this sequence were on the device |
 //! | 4 | number of tailed files |
 //! | each 28 | dev: u64, ino: u64, head: u32, ordinal: u32, number of spans: u32 |
@@ -12,6 +12,7 @@
 //! | each 20 + | ordinal: u32, sequence: u64, time: u32, length of peer: u16, length of id: u16, peer, id |
 //! | 4 | number of files that the last start went on with ([`super::ends`]) |
 //! | each 32 | chunk id, end: u64, sequence: u64 |
+//! | 16 | after: u64, up to: u64: appends of which parts may be in files that could not be read ([`super::unseen`]) |
 //! | 4 | CRC32 of everything before |
 //!
 //! Little-endian. The file is replaced as a whole before a chunk is removed whose marks it must take over.
@@ -21,6 +22,7 @@ use super::ends::End;
 use super::file::origin::Input;
 use super::marks::{ForwardKey, Snapshot, TailKey};
 use super::spans::{Span, Spans};
+use super::unseen::Unseen;
 use crate::delivery::FileIdentity;
 use bytes::Bytes;
 use std::sync::Arc;
@@ -66,6 +68,8 @@ pub(super) fn write(snapshot: &Snapshot) -> Vec<u8> {
         out.extend_from_slice(&end.offset.to_le_bytes());
         out.extend_from_slice(&end.sequence.to_le_bytes());
     }
+    out.extend_from_slice(&snapshot.unseen.after.to_le_bytes());
+    out.extend_from_slice(&snapshot.unseen.up_to.to_le_bytes());
     let crc = crc32fast::hash(&out);
     out.extend_from_slice(&crc.to_le_bytes());
     out
@@ -103,10 +107,12 @@ pub(super) fn read(bytes: &[u8]) -> Option<Snapshot> {
         let chunk = Bytes::copy_from_slice(input.bytes(chunk_bytes.into())?);
         snapshot.forwards.push((ForwardKey { peer, chunk }, ordinal, sequence, at));
     }
-    let ends = if version > 1 { input.u32()? } else { 0 };
-    for _ in 0..ends {
-        let id = ChunkId(input.bytes(16)?.try_into().ok()?);
-        snapshot.ends.insert(id, End { offset: input.u64()?, sequence: input.u64()? });
+    if version > 1 {
+        for _ in 0..input.u32()? {
+            let id = ChunkId(input.bytes(16)?.try_into().ok()?);
+            snapshot.ends.insert(id, End { offset: input.u64()?, sequence: input.u64()? });
+        }
+        snapshot.unseen = Unseen { after: input.u64()?, up_to: input.u64()? };
     }
     input.0.is_empty().then_some(snapshot)
 }
@@ -129,6 +135,7 @@ mod tests {
         Snapshot {
             complete: 6,
             ends: Ends::from([(ChunkId([4; 16]), End { offset: 500, sequence: 6 })]),
+            unseen: Unseen { after: 2, up_to: 5 },
             tails: vec![(TailKey { file, ordinal: 2 }, spans)],
             forwards: vec![(forward, 1, 4, 1_704_164_645)],
         }

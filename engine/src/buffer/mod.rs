@@ -42,6 +42,7 @@ mod store;
 mod taken_back;
 #[cfg(test)]
 mod tests;
+mod unseen;
 
 pub use append::{AppendError, Appended};
 pub use batch::{Batch, Part};

@@ -7,11 +7,12 @@
 //! 3. Files of ours are walked over ([`ours`]): records are counted, marks collected, damaged parts copied to the backup
 //!    directory. A damaged end is cut off; a chunk that is damaged elsewhere stays as it is, and is queued, not appended to.
 //! 4. Frames of an append of which parts are missing are voided: nobody was told that they were stored. So are those of
-//!    appends of which others say that they were taken back.
+//!    appends of which others say that they were taken back. Where parts may be in a file that cannot be read, they are
+//!    kept without their marks ([`super::unseen`]).
 //! 5. Files without records are removed, the others synced: what is there may be acknowledged from now on.
 //! 6. Staged chunks are staged again unless they are full, damaged, or there is a later one with the same metadata; all
 //!    others are queued in the order of their last changes.
-//! 7. Where the files of staged chunks end is noted in the marks file ([`super::ends`]).
+//! 7. Where the files of staged chunks end is noted in the marks file ([`super::ends`]), and what was not seen.
 //!
 //! A crash anywhere in between repeats the same steps with the same result: each is a copy that is made again, a cut, a
 //! void mark or a removal of what nothing refers to.
@@ -22,8 +23,9 @@ mod ours;
 use super::buffer::State;
 use super::ends::{End, Ends};
 use super::files::{ChunkName, meta_path};
-use super::marks::Snapshot;
+use super::marks::{Marks, Snapshot};
 use super::store::FileStore;
+use super::unseen::Unseen;
 use super::{Chunk, ChunkId, ChunkState, Limits, OpenError, Settings, marks_file};
 use crate::io::{File, FileStat};
 use crate::{log_debug, log_error, log_info, log_warn};
@@ -64,6 +66,7 @@ pub(super) fn resume(store: &FileStore, settings: &Settings) -> Result<State, Op
         Some(snapshot) => {
             ours.complete = Some(snapshot.complete);
             ours.ends.clone_from(&snapshot.ends);
+            ours.unseen = snapshot.unseen;
             state.marks.restore(snapshot, now);
         }
         None => ours.damaged.parts += 1,
@@ -87,22 +90,29 @@ pub(super) fn resume(store: &FileStore, settings: &Settings) -> Result<State, Op
     }
     ours.void_taken_back().map_err(|(path, error)| cannot_open(path, error))?;
     ours.drop_copies();
+    state.sequence = ours.last_sequence().max(store.environment.clock.now().0);
+    let unseen_before = ours.unseen;
+    ours.note_unseen(state.sequence);
     ours.void_incomplete();
     ours.recover_marks(&mut state.marks, now);
-    state.sequence = ours.last_sequence().max(store.environment.clock.now().0);
     let is_broken = ours.damaged.parts > 0 || found.iter().any(Option::is_none);
     state.damaged = ours.damaged;
     let known_durable = ours.known_complete();
+    let (are_missing, unseen) = (ours.are_missing, ours.unseen);
     let (taken_back, ends) = (std::mem::take(&mut ours.taken_back), std::mem::take(&mut ours.ends));
     let (chunks, failed, removed) = ours.finish();
     let unsynced: Vec<_> = failed.iter().map(|found| Arc::clone(&found.chunk)).collect();
     let found = chunks.into_iter().chain(failed).chain(found.into_iter().flatten());
     let renamed = place(store, &mut state, &settings.limits, found);
-    if sync_dirs(store) && unsynced.is_empty() && state.commits.unqueued.is_empty() {
+    state.marks.settle(known_durable);
+    state.marks.unseen = unseen;
+    let is_news = unseen != unseen_before && unseen != Unseen::default();
+    state.commits.unnoted = is_news && !note(store, &mut state.marks);
+    let is_safe = !state.commits.unnoted && unsynced.is_empty() && state.commits.unqueued.is_empty();
+    if sync_dirs(store) && is_safe {
         state.commits.durable = state.sequence;
         state.marks.settle(state.sequence);
     } else {
-        state.marks.settle(known_durable);
         // Nothing is taken or acknowledged before the first rounds have put this right.
         let last = state.sequence;
         state.commits.durable = known_durable;
@@ -118,8 +128,12 @@ pub(super) fn resume(store: &FileStore, settings: &Settings) -> Result<State, Op
         }
         state.commits.want(last);
     }
-    if store.is_synced() && !note_ends(store, &mut state, ends) {
-        queue_staged(store, &mut state);
+    if store.is_synced() {
+        note_ends(&mut state, ends, are_missing);
+        // Before anything is appended.
+        if !state.stage.is_empty() && !note(store, &mut state.marks) {
+            queue_staged(store, &mut state);
+        }
     }
     if is_broken {
         list_others(store, &state);
@@ -127,32 +141,28 @@ pub(super) fn resume(store: &FileStore, settings: &Settings) -> Result<State, Op
     Ok(state)
 }
 
-/// Notes where the files of staged chunks end, before anything is appended to them ([`super::ends`]). `ends` are those of the
-/// last start. `false` if that could not be noted.
-fn note_ends(store: &FileStore, state: &mut State, mut ends: Ends) -> bool {
-    let chunks = state.stage.values().chain(&state.sealed).chain(&state.queue);
-    let there: HashSet<ChunkId> = chunks.map(|chunk| chunk.id()).collect();
-    ends.retain(|id, _| there.contains(id));
+/// Where the files of staged chunks end ([`super::ends`]), besides the `ends` of chunks that were noted before and are there, or
+/// may be.
+fn note_ends(state: &mut State, mut ends: Ends, are_missing: bool) {
+    if !are_missing {
+        let chunks = state.stage.values().chain(&state.sealed).chain(&state.queue);
+        let there: HashSet<ChunkId> = chunks.map(|chunk| chunk.id()).collect();
+        ends.retain(|id, _| there.contains(id));
+    }
     let sequence = state.sequence;
     let staged = state.stage.values().filter_map(|chunk| Some((chunk.id(), chunk.file()?.end())));
-    let staged: Vec<_> = staged.map(|(id, offset)| (id, End { offset, sequence })).collect();
-    let is_needed = !staged.is_empty();
-    ends.extend(staged);
+    ends.extend(staged.map(|(id, offset)| (id, End { offset, sequence })));
     state.marks.ends = ends;
-    if !is_needed {
-        return true;
-    }
-    let saved = state.marks.saved();
-    let snapshot = state.marks.snapshot();
-    let noted = store.save_marks(&snapshot).and_then(|()| store.sync_dir(&store.settings.files.dir));
+}
+
+/// Notes in the marks file what a later start must know. `false` if that could not be noted.
+fn note(store: &FileStore, marks: &mut Marks) -> bool {
+    let saved = marks.saved();
+    let noted = store.save_marks(&marks.snapshot());
+    let noted = noted.and_then(|()| store.sync_dir(&store.settings.files.dir));
     if let Err(error) = &noted {
-        state.marks.not_saved(saved);
-        log_error!(
-            store.environment.log,
-            "can't note where buffer chunks end. those that were staged are queued and not appended to",
-            path = store.settings.files.marks_path(),
-            error = error.to_string()
-        );
+        marks.not_saved(saved);
+        store.cannot_note(error);
     }
     noted.is_ok()
 }

@@ -6,6 +6,7 @@
 use super::Chunk;
 use super::buffer::Shared;
 use super::chunk::Content;
+use super::marks::Snapshot;
 use super::store::FileStore;
 use crate::{fault, log_error, log_warn};
 use std::collections::BTreeSet;
@@ -89,6 +90,26 @@ impl Shared {
         false
     }
 
+    /// Notes which appends may be in files that could not be read, if that is still to be done. Before that no append is said to
+    /// be durable, and no chunk is taken. `false` if it is to be tried again.
+    pub(super) fn note_unseen(&self, store: &FileStore) -> bool {
+        let (saved, snapshot) = {
+            let mut state = self.lock();
+            if !state.commits.unnoted {
+                return true;
+            }
+            (state.marks.saved(), state.marks.snapshot())
+        };
+        let noted = self.replace_marks(store, &snapshot);
+        let mut state = self.lock();
+        state.commits.unnoted = noted.is_err();
+        if let Err(error) = &noted {
+            state.marks.not_saved(saved);
+            store.cannot_note(error);
+        }
+        noted.is_ok()
+    }
+
     fn save_marks(&self, store: &FileStore, retired: &[Arc<Chunk>]) -> io::Result<()> {
         let snapshot = {
             let mut state = self.lock();
@@ -97,7 +118,11 @@ impl Shared {
             }
             state.marks.snapshot()
         };
-        store.save_marks(&snapshot)?;
+        self.replace_marks(store, &snapshot)
+    }
+
+    fn replace_marks(&self, store: &FileStore, snapshot: &Snapshot) -> io::Result<()> {
+        store.save_marks(snapshot)?;
         let dir = &store.settings.files.dir;
         store.sync_dir(dir).inspect_err(|_| self.lock().names_failed(BTreeSet::from([dir.clone()])))
     }

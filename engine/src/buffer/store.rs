@@ -9,7 +9,7 @@ use super::{
 };
 use crate::io::{Access, DirectoryLock, File, Fs, replace, sync_above};
 use crate::json::ruby_to_s;
-use crate::log_warn;
+use crate::{log_error, log_warn};
 use std::io::{self, IoSlice};
 use std::ops::Range;
 use std::path::{Path, PathBuf};
@@ -115,6 +115,17 @@ impl FileStore {
             }
             result => result,
         }
+    }
+
+    /// Says that what a later start must know could not be put into the marks file.
+    pub(super) fn cannot_note(&self, error: &io::Error) {
+        log_error!(
+            self.environment.log,
+            "can't note what was found in the buffer. chunks that were staged are not appended to, those of which other \
+             parts may be in files that can't be read are not written before it is",
+            path = self.settings.files.marks_path(),
+            error = error.to_string()
+        );
     }
 
     /// Keeps room on the disk for [`Self::save_marks`].

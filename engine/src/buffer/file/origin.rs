@@ -113,14 +113,6 @@ pub(crate) fn taken_back(origin: &[u8]) -> impl Iterator<Item = RangeInclusive<u
     std::iter::from_fn(move || Some(list.u64()?..=list.u64()?))
 }
 
-/// Makes it the origin of records that nobody replays; what was taken back stays in it.
-pub(crate) fn unmark(origin: &mut [u8]) {
-    let at = taken_back_bytes(origin);
-    if let Some(kind) = origin.get_mut(at) {
-        *kind = 0;
-    }
-}
-
 /// The length of the list of appends that were taken back; 0 if there is none.
 fn taken_back_bytes(origin: &[u8]) -> usize {
     let mut input = Input(origin);
@@ -202,12 +194,8 @@ mod tests {
             }
             assert_eq!(Mark::read(&bytes), mark);
             assert_eq!(taken_back(&bytes).collect::<Vec<_>>(), [1..=1, 5..=9]);
-            unmark(&mut bytes);
-            assert_eq!(Mark::read(&bytes), None);
-            assert_eq!(taken_back(&bytes).count(), 2);
             for len in 0..bytes.len() {
                 assert!(taken_back(&bytes[..len]).count() <= 2);
-                assert_eq!(Mark::read(&bytes[..len]), None);
             }
         }
         let mut bytes = Vec::new();

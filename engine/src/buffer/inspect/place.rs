@@ -9,6 +9,7 @@ use crate::buffer::file::{frame, origin};
 use crate::buffer::files::ChunkName;
 use crate::buffer::marks::Snapshot;
 use crate::buffer::taken_back::TakenBack;
+use crate::buffer::unseen::Unseen;
 use crate::buffer::{ChunkFiles, ChunkId, ChunkState, SingleKey, marks_file};
 use crate::io::{self, Access, DirectoryLock, Fs, LockError};
 use std::collections::hash_map::Entry;
@@ -131,9 +132,7 @@ impl Place {
             let Head::Header(header, start) = ours::head(&opened)? else { continue };
             let of = match parts.entry(dir) {
                 Entry::Occupied(of) => of.into_mut(),
-                Entry::Vacant(new) => {
-                    new.insert(Parts::new(self.marks(fs, dir)?.map(|marks| marks.complete)))
-                }
+                Entry::Vacant(new) => new.insert(Parts::new(self.marks(fs, dir)?)),
             };
             let scan = Scan::new(&*opened.file, header.id, start..opened.stat.len).that_ended(chunk.ended);
             scan.headers(|found| of.note(&found))?;
@@ -190,6 +189,8 @@ struct Parts {
     sets: HashMap<u64, Vec<(u16, u16)>>,
     /// Appends up to here were whole.
     whole: u64,
+    /// Appends that count even if they are not whole.
+    unseen: Unseen,
     taken_back: TakenBack,
 }
 
@@ -197,9 +198,10 @@ struct Parts {
 const SETS_MAX: usize = 200_000;
 
 impl Parts {
-    /// `complete` is what the marks file says; if it says nothing, all appends count as whole.
-    fn new(complete: Option<u64>) -> Self {
-        Self { sets: HashMap::new(), whole: complete.unwrap_or(u64::MAX), taken_back: TakenBack::default() }
+    /// `marks` is what the marks file says; if it says nothing, all appends count as whole.
+    fn new(marks: Option<Snapshot>) -> Self {
+        let (whole, unseen) = marks.map_or((u64::MAX, Unseen::default()), |m| (m.complete, m.unseen));
+        Self { sets: HashMap::new(), whole, unseen, taken_back: TakenBack::default() }
     }
 
     fn note(&mut self, found: &Found<'_>) {
@@ -215,7 +217,11 @@ impl Parts {
     }
 
     fn incomplete(mut self) -> (HashSet<u64>, TakenBack) {
-        self.sets.retain(|sequence, of| *sequence > self.whole && !frame::are_whole(of.iter().copied()));
+        self.sets.retain(|sequence, of| {
+            *sequence > self.whole
+                && !self.unseen.contains(*sequence)
+                && !frame::are_whole(of.iter().copied())
+        });
         (self.sets.into_keys().collect(), self.taken_back)
     }
 }

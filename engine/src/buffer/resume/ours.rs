@@ -16,6 +16,7 @@ use crate::buffer::marks::Marks;
 use crate::buffer::settings::Compressions;
 use crate::buffer::store::FileStore;
 use crate::buffer::taken_back::TakenBack;
+use crate::buffer::unseen::Unseen;
 use crate::buffer::{Chunk, ChunkId, ChunkState};
 use crate::delivery::FileIdentity;
 use crate::io::{Access, File, Timestamp};
@@ -40,9 +41,13 @@ pub(super) struct OurFiles<'a> {
     pub(super) complete: Option<u64>,
     /// Where files ended at the last start.
     pub(super) ends: Ends,
+    /// Appends of which parts may be in files that could not be read at an earlier start.
+    pub(super) unseen: Unseen,
     pub(super) damaged: Damaged,
-    /// There are files that could not be read.
+    /// There are files that cannot be read.
     pub(super) are_missing: bool,
+    /// There are frames of `unseen` appends.
+    shows_unseen: bool,
     /// Appends that do not count, as frames say that were written after them.
     pub(super) taken_back: TakenBack,
     store: &'a FileStore,
@@ -131,8 +136,10 @@ impl<'a> OurFiles<'a> {
         Self {
             complete: None,
             ends: Ends::new(),
+            unseen: Unseen::default(),
             damaged: Damaged::default(),
             are_missing: false,
+            shows_unseen: false,
             taken_back: TakenBack::default(),
             store,
             files: Vec::new(),
@@ -266,6 +273,7 @@ impl<'a> OurFiles<'a> {
         if header.void {
             return;
         }
+        self.shows_unseen |= self.unseen.contains(header.sequence);
         ours.last_sequence = ours.last_sequence.max(header.sequence);
         ours.records += u64::from(header.records);
         ours.bytes += u64::from(header.body_bytes);
@@ -278,8 +286,8 @@ impl<'a> OurFiles<'a> {
             let (sequence, file, offset) = (header.sequence, self.files.len(), found.offset);
             self.parts.push(PartOf { sequence, part, parts, file, offset });
             if self.parts.len() > LIST_MAX {
-                let known = self.known_complete();
-                self.parts.retain(|part| part.sequence > known);
+                let (known, unseen) = (self.known_complete(), self.unseen);
+                self.parts.retain(|part| part.sequence > known || unseen.contains(part.sequence));
             }
         }
         if let Some(mark) = Mark::read(found.origin) {
@@ -359,31 +367,46 @@ impl<'a> OurFiles<'a> {
         self.marks.retain(|mark| self.files.get(mark.file).is_none_or(|file| !file.is_copy));
     }
 
+    /// Notes which appends may have parts in files that could not be read, at this start or before. Appends up to `last` are
+    /// of before this start.
+    pub(super) fn note_unseen(&mut self, last: u64) {
+        self.unseen = match (self.complete, self.are_missing) {
+            (Some(_), false) if !self.shows_unseen => Unseen::default(),
+            (Some(_), false) => self.unseen,
+            (Some(_), true) => self.unseen.and(Unseen { after: self.known_complete(), up_to: last }),
+            // What was delivered is not known, nor what was unseen before.
+            (None, _) => Unseen { after: 0, up_to: last },
+        };
+    }
+
     /// Voids frames of appends of which parts are missing. If the other parts may have been delivered, or be in a file that
-    /// cannot be read now, they are kept, but not their marks: their inputs repeat what they were not told of.
+    /// could not be read, they are kept, but not their marks: their inputs repeat what they were not told of.
     pub(super) fn void_incomplete(&mut self) {
-        let is_known = self.complete.is_some() && !self.are_missing;
-        let known = self.known_complete();
+        let (known, unseen) = (self.known_complete(), self.unseen);
         let mut sets: BTreeMap<u64, Vec<PartOf>> = BTreeMap::new();
-        for part in self.parts.iter().filter(|part| part.sequence > known) {
+        let is_unsure = |sequence| sequence > known || unseen.contains(sequence);
+        for part in self.parts.iter().filter(|part| is_unsure(part.sequence)) {
             sets.entry(part.sequence).or_default().push(*part);
         }
-        let mut voided = HashSet::new();
+        let (mut incomplete, mut voided) = (HashSet::new(), 0);
         for (sequence, parts) in sets {
             if frame::are_whole(parts.iter().map(|part| (part.part, part.parts))) {
                 continue;
             }
-            voided.insert(sequence);
-            for part in &parts {
-                if is_known { self.void(part) } else { self.unmark(part) }
+            incomplete.insert(sequence);
+            if !unseen.contains(sequence) {
+                voided += 1;
+                parts.iter().for_each(|part| self.void(part));
             }
         }
-        self.marks.retain(|mark| !voided.contains(&mark.sequence));
-        if is_known && !voided.is_empty() {
+        // What is in a file that could not be read to its end is not synced now, nor are other parts of it looked for.
+        let is_half_read = |mark: &FoundMark| mark.file == UNREAD && unseen.contains(mark.sequence);
+        self.marks.retain(|mark| !incomplete.contains(&mark.sequence) && !is_half_read(mark));
+        if voided > 0 {
             log_info!(
                 self.store.environment.log,
                 "discarding appends that were not completed before the crash; their inputs repeat them",
-                count = voided.len()
+                count = voided
             );
         }
     }

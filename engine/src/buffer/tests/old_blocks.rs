@@ -101,10 +101,8 @@ fn what_was_appended_since_the_last_start_is_no_old_block() {
 fn a_start_that_cannot_note_where_files_end_appends_to_none() {
     let place = Place::new();
     with_one_and_two(&place);
-    // In its place nothing can be put.
-    let marks = place.buffer_dir().join(".buffer.log.marks");
-    let _ = std::fs::remove_file(&marks);
-    std::fs::create_dir(&marks).unwrap();
+    // Nothing can be put in the place of the marks file.
+    std::fs::create_dir(place.buffer_dir().join(".buffer.log.marks.new")).unwrap();
     let buffer = place.open();
     let stats = buffer.stats();
     assert_eq!((stats.staged_chunks, stats.staged_bytes, stats.queued_bytes), (0, 0, 12));

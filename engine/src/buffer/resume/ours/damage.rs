@@ -2,8 +2,8 @@
 
 use super::{Looked, OurFile, OurFiles, PartOf};
 use crate::buffer::file::frame::{FrameHeader, HEADER_BYTES};
+use crate::buffer::file::header;
 use crate::buffer::file::scan::{Scan, is_zero, read};
-use crate::buffer::file::{header, origin};
 use crate::buffer::files::ChunkName;
 use crate::buffer::store::FileStore;
 use crate::io::{Access, File};
@@ -118,24 +118,6 @@ impl OurFiles<'_> {
         Ok(true)
     }
 
-    /// Makes one frame an append of its own, that nobody repeats.
-    pub(super) fn unmark(&mut self, part: &PartOf) {
-        let ours = &mut self.files[part.file];
-        let unmark = |header: &mut FrameHeader, origin: &mut [u8]| {
-            (header.part, header.parts) = (0, 1);
-            origin::unmark(origin);
-        };
-        match change(self.store, ours, part.offset, unmark) {
-            Ok(_) => ours.is_changed = true,
-            Err(error) => log_error!(
-                self.store.environment.log,
-                "can't note in a chunk that other parts of an append are missing",
-                path = ours.path,
-                error = error.to_string()
-            ),
-        }
-    }
-
     /// Voids what is there of appends that were taken back: their inputs were told, and what repeats them may be here too.
     pub(in crate::buffer::resume) fn void_taken_back(&mut self) -> Result<(), (PathBuf, io::Error)> {
         if self.taken_back.is_empty() {
@@ -203,27 +185,15 @@ impl OurFiles<'_> {
 
 /// Sets the void flag of the frame at `offset`; answers its header, or nothing if it was void before.
 fn void(store: &FileStore, ours: &OurFile, offset: u64) -> io::Result<Option<FrameHeader>> {
-    change(store, ours, offset, |header, _| header.void = true)
-}
-
-/// Changes header and origin of the frame at `offset`; answers the header as it was, or nothing if it is void.
-fn change(
-    store: &FileStore,
-    ours: &OurFile,
-    offset: u64,
-    change: impl FnOnce(&mut FrameHeader, &mut [u8]),
-) -> io::Result<Option<FrameHeader>> {
     let file = store.fs().open(&ours.path, Access::Write)?;
-    let mut head = read(&*file, offset..offset + (HEADER_BYTES + usize::from(u16::MAX)) as u64)?;
+    let head = read(&*file, offset..offset + (HEADER_BYTES + usize::from(u16::MAX)) as u64)?;
     let Some(header) = FrameHeader::read(ours.header.id, &head) else { return Ok(None) };
     if header.void {
         return Ok(None);
     }
-    let origin = &mut head[HEADER_BYTES..HEADER_BYTES + usize::from(header.origin_bytes)];
-    let mut changed = header;
-    change(&mut changed, origin);
+    let origin = &head[HEADER_BYTES..HEADER_BYTES + usize::from(header.origin_bytes)];
     let mut bytes = Vec::with_capacity(HEADER_BYTES + origin.len());
-    changed.write(ours.header.id, origin, &mut bytes);
+    FrameHeader { void: true, ..header }.write(ours.header.id, origin, &mut bytes);
     file.write_at(&[IoSlice::new(&bytes)], offset)?;
     fault!("frame-voided");
     Ok(Some(header))

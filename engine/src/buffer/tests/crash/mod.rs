@@ -7,6 +7,7 @@
 //! | [`calls`] | one | after each call that fails in each way |
 //! | [`repeated`] | an append that fails and is repeated with more | by chance |
 //! | [`backups`] | a start that finds damage | at every step, every state that may be found |
+//! | [`unread`] | as here, but files cannot be read at the start | the same; what comes twice is no failure there |
 //! | [`checker`] | by chance, on a file system that lies | the check must notice |
 //!
 //! `make crash SEEDS=n` runs more seeds. One that fails is printed and written to `seeds.txt`, which every run repeats.
@@ -16,6 +17,7 @@ mod calls;
 mod checker;
 mod exhaustive;
 mod repeated;
+mod unread;
 mod world;
 
 use super::*;
@@ -32,7 +34,16 @@ const PINNED: &str = include_str!("../seeds.txt");
 
 /// Six lives that end with a power cut, and a last one in which everything must be delivered.
 fn lives(seed: u64, lie: Option<Lie>) -> Result<(), String> {
-    let mut world = World::new(seed);
+    lives_of(World::new(seed), seed, lie, |_, _| {})
+}
+
+/// The same, with `trouble` before each start but the last one.
+fn lives_of(
+    mut world: World,
+    seed: u64,
+    lie: Option<Lie>,
+    trouble: impl Fn(&SimFs, &mut Dice),
+) -> Result<(), String> {
     let clock = Arc::new(SimClock::new(seed));
     let mut fs = SimFs::new(seed);
     if let Some(lie) = lie {
@@ -50,9 +61,10 @@ fn lives(seed: u64, lie: Option<Lie>) -> Result<(), String> {
             }
             _ => {}
         }
+        trouble(&fs, &mut world.dice);
         let life = Life { fs: &fs, clock: &clock, acts: 400 };
         life.until_power_cut(&mut world, |dice| {
-            // A chunk that cannot be read at the start is one whose records nobody knows of: not before.
+            // Not before: see [`unread`].
             if seed % 8 == 3 {
                 fs.fail_calls(Fault::Io, dice.below(200), 1 + dice.below(30));
             }
