@@ -73,8 +73,9 @@ pub(super) fn resume(store: &FileStore, settings: &Settings) -> Result<State, Op
     }
     let mut theirs = Vec::new();
     for (path, name) in listed.into_iter().chain(also) {
+        let id = name.id;
         if let Err(error) = look(store, &mut ours, &mut theirs, &path, name) {
-            ours.are_missing = true;
+            ours.unread.insert(id);
             cannot_look(store, path, error)?;
         }
     }
@@ -83,7 +84,7 @@ pub(super) fn resume(store: &FileStore, settings: &Settings) -> Result<State, Op
         match fluentd::found(store, &file, ids.contains(&file.name.id)) {
             Ok(chunk) => found.push(chunk),
             Err(error) => {
-                ours.are_missing = true;
+                ours.unread.insert(file.name.id);
                 cannot_look(store, file.path, error)?;
             }
         }
@@ -98,7 +99,7 @@ pub(super) fn resume(store: &FileStore, settings: &Settings) -> Result<State, Op
     let is_broken = ours.damaged.parts > 0 || found.iter().any(Option::is_none);
     state.damaged = ours.damaged;
     let known_durable = ours.known_complete();
-    let (are_missing, unseen) = (ours.are_missing, ours.unseen);
+    let (are_missing, unseen) = (!ours.unread.is_empty(), ours.unseen);
     let (taken_back, ends) = (std::mem::take(&mut ours.taken_back), std::mem::take(&mut ours.ends));
     let (chunks, failed, removed) = ours.finish();
     let unsynced: Vec<_> = failed.iter().map(|found| Arc::clone(&found.chunk)).collect();

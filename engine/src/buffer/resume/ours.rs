@@ -44,8 +44,8 @@ pub(super) struct OurFiles<'a> {
     /// Appends of which parts may be in files that could not be read at an earlier start.
     pub(super) unseen: Unseen,
     pub(super) damaged: Damaged,
-    /// There are files that cannot be read.
-    pub(super) are_missing: bool,
+    /// Chunks of which a file cannot be read.
+    pub(super) unread: HashSet<ChunkId>,
     /// There are frames of `unseen` appends.
     shows_unseen: bool,
     /// Appends that do not count, as frames say that were written after them.
@@ -83,6 +83,8 @@ struct OurFile {
     is_changed: bool,
     /// There is a later file of the same chunk; see [`OurFiles::drop_copies`].
     is_copy: bool,
+    /// There is another file of the same chunk, which cannot be read.
+    is_left: bool,
     /// Appends that were voided in the file, as far as the device took that.
     voided: Vec<u64>,
     /// Some could not even be voided.
@@ -123,7 +125,7 @@ struct FoundMark {
     file: usize,
 }
 
-/// Of marks: a file that could not be walked to its end.
+/// Of marks: a file that could not be walked to its end, or is left as it is for another reason.
 const UNREAD: usize = usize::MAX;
 
 /// From so many entries on, lists of frames are thinned out.
@@ -138,7 +140,7 @@ impl<'a> OurFiles<'a> {
             ends: Ends::new(),
             unseen: Unseen::default(),
             damaged: Damaged::default(),
-            are_missing: false,
+            unread: HashSet::new(),
             shows_unseen: false,
             taken_back: TakenBack::default(),
             store,
@@ -238,6 +240,7 @@ impl<'a> OurFiles<'a> {
             divided: 0,
             is_changed: false,
             is_copy: false,
+            is_left: false,
             voided: Vec::new(),
             must_be_rewritten: false,
         };
@@ -350,10 +353,14 @@ impl<'a> OurFiles<'a> {
 
     /// Of two files of the same chunk, takes the one with more in it: a chunk file that could not be synced was written once
     /// more, and a crash left both the old one under its old name and the new one under a later name. Either has all that was
-    /// acknowledged.
+    /// acknowledged. If one of them cannot be read, it may be that one: the other is left as it is until the next start too.
     pub(super) fn drop_copies(&mut self) {
         let mut best: BTreeMap<ChunkId, usize> = BTreeMap::new();
         for at in 0..self.files.len() {
+            if self.unread.contains(&self.files[at].header.id) {
+                self.files[at].is_left = true;
+                continue;
+            }
             let rank = |file: &OurFile| (file.records, file.last_sequence, file.state == ChunkState::Queued);
             let other = best.entry(self.files[at].header.id).or_insert(at);
             let (kept, copy) = match rank(&self.files[at]) > rank(&self.files[*other]) {
@@ -363,17 +370,19 @@ impl<'a> OurFiles<'a> {
             *other = kept;
             self.files[copy].is_copy = kept != copy;
         }
-        self.parts.retain(|part| !self.files[part.file].is_copy);
+        self.parts.retain(|part| !self.files[part.file].is_copy && !self.files[part.file].is_left);
         self.marks.retain(|mark| self.files.get(mark.file).is_none_or(|file| !file.is_copy));
+        let is_left = |mark: &FoundMark| self.files.get(mark.file).is_some_and(|file| file.is_left);
+        self.marks.iter_mut().filter(|mark| is_left(mark)).for_each(|mark| mark.file = UNREAD);
     }
 
     /// Notes which appends may have parts in files that could not be read, at this start or before. Appends up to `last` are
     /// of before this start.
     pub(super) fn note_unseen(&mut self, last: u64) {
-        self.unseen = match (self.complete, self.are_missing) {
-            (Some(_), false) if !self.shows_unseen => Unseen::default(),
-            (Some(_), false) => self.unseen,
-            (Some(_), true) => self.unseen.and(Unseen { after: self.known_complete(), up_to: last }),
+        self.unseen = match (self.complete, self.unread.is_empty()) {
+            (Some(_), true) if !self.shows_unseen => Unseen::default(),
+            (Some(_), true) => self.unseen,
+            (Some(_), false) => self.unseen.and(Unseen { after: self.known_complete(), up_to: last }),
             // What was delivered is not known, nor what was unseen before.
             (None, _) => Unseen { after: 0, up_to: last },
         };
@@ -399,7 +408,7 @@ impl<'a> OurFiles<'a> {
                 parts.iter().for_each(|part| self.void(part));
             }
         }
-        // What is in a file that could not be read to its end is not synced now, nor are other parts of it looked for.
+        // What is in a file that is left as it is, is not synced now, nor are other parts of it looked for.
         let is_half_read = |mark: &FoundMark| mark.file == UNREAD && unseen.contains(mark.sequence);
         self.marks.retain(|mark| !incomplete.contains(&mark.sequence) && !is_half_read(mark));
         if voided > 0 {
@@ -428,7 +437,7 @@ impl<'a> OurFiles<'a> {
     pub(super) fn finish(mut self) -> (Vec<Found>, Vec<Found>, Vec<PathBuf>) {
         let known = self.known_complete();
         let (store, mut chunks, mut failed) = (self.store, Vec::new(), Vec::new());
-        for ours in std::mem::take(&mut self.files) {
+        for ours in std::mem::take(&mut self.files).into_iter().filter(|ours| !ours.is_left) {
             let is_copy = ours.is_copy;
             let is_empty = is_copy || (ours.bytes == 0 && ours.records == 0);
             let (path, voided, must_be_rewritten) =
