@@ -118,11 +118,14 @@ impl OurFiles<'_> {
         Ok(true)
     }
 
-    /// Voids what is there of appends that were taken back: their inputs were told, and what repeats them may be here too.
+    /// Voids what is there of appends that were taken back: their inputs were told, and what repeats them may be here too. If what says
+    /// so could not be read at an earlier start, inputs may have been told since that they are stored: those are kept.
     pub(in crate::buffer::resume) fn void_taken_back(&mut self) -> Result<(), (PathBuf, io::Error)> {
         if self.taken_back.is_empty() {
             return Ok(());
         }
+        let (taken_back, unseen) = (&self.taken_back, self.unseen);
+        let counts = |sequence: u64| !taken_back.contains(sequence) || unseen.contains(sequence);
         let mut found = Vec::new();
         for (at, ours) in self.files.iter().enumerate() {
             let mut look = || -> io::Result<()> {
@@ -130,7 +133,7 @@ impl OurFiles<'_> {
                 let scan = Scan::new(&*file, ours.header.id, ours.start..ours.end);
                 scan.headers(|frame| {
                     let header = &frame.header;
-                    if self.taken_back.contains(header.sequence) && !header.void {
+                    if !counts(header.sequence) && !header.void {
                         let (sequence, part, parts) = (header.sequence, header.part, header.parts);
                         found.push(PartOf { sequence, part, parts, file: at, offset: frame.offset });
                     }
@@ -139,11 +142,11 @@ impl OurFiles<'_> {
             };
             look().map_err(|error| (ours.path.clone(), error))?;
         }
+        self.parts.retain(|part| counts(part.sequence));
+        self.marks.retain(|mark| counts(mark.sequence));
         for part in &found {
             self.void(part);
         }
-        self.parts.retain(|part| !self.taken_back.contains(part.sequence));
-        self.marks.retain(|mark| !self.taken_back.contains(mark.sequence));
         if !found.is_empty() {
             log_info!(
                 self.store.environment.log,
