@@ -29,7 +29,7 @@ use super::unseen::Unseen;
 use super::{Chunk, ChunkId, ChunkState, Limits, OpenError, Settings, marks_file};
 use crate::io::{File, FileStat};
 use crate::{log_debug, log_error, log_info, log_warn};
-use ours::{Looked, OurFiles};
+use ours::{Finished, Looked, OurFiles};
 use std::collections::HashSet;
 use std::ffi::OsString;
 use std::io;
@@ -101,7 +101,7 @@ pub(super) fn resume(store: &FileStore, settings: &Settings) -> Result<State, Op
     let known_durable = ours.known_complete();
     let (are_missing, unseen) = (!ours.unread.is_empty(), ours.unseen);
     let (taken_back, ends) = (std::mem::take(&mut ours.taken_back), std::mem::take(&mut ours.ends));
-    let (chunks, failed, removed) = ours.finish();
+    let Finished { chunks, failed, removed, stay } = ours.finish();
     let unsynced: Vec<_> = failed.iter().map(|found| Arc::clone(&found.chunk)).collect();
     let found = chunks.into_iter().chain(failed).chain(found.into_iter().flatten());
     let renamed = place(store, &mut state, &settings.limits, found);
@@ -109,8 +109,9 @@ pub(super) fn resume(store: &FileStore, settings: &Settings) -> Result<State, Op
     state.marks.unseen = unseen;
     let is_news = unseen != unseen_before && unseen != Unseen::default();
     state.commits.unnoted = is_news && !note(store, &mut state.marks);
-    let is_safe = !state.commits.unnoted && unsynced.is_empty() && state.commits.unqueued.is_empty();
-    if sync_dirs(store) && is_safe {
+    let is_noted = !state.commits.unnoted;
+    let is_safe = unsynced.is_empty() && stay.is_empty() && state.commits.unqueued.is_empty();
+    if sync_dirs(store) && is_safe && is_noted {
         state.commits.durable = state.sequence;
         state.marks.settle(state.sequence);
     } else {
@@ -121,6 +122,7 @@ pub(super) fn resume(store: &FileStore, settings: &Settings) -> Result<State, Op
         state.stage.values().chain(&state.queue).chain(&unsynced).for_each(|chunk| chunk.wait_for(last));
         state.commits.name_again(renamed);
         removed.into_iter().for_each(|path| state.commits.remove_again(path));
+        stay.into_iter().for_each(|path| state.commits.unwanted(path));
         for chunk in unsynced {
             if chunk.is_empty() {
                 state.commits.retire(Arc::clone(&chunk));

@@ -13,7 +13,7 @@ use crate::buffer::unseen::Unseen;
 use crate::buffer::{ChunkFiles, ChunkId, ChunkState, SingleKey, marks_file};
 use crate::io::{self, Access, DirectoryLock, Fs, LockError};
 use std::collections::hash_map::Entry;
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap};
 use std::ffi::OsStr;
 use std::io::{Error, ErrorKind, Result};
 use std::path::{Path, PathBuf};
@@ -32,7 +32,7 @@ pub struct Place {
 /// and their inputs repeat them. Or they had failed, and what is there of them was not to be.
 #[derive(Debug, Default)]
 pub struct Incomplete {
-    by_dir: HashMap<PathBuf, (HashSet<u64>, TakenBack)>,
+    by_dir: HashMap<PathBuf, Parts>,
 }
 
 impl Place {
@@ -137,8 +137,8 @@ impl Place {
             let scan = Scan::new(&*opened.file, header.id, start..opened.stat.len).that_ended(chunk.ended);
             scan.headers(|found| of.note(&found))?;
         }
-        let of_dir = |(dir, parts): (&Path, Parts)| (dir.to_owned(), parts.incomplete());
-        Ok(Incomplete { by_dir: parts.into_iter().map(of_dir).collect() })
+        let by_dir = parts.into_iter().map(|(dir, parts)| (dir.to_owned(), parts));
+        Ok(Incomplete { by_dir: by_dir.collect() })
     }
 
     /// Who has the buffer, as far as this process may see.
@@ -178,18 +178,17 @@ impl Place {
 impl Incomplete {
     /// Whether the append of that number is one, in the directory of `chunk`.
     pub fn has(&self, chunk: &ChunkFile, sequence: u64) -> bool {
-        self.by_dir.get(directory(&chunk.path)).is_some_and(|(incomplete, taken_back)| {
-            incomplete.contains(&sequence) || taken_back.contains(sequence)
-        })
+        self.by_dir.get(directory(&chunk.path)).is_some_and(|parts| parts.is_incomplete(sequence))
     }
 }
 
 /// Frames of appends with several parts, as far as it is not known that these are whole.
+#[derive(Debug)]
 struct Parts {
     sets: HashMap<u64, Vec<(u16, u16)>>,
     /// Appends up to here were whole.
     whole: u64,
-    /// Appends that count even if they are not whole.
+    /// Appends that count even if they are not whole or were taken back.
     unseen: Unseen,
     taken_back: TakenBack,
 }
@@ -216,13 +215,10 @@ impl Parts {
         }
     }
 
-    fn incomplete(mut self) -> (HashSet<u64>, TakenBack) {
-        self.sets.retain(|sequence, of| {
-            *sequence > self.whole
-                && !self.unseen.contains(*sequence)
-                && !frame::are_whole(of.iter().copied())
-        });
-        (self.sets.into_keys().collect(), self.taken_back)
+    fn is_incomplete(&self, sequence: u64) -> bool {
+        let is_partial = |of: &Vec<_>| sequence > self.whole && !frame::are_whole(of.iter().copied());
+        let lacks_parts = self.sets.get(&sequence).is_some_and(is_partial);
+        (lacks_parts || self.taken_back.contains(sequence)) && !self.unseen.contains(sequence)
     }
 }
 

@@ -64,6 +64,16 @@ pub(super) struct OurFiles<'a> {
     removed: Vec<PathBuf>,
 }
 
+/// What came of the files.
+pub(super) struct Finished {
+    pub(super) chunks: Vec<Found>,
+    /// Those that could not be synced.
+    pub(super) failed: Vec<Found>,
+    pub(super) removed: Vec<PathBuf>,
+    /// Files that could not be removed.
+    pub(super) stay: Vec<PathBuf>,
+}
+
 /// One file.
 struct OurFile {
     path: PathBuf,
@@ -432,11 +442,10 @@ impl<'a> OurFiles<'a> {
         marks.forget_old_forwards();
     }
 
-    /// Syncs what may not be on the device and removes files without records. Answers the chunks, apart from them those that
-    /// could not be synced, and the files that were removed.
-    pub(super) fn finish(mut self) -> (Vec<Found>, Vec<Found>, Vec<PathBuf>) {
+    /// Syncs what may not be on the device and removes files without records.
+    pub(super) fn finish(mut self) -> Finished {
         let known = self.known_complete();
-        let (store, mut chunks, mut failed) = (self.store, Vec::new(), Vec::new());
+        let (store, mut chunks, mut failed, mut stay) = (self.store, Vec::new(), Vec::new(), Vec::new());
         for ours in std::mem::take(&mut self.files).into_iter().filter(|ours| !ours.is_left) {
             let is_copy = ours.is_copy;
             let is_empty = is_copy || (ours.bytes == 0 && ours.records == 0);
@@ -465,6 +474,7 @@ impl<'a> OurFiles<'a> {
                             path = path,
                             error = error
                         );
+                        stay.push(path);
                     }
                 }
                 Ok(()) => chunks.push(found),
@@ -483,7 +493,7 @@ impl<'a> OurFiles<'a> {
                 }
             }
         }
-        (chunks, failed, self.removed)
+        Finished { chunks, failed, removed: self.removed, stay }
     }
 
     /// Appends up to this sequence were on the device, all parts of them.
