@@ -54,14 +54,10 @@ struct Found {
 
 /// Everything that is known at the start. Damaged files are no error, only a directory that cannot be read.
 pub(super) fn resume(store: &FileStore, settings: &Settings) -> Result<State, OpenError> {
-    let files = &store.settings.files;
     let now = store.environment.clock.monotonic();
-    let mut found = Vec::new();
     let mut ours = OurFiles::new(store);
     let mut state = State::default();
-    let listed = list(store, &files.dir);
-    let listed = listed.map_err(|error| OpenError::Io { path: files.dir.clone(), error })?;
-    let also = files.also.iter().flat_map(|dir| list(store, dir).unwrap_or_default());
+    let listed = list_all(store)?;
     match read_marks(store)? {
         Some(snapshot) => {
             ours.complete = Some(snapshot.complete);
@@ -71,24 +67,7 @@ pub(super) fn resume(store: &FileStore, settings: &Settings) -> Result<State, Op
         }
         None => ours.damaged.parts += 1,
     }
-    let mut theirs = Vec::new();
-    for (path, name) in listed.into_iter().chain(also) {
-        let id = name.id;
-        if let Err(error) = look(store, &mut ours, &mut theirs, &path, name) {
-            ours.unread.insert(id);
-            cannot_look(store, path, error)?;
-        }
-    }
-    let ids = ours.ids();
-    for file in theirs {
-        match fluentd::found(store, &file, ids.contains(&file.name.id)) {
-            Ok(chunk) => found.push(chunk),
-            Err(error) => {
-                ours.unread.insert(file.name.id);
-                cannot_look(store, file.path, error)?;
-            }
-        }
-    }
+    let theirs = look_at_all(store, &mut ours, listed)?;
     ours.void_taken_back().map_err(|(path, error)| cannot_open(path, error))?;
     ours.drop_copies();
     state.sequence = ours.last_sequence().max(store.environment.clock.now().0);
@@ -96,14 +75,14 @@ pub(super) fn resume(store: &FileStore, settings: &Settings) -> Result<State, Op
     ours.note_unseen(state.sequence);
     ours.void_incomplete();
     ours.recover_marks(&mut state.marks, now);
-    let is_broken = ours.damaged.parts > 0 || found.iter().any(Option::is_none);
+    let is_broken = ours.damaged.parts > 0 || theirs.iter().any(Option::is_none);
     state.damaged = ours.damaged;
     let known_durable = ours.known_complete();
     let (are_missing, unseen) = (!ours.unread.is_empty(), ours.unseen);
     let (taken_back, ends) = (std::mem::take(&mut ours.taken_back), std::mem::take(&mut ours.ends));
     let Finished { chunks, failed, removed, stay } = ours.finish();
     let unsynced: Vec<_> = failed.iter().map(|found| Arc::clone(&found.chunk)).collect();
-    let found = chunks.into_iter().chain(failed).chain(found.into_iter().flatten());
+    let found = chunks.into_iter().chain(failed).chain(theirs.into_iter().flatten());
     let renamed = place(store, &mut state, &settings.limits, found);
     state.marks.settle(known_durable);
     state.marks.unseen = unseen;
@@ -198,6 +177,15 @@ fn is_of_the_process(error: &io::Error) -> bool {
     matches!(Errno::from_io_error(error), Some(Errno::MFILE | Errno::NFILE | Errno::NOMEM))
 }
 
+/// The chunk files in all directories of the buffer.
+fn list_all(store: &FileStore) -> Result<Vec<(PathBuf, ChunkName)>, OpenError> {
+    let files = &store.settings.files;
+    let error = |error| OpenError::Io { path: files.dir.clone(), error };
+    let mut listed = list(store, &files.dir).map_err(error)?;
+    listed.extend(files.also.iter().flat_map(|dir| list(store, dir).unwrap_or_default()));
+    Ok(listed)
+}
+
 /// The chunk files in a directory, in the order of their names. Removes `.meta` files that are left over.
 fn list(store: &FileStore, dir: &Path) -> io::Result<Vec<(PathBuf, ChunkName)>> {
     let files = &store.settings.files;
@@ -233,6 +221,33 @@ fn cannot_look(store: &FileStore, path: PathBuf, error: io::Error) -> Result<(),
         error = error.to_string()
     );
     Ok(())
+}
+
+/// Steps 2 and 3. Answers the chunks of Fluentd's; `None` for one that is broken.
+fn look_at_all(
+    store: &FileStore,
+    ours: &mut OurFiles<'_>,
+    listed: Vec<(PathBuf, ChunkName)>,
+) -> Result<Vec<Option<Found>>, OpenError> {
+    let (mut theirs, mut found) = (Vec::new(), Vec::new());
+    for (path, name) in listed {
+        let id = name.id;
+        if let Err(error) = look(store, ours, &mut theirs, &path, name) {
+            ours.unread.insert(id);
+            cannot_look(store, path, error)?;
+        }
+    }
+    let ids = ours.ids();
+    for file in theirs {
+        match fluentd::found(store, &file, ids.contains(&file.name.id)) {
+            Ok(chunk) => found.push(chunk),
+            Err(error) => {
+                ours.unread.insert(file.name.id);
+                cannot_look(store, file.path, error)?;
+            }
+        }
+    }
+    Ok(found)
 }
 
 fn look(
