@@ -133,6 +133,8 @@ struct FoundMark {
     at: u32,
     mark: Mark,
     file: usize,
+    /// There are other parts of the append.
+    is_divided: bool,
 }
 
 /// Of marks: a file that could not be walked to its end, or is left as it is for another reason.
@@ -311,7 +313,8 @@ impl<'a> OurFiles<'a> {
                 return;
             }
             let file = self.files.len();
-            self.marks.push(FoundMark { sequence: header.sequence, at: header.at, mark, file });
+            let (sequence, at, is_divided) = (header.sequence, header.at, header.parts > 1);
+            self.marks.push(FoundMark { sequence, at, mark, file, is_divided });
             if self.marks.len() >= self.join_at {
                 self.join_marks();
             }
@@ -322,7 +325,10 @@ impl<'a> OurFiles<'a> {
     /// append that does not count, or the first begins the file anew (which voids what is older, and so must keep its place in
     /// the order of appends).
     fn join_marks(&mut self) {
-        let known = self.known_complete();
+        let (known, unseen, is_complete) = (self.known_complete(), self.unseen, self.complete.is_some());
+        let counts = |mark: &FoundMark| {
+            mark.sequence <= known && (!mark.is_divided || (is_complete && !unseen.contains(mark.sequence)))
+        };
         let mut last: HashMap<(FileIdentity, u32), usize> = HashMap::new();
         let mut joined: Vec<FoundMark> = Vec::with_capacity(self.marks.len());
         for new in self.marks.drain(..) {
@@ -331,14 +337,15 @@ impl<'a> OurFiles<'a> {
                 continue;
             };
             if let Some(before) = last.get(&(file, ordinal)).map(|at| &mut joined[*at])
-                && new.sequence <= known
+                && counts(&new)
+                && counts(before)
                 && before.file == new.file
                 && before.sequence < new.sequence
                 && let Mark::Tail { from: Some(_), end: last_end, .. } = &mut before.mark
                 && from == Some(*last_end)
             {
                 *last_end = end;
-                (before.sequence, before.at) = (new.sequence, new.at);
+                (before.sequence, before.at, before.is_divided) = (new.sequence, new.at, new.is_divided);
                 continue;
             }
             last.insert((file, ordinal), joined.len());
