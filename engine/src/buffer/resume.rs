@@ -65,7 +65,10 @@ pub(super) fn resume(store: &FileStore, settings: &Settings) -> Result<State, Op
             ours.unseen = snapshot.unseen;
             state.marks.restore(snapshot, now);
         }
-        None => ours.damaged.parts += 1,
+        None => {
+            ours.damaged.parts += 1;
+            ours.unseen = Unseen { after: 0, up_to: u64::MAX };
+        }
     }
     let theirs = look_at_all(store, &mut ours, listed)?;
     ours.void_taken_back().map_err(|(path, error)| cannot_open(path, error))?;

@@ -41,7 +41,7 @@ pub(super) struct OurFiles<'a> {
     pub(super) complete: Option<u64>,
     /// Where files ended at the last start.
     pub(super) ends: Ends,
-    /// Appends of which parts may be in files that could not be read at an earlier start.
+    /// Appends of which parts may be in files that could not be read at an earlier start; all of them if that is not known.
     pub(super) unseen: Unseen,
     pub(super) damaged: Damaged,
     /// Chunks of which a file cannot be read.
@@ -143,7 +143,7 @@ const UNREAD: usize = usize::MAX;
 /// From so many entries on, lists of frames are thinned out.
 const LIST_MAX: usize = 200_000;
 /// From so many marks on, those that belong together are joined.
-const JOIN_AT: usize = 4096;
+const JOIN_AT: usize = if cfg!(test) { 4 } else { 4096 };
 
 impl<'a> OurFiles<'a> {
     pub(super) fn new(store: &'a FileStore) -> Self {
@@ -325,9 +325,9 @@ impl<'a> OurFiles<'a> {
     /// append that does not count, or the first begins the file anew (which voids what is older, and so must keep its place in
     /// the order of appends).
     fn join_marks(&mut self) {
-        let (known, unseen, is_complete) = (self.known_complete(), self.unseen, self.complete.is_some());
+        let (known, unseen) = (self.known_complete(), self.unseen);
         let counts = |mark: &FoundMark| {
-            mark.sequence <= known && (!mark.is_divided || (is_complete && !unseen.contains(mark.sequence)))
+            mark.sequence <= known && (!mark.is_divided || !unseen.contains(mark.sequence))
         };
         let mut last: HashMap<(FileIdentity, u32), usize> = HashMap::new();
         let mut joined: Vec<FoundMark> = Vec::with_capacity(self.marks.len());
@@ -400,7 +400,7 @@ impl<'a> OurFiles<'a> {
             (Some(_), true) if !self.shows_unseen => Unseen::default(),
             (Some(_), true) => self.unseen,
             (Some(_), false) => self.unseen.and(Unseen { after: self.known_complete(), up_to: last }),
-            // What was delivered is not known, nor what was unseen before.
+            // What was delivered is not known.
             (None, _) => Unseen { after: 0, up_to: last },
         };
     }
