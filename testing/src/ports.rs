@@ -1,7 +1,8 @@
 //! Ports that nobody else uses.
 
-use std::fs::File;
 use std::net::{TcpListener, UdpSocket};
+use std::os::linux::net::SocketAddrExt;
+use std::os::unix::net::{SocketAddr, UnixListener};
 use std::sync::{Mutex, PoisonError};
 
 /// Where ports begin, how many there are in a block, and how many blocks.
@@ -17,10 +18,11 @@ struct Ports {
     next: u16,
 }
 
-/// Ports of which no other test process has any, as long as its file is locked: until the process ends.
+/// Ports of which no other test process has any, as long as this one has the (abstract) Unix socket of the block's name: until it
+/// ends. Such names are the kernel's, as ports are: those of one network namespace.
 struct Block {
     first: u16,
-    _lock: File,
+    _name: UnixListener,
 }
 
 /// A port, of TCP and of UDP, that nothing listens on at the moment of the call and that no other call is given, in this process
@@ -41,7 +43,7 @@ pub fn free_port() -> u16 {
                     return port;
                 }
             }
-            None => match take_block(ports.blocks.len()) {
+            None => match take_block() {
                 Some(block) => ports.blocks.push(block),
                 // A test that had one of the first ports has long ended.
                 None if next > 0 => ports.next = 0,
@@ -52,16 +54,12 @@ pub fn free_port() -> u16 {
     panic!("there is no free port from {FIRST_PORT} on");
 }
 
-/// A block that no process has. Processes that run side by side begin to look at different places, for those that do not
-/// see each other's files.
-fn take_block(taken: usize) -> Option<Block> {
-    let start = std::process::id().wrapping_add(taken as u32);
-    (0..u32::from(BLOCKS)).find_map(|at| {
-        let number = (start.wrapping_add(at) % u32::from(BLOCKS)) as u16;
-        let path = std::env::temp_dir().join(format!("logweir-test-ports.{number}"));
-        let lock = File::create(path).ok()?;
-        lock.try_lock().ok()?;
-        Some(Block { first: FIRST_PORT + number * BLOCK_PORTS, _lock: lock })
+/// A block that no process has.
+fn take_block() -> Option<Block> {
+    (0..BLOCKS).find_map(|number| {
+        let name = SocketAddr::from_abstract_name(format!("logweir-test-ports.{number}")).ok()?;
+        let name = UnixListener::bind_addr(&name).ok()?;
+        Some(Block { first: FIRST_PORT + number * BLOCK_PORTS, _name: name })
     })
 }
 
@@ -83,7 +81,7 @@ mod tests {
 
     #[test]
     fn a_block_is_given_once() {
-        let (one, other) = (take_block(0).unwrap(), take_block(0).unwrap());
+        let (one, other) = (take_block().unwrap(), take_block().unwrap());
         assert_ne!(one.first, other.first);
     }
 }
