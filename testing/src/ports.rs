@@ -54,9 +54,12 @@ pub fn free_port() -> u16 {
     panic!("there is no free port from {FIRST_PORT} on");
 }
 
-/// A block that no process has.
+/// A block that no process has. Each process begins to look at another place: where the last one ended, connections are still
+/// being closed.
 fn take_block() -> Option<Block> {
-    (0..BLOCKS).find_map(|number| {
+    let start = (std::process::id() % u32::from(BLOCKS)) as u16;
+    (start..start + BLOCKS).find_map(|number| {
+        let number = number % BLOCKS;
         let name = SocketAddr::from_abstract_name(format!("logweir-test-ports.{number}")).ok()?;
         let name = UnixListener::bind_addr(&name).ok()?;
         Some(Block { first: FIRST_PORT + number * BLOCK_PORTS, _name: name })
