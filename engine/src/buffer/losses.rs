@@ -69,7 +69,8 @@ impl Shared {
         }
         state.marks.revoke(&lost);
         for lost in &lost {
-            let seen = *lost.start().max(&(state.marks.unseen.up_to + 1))..=*lost.end();
+            let first_seen = state.marks.unseen.up_to.saturating_add(1);
+            let seen = first_seen.max(*lost.start())..=*lost.end();
             if !seen.is_empty() {
                 state.commits.taken_back.add(seen);
             }
