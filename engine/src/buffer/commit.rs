@@ -6,8 +6,9 @@
 //!
 //! 1. notes the last append (the *target*), and takes the lists of files written to, names changed and chunks delivered;
 //! 2. syncs those files, then their directories;
-//! 3. if nothing failed, declares everything up to the target durable: whoever waited for that is released, the chunks in
-//!    question may be taken from the queue, and their marks may enter the marks file;
+//! 3. if nothing failed, and what the start could not see is noted ([`super::unseen`]), declares everything up to the target
+//!    durable: whoever waited for that is released, the chunks in question may be taken from the queue, and their marks may
+//!    enter the marks file;
 //! 4. for delivered chunks: replaces the marks file and syncs its name, removes the chunk files, syncs the directories.
 //!
 //! Why nothing acknowledged can be lost: a record counts as stored after 2 only, and its file is removed only when an

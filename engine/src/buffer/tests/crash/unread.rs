@@ -9,8 +9,8 @@ use super::*;
 const SEEDS: u64 = 500;
 /// Some that failed once. Acknowledged appends were taken for lost, as parts of them could not be seen, and discarded by a later
 /// start; marks of such appends were believed, and marks of a file of which the end could not be read; one of two files of a
-/// chunk took the place of the other one, which could not be read; the other one, which could not be removed, was appended to
-/// when the chunk had been delivered; a later start took back what an earlier one could not know to be taken back.
+/// chunk took the place of the other one, which could not be read; one of them, which could not be removed, was appended to when
+/// the other one had been delivered; a later start took back what an earlier one could not know to be taken back.
 const FAILED: [u64; 8] = [7279, 7689, 9386, 11151, 20796, 31665, 42365, 119_534];
 
 fn one(seed: u64) -> Result<(), String> {
