@@ -52,7 +52,7 @@ pub(crate) enum Tok<'s> {
     Int(&'s str),
     /// A float's digits.
     Float(&'s str),
-    /// `"` and friends: the parts follow by [`super::Lexer::part`].
+    /// `"` and friends: the parts follow by [`super::lexer::Lexer::part`].
     String(Quote),
     /// `?x`
     Char(&'s str),
@@ -62,7 +62,7 @@ pub(crate) enum Tok<'s> {
     SymbolString(Quote),
     /// `/` or `%r`
     Regexp(Quote),
-    /// `%w[`: the words follow by [`super::Lexer::word`].
+    /// `%w[`: the words follow by [`super::lexer::Lexer::word`].
     Words(Quote),
     /// `%i[`
     Symbols(Quote),
